@@ -40,10 +40,10 @@ class _KeyEquals:
 class _BreakTies:
     """Adds less than `min_key` to a key, and more to later ones."""
 
-    min_key: float
+    min_key: int | float
     max_seq_len: int
 
-    def __call__(self, key: float, index: int) -> float:
+    def __call__(self, key: int | float, index: int) -> int | float:
         return key + self.min_key * index / self.max_seq_len
 
 
@@ -53,6 +53,9 @@ class _CallWithLast:
 
     def __call__(self, first: tuple[Any, ...], last: Any) -> Any:
         return self.f(*first, last)
+
+    def __repr__(self) -> str:
+        return f"{getattr(self.f, '__name__', 'f')}(*x, y)"
 
 
 def _pair(x: Any, y: Any) -> tuple[Any, Any]:
@@ -152,7 +155,9 @@ def make_sort_unique(vals: rasp.SOp, keys: rasp.SOp) -> rasp.SOp:
     return rasp.Aggregate(sel_new, vals).named("sort")
 
 
-def make_sort(vals: rasp.SOp, keys: rasp.SOp, *, max_seq_len: int, min_key: float) -> rasp.SOp:
+def make_sort(
+    vals: rasp.SOp, keys: rasp.SOp, *, max_seq_len: int, min_key: int | float
+) -> rasp.SOp:
     """`vals` in ascending order of `keys`; equal keys stay in order of position.
 
     **Arguments:** `keys`: numbers; `max_seq_len`: largest number of tokens; `min_key`: a

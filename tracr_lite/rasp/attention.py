@@ -69,7 +69,7 @@ class ConstantSelector(Selector):
       the matrix is cut to the number of tokens, which must not be larger.
     """
 
-    value: Sequence[Sequence[bool]]
+    value: Sequence[Sequence[bool | int]]
     check_length: bool = True
     _default_name: ClassVar[str] = "constant_selector"
 

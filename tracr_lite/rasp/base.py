@@ -10,7 +10,7 @@ import copy
 import dataclasses
 import itertools
 from collections.abc import Container, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from tracr_lite.rasp.functions import function_name
 from tracr_lite.rasp.values import Encoding, SelectorValue, Value
@@ -63,8 +63,8 @@ class RASPExpr:
     _unique_id: int
     _explicit: Mapping[str, Any]
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        expr = super().__new__(cls)
+    def __new__(cls: type[RASPExprT], *args: Any, **kwargs: Any) -> RASPExprT:
+        expr = object.__new__(cls)
         object.__setattr__(expr, "_unique_id", next(_IDS))
         object.__setattr__(expr, "_explicit", {})
         return expr
@@ -104,15 +104,15 @@ class RASPExpr:
         """The name and the id, such as "map_3"; unique in this process."""
         return f"{self.name}_{self.unique_id}"
 
-    def copy(self) -> Self:
+    def copy(self: RASPExprT) -> RASPExprT:
         """The same expression as a new object with an id of its own; children are shared."""
         return copy.copy(self)
 
-    def named(self, name: str) -> Self:
+    def named(self: RASPExprT, name: str) -> RASPExprT:
         """A copy with this name."""
         return annotate(self, name=name)
 
-    def annotated(self, **annotations: Any) -> Self:
+    def annotated(self: RASPExprT, **annotations: Any) -> RASPExprT:
         """A copy with these annotations; those given earlier are kept unless given again."""
         return annotate(self, **annotations)
 
@@ -208,7 +208,7 @@ def _describe(expr: RASPExpr, depth: int, budget: list[int], head: str = "") -> 
 def _arguments(expr: RASPExpr, depth: int, budget: list[int]) -> Iterator[str]:
     if not dataclasses.is_dataclass(expr):
         return
-    for field in dataclasses.fields(expr):
+    for field in (field for field in dataclasses.fields(expr) if field.repr):
         value = getattr(expr, field.name)
         if isinstance(value, RASPExpr):
             yield _nested(value, depth - 1, budget)

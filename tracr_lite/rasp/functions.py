@@ -115,8 +115,8 @@ class ConstantOp:
 class LinearCombination:
     """`(x, y) -> fst_fac * x + snd_fac * y`."""
 
-    fst_fac: float
-    snd_fac: float
+    fst_fac: int | float
+    snd_fac: int | float
 
     def __call__(self, x: Any, y: Any) -> Any:
         return self.fst_fac * x + self.snd_fac * y

@@ -8,7 +8,7 @@ Sources: Weiss et al. 2021, arXiv:2106.06981; Lindner et al. 2023, arXiv:2301.05
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, cast
 
 from tracr_lite.rasp.base import RASPExpr, annotate, require, require_function
@@ -26,7 +26,6 @@ class SOp(ElementwiseOperators["SOp"], RASPExpr):
 
     _default_name: ClassVar[str] = "sop"
     _default_encoding: ClassVar[Encoding | None] = Encoding.CATEGORICAL
-    __array_ufunc__ = None  # makes numpy scalars leave `np.int64(3) + sop` to us
     __hash__ = object.__hash__
 
     def __call__(self, xs: Sequence[Value]) -> Sequence[Value]:
@@ -177,11 +176,12 @@ class LinearSequenceMap(SequenceMap):
     **Raises:** `TypeError` for arguments of another kind.
     """
 
-    fst_fac: float
-    snd_fac: float
+    f: Callable[[Any, Any], Any] = field(init=False, repr=False)
+    fst_fac: int | float
+    snd_fac: int | float
     _default_name: ClassVar[str] = "linear_sequence_map"
 
-    def __init__(self, fst: SOp, snd: SOp, fst_fac: float, snd_fac: float):
+    def __init__(self, fst: SOp, snd: SOp, fst_fac: int | float, snd_fac: int | float):
         object.__setattr__(self, "fst_fac", fst_fac)
         object.__setattr__(self, "snd_fac", snd_fac)
         super().__init__(LinearCombination(fst_fac, snd_fac), fst, snd)
