@@ -1,0 +1,18 @@
+"""RASP programs to read, run and compile: one idea a file.
+
+Every module here defines
+
+- a docstring: what the program computes, on the first line and in a picture; then how;
+- `VOCAB`, the tokens it reads, and `MAX_SEQ_LEN`, the length it is compiled for by default;
+- `EXAMPLES`, pairs of an input and the output expected;
+- `PROGRAM`, the S-Op itself;
+- `reference(xs)`, the same thing in plain Python, which knows nothing of RASP;
+
+and where there is a need
+
+- `CAUSAL = True`: a position sees only itself and what stands before it (otherwise all);
+- `FIXED_SIZE = True`: `PROGRAM` is built for `MAX_SEQ_LEN` and wrong on longer inputs;
+- `valid(xs)`: which inputs the promise is about (otherwise all of them).
+
+A new file is found by `tracr-lite list` and by the tests; nothing has to be registered.
+"""
