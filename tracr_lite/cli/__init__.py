@@ -1,0 +1,1 @@
+"""The command `tracr-lite`: `inputs` reads what was typed, `compare` runs, `show` prints."""
