@@ -1,0 +1,115 @@
+"""From a RASP program to a transformer that computes it: all stages, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tracr_lite.compiler.assemble import AssembledTransformerModel, assemble
+from tracr_lite.compiler.graph import Graph, trace
+from tracr_lite.compiler.inputs import check_request
+from tracr_lite.compiler.lowering.program import lower
+from tracr_lite.compiler.pack import HalfLayers, Head
+from tracr_lite.compiler.place import Layers, place
+from tracr_lite.compiler.trace_of import CompileTrace
+from tracr_lite.compiler.values.infer import infer
+from tracr_lite.craft import bases
+from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
+from tracr_lite.craft.conventions import INDICES, TOKENS
+from tracr_lite.errors import CompileError, Problem
+from tracr_lite.rasp import rasp
+from tracr_lite.transformer import encoder
+
+COMPILER_BOS = "compiler_bos"
+COMPILER_PAD = "compiler_pad"
+
+
+def compile_rasp_to_model(
+    program: rasp.SOp,
+    vocab: Iterable[Any],
+    max_seq_len: int,
+    causal: bool = False,
+    compiler_bos: str = COMPILER_BOS,
+    compiler_pad: str = COMPILER_PAD,
+    mlp_exactness: int = 100,
+) -> AssembledTransformerModel:
+    """Compiles `program` into a transformer that computes exactly what the evaluator does.
+
+    For every input `xs` of 1 to `max_seq_len` tokens of `vocab` on which the evaluator does not
+    raise, `model.apply([compiler_bos] + xs).decoded[1:] == program(xs)`.
+
+    **Arguments:**
+    - `vocab`: all input tokens: None, bools, numbers, strings and tuples, freely mixed.
+    - `max_seq_len`: longest input, without BOS.
+    - `causal`: attention sees earlier tokens only; the reference is `causal_eval.evaluate`.
+    - `compiler_bos`, `compiler_pad`: first token of every input, and padding; not in `vocab`.
+    - `mlp_exactness`: accepted for compatibility; blocks derive their sharpness themselves.
+
+    **Returns:** the model, with encoders, residual labels and the trace of the compilation.
+    **Raises:** `CompileError` listing every problem found, where, and what to write instead.
+    Source: Weiss et al. 2021, arXiv:2106.06981; Lindner et al. 2023, arXiv:2301.05062.
+    """
+    del mlp_exactness
+    tokens = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
+    graph = trace(program)
+    values = infer(graph, tokens, lengths_of(graph, max_seq_len), causal)
+    bos = BasisDirection(TOKENS, compiler_bos)
+    layers = place(lower(values, bos))
+    return _assemble(layers, values, (tokens, max_seq_len, compiler_bos, compiler_pad), causal)
+
+
+def lengths_of(graph: Graph, max_seq_len: int) -> list[int]:
+    """Input lengths on which the evaluator does not raise because of a constant's length."""
+    lengths = [n for n in range(1, max_seq_len + 1) if graph.lengths is None or n in graph.lengths]
+    if not lengths:
+        reason = f"its constants fit no input length from 1 to {max_seq_len}"
+        raise CompileError(
+            "trace", [Problem("program", reason, "use constants of the length of the input")]
+        )
+    return lengths
+
+
+def _assemble(
+    layers: Layers, values: Any, request: tuple[list[Any], int, str, str], causal: bool
+) -> AssembledTransformerModel:
+    tokens, max_seq_len, bos, pad = request
+    token_space = VectorSpaceWithBasis([BasisDirection(TOKENS, v) for v in [*tokens, bos, pad]])
+    index_space = VectorSpaceWithBasis([BasisDirection(INDICES, i) for i in range(max_seq_len)])
+    output = layers.blocks.output
+    pad_id = int(token_space.indices_of([BasisDirection(TOKENS, pad)])[0])
+    packed = [
+        HalfLayers(
+            tuple(Head(h.w_qk, h.w_ov) for h in layer.heads),
+            tuple((m.fst, m.snd) for m in layer.mlps),
+        )
+        for layer in layers.layers
+    ]
+    used: set[BasisDirection] = set()
+    for layer in packed:
+        for head in layer.heads:
+            used.update(head.w_qk.left_space.basis, head.w_qk.right_space.basis)
+            used.update(head.w_ov.input_space.basis, head.w_ov.output_space.basis)
+        for fst, snd in layer.mlps:
+            used.update(fst.input_space.basis, snd.output_space.basis)
+    model = assemble(
+        packed,
+        VectorSpaceWithBasis(tuple(used)),
+        (token_space, index_space, output),
+        categorical_output=layers.blocks.categorical,
+        causal=causal,
+        pad_token=pad_id,
+    )
+    model.input_encoder = encoder.CategoricalEncoder(
+        token_space.basis, enforce_bos=True, bos_token=bos, pad_token=pad, max_seq_len=max_seq_len
+    )
+    if layers.blocks.categorical:
+        model.output_encoder = encoder.CategoricalEncoder(output.basis)
+    else:
+        model.output_encoder = encoder.NumericalEncoder(layers.blocks.known)
+    model.trace = CompileTrace(values.graph, values, layers)
+    return model
+
+
+__all__ = ["COMPILER_BOS", "COMPILER_PAD", "bases", "compile_rasp_to_model", "np"]

@@ -1,0 +1,103 @@
+"""The Haiku function of an assembled model, and a cache of its jitted forms by padded length."""
+
+# pyright: reportUnknownMemberType=false
+# (jax and haiku are typed in part only)
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, cast
+
+import haiku as hk
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tracr_lite.transformer.attention import PRECISION
+from tracr_lite.transformer.model import (
+    CompiledTransformerModel,
+    CompiledTransformerModelOutput,
+    Transformer,
+    TransformerConfig,
+)
+
+
+@dataclass(frozen=True)
+class Readout:
+    """How answers are read from the residual stream.
+
+    **Arguments:**
+    - `columns`: residual columns of the output space.
+    - `categorical`: the answer is the number of the largest column, else the first of `numbers`.
+    - `numbers`, `flags`: positions in `columns` of the number and of the marks for None.
+    """
+
+    columns: tuple[int, ...]
+    categorical: bool
+    numbers: tuple[int, ...] = ()
+    flags: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All that the forward function depends on besides the parameters."""
+
+    config: TransformerConfig
+    vocab_size: int
+    positions: int
+    d_model: int
+    readout: Readout
+    pad_token: int | None
+
+    def model(self) -> CompiledTransformerModel:
+        """The model, for use inside of `hk.transform`."""
+        size = self.d_model
+        return CompiledTransformerModel(
+            transformer=Transformer(self.config),
+            token_embed=hk.Embed(self.vocab_size, size, name="token_embed"),
+            position_embed=hk.Embed(self.positions, size, name="pos_embed"),
+            unembed=self._unembed,
+            use_unembed_argmax=self.readout.categorical,
+            pad_token=self.pad_token,
+        )
+
+    def unembedding(self) -> np.ndarray:
+        """[d_model, output dimensions], zeros and ones."""
+        matrix = np.zeros((self.d_model, len(self.readout.columns)), np.float32)
+        matrix[list(self.readout.columns), np.arange(matrix.shape[1])] = 1.0
+        return matrix
+
+    def _unembed(self, stream: jax.Array, use_unembed_argmax: bool) -> jax.Array:
+        out = jnp.matmul(stream, jnp.asarray(self.unembedding()), precision=PRECISION)
+        if use_unembed_argmax:
+            return jnp.argmax(out, axis=-1)
+        if self.readout.numbers:
+            number = out[..., self.readout.numbers[0]]
+        else:
+            number = jnp.zeros(out.shape[:-1], out.dtype)
+        for flag in self.readout.flags:
+            number = jnp.where(out[..., flag] > 0.5, jnp.nan, number)
+        return number
+
+    @cached_property
+    def transformed(self) -> hk.Transformed:
+        def run(tokens: jax.Array) -> CompiledTransformerModelOutput:
+            return self.model()(tokens, use_dropout=False)
+
+        return hk.without_apply_rng(hk.transform(run))
+
+
+@lru_cache(maxsize=256)
+def jitted(shape: Shape) -> Callable[..., Any]:
+    """The jitted forward of a shape; models of equal shape share it."""
+    return cast("Callable[..., Any]", jax.jit(shape.transformed.apply))
+
+
+def bucket(length: int, limit: int) -> int:
+    """The padded length that a sequence runs at: a power of two from 16 on, at most `limit`."""
+    size = 16
+    while size < length:
+        size *= 2
+    return min(size, limit)

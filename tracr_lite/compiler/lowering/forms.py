@@ -1,0 +1,131 @@
+"""How a node's value stands in the residual stream, and the blocks that put it there.
+
+A *functional* is a linear combination of residual columns. A node is readable one-hot (a
+functional per value, 1 where it holds) or as a number (one functional, and one per value that is
+no number). Every functional is exactly zero at the BOS position: what a head leaves there is a
+constant known when compiling, and is subtracted through the BOS column.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tracr_lite.craft import vectorspace_fns
+from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
+
+EMBEDDED = -1  # half-layer number of what the embeddings write
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """One functional per group of equal values.
+
+    **Arguments:**
+    - `dirs`: a residual direction per group.
+    - `group`: which direction stands for each value id.
+    - `at_bos`: what each direction holds at the BOS position.
+    - `error`: bound on the distance to 0 or 1.
+    - `slot`: number of the half-layer that writes it.
+    """
+
+    node: int
+    dirs: tuple[BasisDirection, ...]
+    group: Int[np.ndarray, " ids"]
+    at_bos: Float[np.ndarray, " dirs"]
+    error: float
+    slot: int
+
+
+@dataclass(frozen=True)
+class Functional:
+    """`coefs @ columns`, minus what it would be at BOS."""
+
+    dirs: tuple[BasisDirection, ...]
+    coefs: Float[np.ndarray, " dirs"]
+    at_bos: Float[np.ndarray, " dirs"]
+
+    @property
+    def bos(self) -> float:
+        """The value at BOS that has to be subtracted there."""
+        return float(self.coefs @ self.at_bos)
+
+    def scaled(self, factor: float) -> Functional:
+        return Functional(self.dirs, self.coefs * factor, self.at_bos)
+
+    def plus(self, other: Functional) -> Functional:
+        return Functional(
+            self.dirs + other.dirs,
+            np.concatenate([self.coefs, other.coefs]),
+            np.concatenate([self.at_bos, other.at_bos]),
+        )
+
+
+@dataclass(frozen=True)
+class Number:
+    """A functional that reads `codes[id]`, zero where the value is no number.
+
+    **Arguments:**
+    - `flags`: for each value id that is no number, a functional that is 1 where it holds.
+    - `codes`: what is read for each id (the number itself, or 1/(1+w) of a raw width).
+    - `raw`: whether codes are not the values themselves.
+    - `absolute`, `relative`: the error of the reading is at most absolute + relative * |code|.
+    """
+
+    node: int
+    read: Functional
+    flags: dict[int, Functional]
+    codes: Float[np.ndarray, " ids"]
+    raw: bool
+    absolute: float
+    relative: float
+    slot: int
+
+
+@dataclass(frozen=True)
+class HeadBlock:
+    """One attention head; `nodes` are those it computes, `selector` the label it implements."""
+
+    slot: int
+    nodes: tuple[int, ...]
+    selector: int
+    w_qk: vectorspace_fns.ScalarBilinear
+    w_ov: vectorspace_fns.Linear
+    gap: float
+
+
+@dataclass(frozen=True)
+class MLPBlock:
+    """One MLP over named columns; bias is read from the constant direction minus BOS."""
+
+    slot: int
+    nodes: tuple[int, ...]
+    fst: vectorspace_fns.Linear
+    snd: vectorspace_fns.Linear
+
+
+Block = HeadBlock | MLPBlock
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The lowered program.
+
+    **Arguments:**
+    - `blocks`: in the order of their creation.
+    - `columns`: residual directions that hold each node.
+    - `output`: space that the unembedding reads; `categorical`: by argmax, else as a number.
+    - `known`: the numbers that a numerical output can be, or None if they are not listed.
+    - `decode`: the output direction of each value, for a categorical output.
+    """
+
+    blocks: tuple[Block, ...]
+    columns: dict[int, tuple[BasisDirection, ...]]
+    labels: tuple[str, ...]
+    output: VectorSpaceWithBasis
+    categorical: bool
+    known: list[Any] | None
+    values: dict[BasisDirection, Any] = field(default_factory=dict[BasisDirection, Any])

@@ -1,0 +1,332 @@
+"""Stage 3, lower: decides what is written to the residual stream, when, and in which form.
+
+Lowering starts at the output and asks for what it needs. Attention results are always written.
+A pointwise node is written only if something cannot read it through the columns of the one node it
+depends on: Maps below attention are read through, chains of Maps and SequenceMaps become one MLP.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tracr_lite.compiler.graph import Aggregate, Pointwise, Source, Width
+from tracr_lite.compiler.lowering.forms import (
+    EMBEDDED,
+    Block,
+    Functional,
+    Number,
+    OneHot,
+)
+from tracr_lite.compiler.values.domain import ERR, is_number
+from tracr_lite.compiler.values.infer import Values
+from tracr_lite.compiler.values.pointwise import Table
+from tracr_lite.craft.bases import BasisDirection
+from tracr_lite.craft.conventions import NONE_SUFFIX, ONE
+
+TUPLE_LIMIT = 20_000  # value tuples of one MLP before its inputs are written separately
+
+
+class Split(Exception):
+    """Equal values of different types are told apart, so they need directions of their own."""
+
+    def __init__(self, nodes: set[int]):
+        super().__init__(nodes)
+        self.nodes = nodes
+
+
+class CannotLower(Exception):
+    """A node has no exact block; says why and what to write instead."""
+
+    def __init__(self, node: int, reason: str, suggestion: str):
+        super().__init__(reason)
+        self.node, self.reason, self.suggestion = node, reason, suggestion
+
+
+@dataclass(frozen=True)
+class View:
+    """A node read through the one-hot columns of `form`; `ids[base id]` is the node's id."""
+
+    form: OneHot
+    ids: np.ndarray
+
+
+@dataclass
+class Lowering:
+    """State of one lowering: forms written so far, and the blocks that write them.
+
+    **Arguments:** `split`: nodes whose values get a direction per type; `clean`: attention never
+    reads one-hots with an error, they are cleaned by an MLP first (deeper, but more exact).
+    """
+
+    values: Values
+    bos: BasisDirection
+    split: set[int]
+    clean: bool
+    one: BasisDirection = field(default_factory=lambda: BasisDirection(ONE))
+    blocks: list[Block] = field(default_factory=list[Block])
+    one_hot: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
+    number: dict[int, Number] = field(default_factory=dict[int, Number])
+    columns: dict[int, list[BasisDirection]] = field(
+        default_factory=dict[int, list[BasisDirection]]
+    )
+    value_of: dict[BasisDirection, Any] = field(default_factory=dict[BasisDirection, Any])
+    cleaned: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
+
+    # -- what kind of thing a node is ------------------------------------------------------
+
+    def is_numeric(self, node: int) -> bool:
+        """Whether the raw result of a node is a number rather than one-hot columns."""
+        values, kind = self.values, self.values.nodes[node]
+        match kind:
+            case Width():
+                return True
+            case Source(kind=name):
+                return name == "length"
+            case Aggregate():
+                return self._numeric_aggregate(node, kind)
+            case Pointwise():
+                return values.info[node].table.leaves == (node,) or self.is_linear(node)
+            case _:
+                return False
+
+    def _numeric_aggregate(self, node: int, kind: Aggregate) -> bool:
+        info = self.values.info[node]
+        if info.mean or info.span is not None:
+            return True
+        plain = all(v is None or is_number(v) for v in info.values)
+        if self.values.numerical(node) and plain:
+            return True
+        if len(info.values) > 1024 and plain:
+            return True
+        leaves = self.leaves(kind.value)
+        return plain and leaves == (kind.value,) and self.is_numeric(kind.value)
+
+    def is_linear(self, node: int) -> bool:
+        """A LinearSequenceMap of numbers that are in the stream as numbers: read, not computed."""
+        kind = self.values.nodes[node]
+        if not isinstance(kind, Pointwise) or kind.linear is None:
+            return False
+        infos = [self.values.info[i] for i in kind.inputs]
+        if any(not is_number(v) for info in infos for v in info.values):
+            return False
+        return any(
+            self.is_numeric(i) and not isinstance(self.values.nodes[i], Width | Source)
+            for i in kind.inputs
+        ) and all(self._reads_as_number(i) for i in kind.inputs)
+
+    def _reads_as_number(self, node: int) -> bool:
+        kind = self.values.nodes[node]
+        if isinstance(kind, Width) or (isinstance(kind, Source) and kind.kind == "length"):
+            return False
+        if self.is_numeric(node):
+            return True
+        leaves = self.leaves(node)
+        return len(leaves) <= 1 and not any(self.is_numeric(x) for x in leaves)
+
+    def leaves(self, node: int) -> tuple[int, ...]:
+        """The nodes through which an MLP reads `node`: at most one of them is numeric."""
+        kind = self.values.nodes[node]
+        own = self.values.info[node].table.leaves
+        if not isinstance(kind, Pointwise) or own == (node,) or self.is_linear(node):
+            return (node,)
+        if self._fits(own):
+            return own
+        joined = tuple(sorted({x for i in kind.inputs for x in self.leaves(i)}))
+        if self._fits(joined) and self.values.table_on(node, joined) is not None:
+            return joined
+        cut: set[int] = set()
+        for i in kind.inputs:
+            below = self.leaves(i)
+            simple = len(below) <= 1 and not any(self.is_numeric(x) for x in below)
+            cut.update(below if simple else (i,))
+        return tuple(sorted(cut))
+
+    def _fits(self, leaves: tuple[int, ...]) -> bool:
+        if sum(self.is_numeric(x) for x in leaves) > 1:
+            return False
+        frame = self.values.frame(leaves)
+        return frame is not None and len(frame.codes) <= TUPLE_LIMIT
+
+    def table(self, node: int, leaves: tuple[int, ...]) -> Table:
+        table = self.values.table_on(node, leaves)
+        if table is None:
+            raise CannotLower(
+                node,
+                "it depends on more value combinations than can be listed",
+                "split it into functions of fewer values",
+            )
+        return table
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def view(self, node: int) -> View:
+        """The node one-hot, through its own columns or those of the node it depends on."""
+        if node not in self.one_hot:
+            leaves = self.leaves(node)
+            numeric = any(self.is_numeric(x) for x in leaves)
+            if len(leaves) == 0:
+                return View(self.constant(node), self.table(node, ()).ids)
+            if len(leaves) == 1 and not numeric:
+                form = self.view(leaves[0]).form if leaves[0] != node else self.raw(node)
+                assert isinstance(form, OneHot)
+                return View(form, self._ids(node, leaves))
+            from tracr_lite.compiler.lowering.mlps import write_one_hot
+
+            self.one_hot[node] = write_one_hot(self, node)
+        form = self.one_hot[node]
+        return View(form, np.arange(len(form.group)))
+
+    def _ids(self, node: int, leaves: tuple[int, ...]) -> np.ndarray:
+        table = self.table(node, leaves)
+        ids = np.full(len(self.values.info[leaves[0]].values), ERR, np.int64)
+        ids[table.frame.codes] = table.ids
+        return ids
+
+    def for_attention(self, node: int) -> View:
+        """As `view`, cleaned by an MLP where that is asked for."""
+        view = self.view(node)
+        if not self.clean or view.form.error < 1e-5:
+            return view
+        base = view.form.node
+        if base not in self.cleaned:
+            from tracr_lite.compiler.lowering.mlps import clean_one_hot
+
+            self.cleaned[base] = clean_one_hot(self, view.form)
+        return View(self.cleaned[base], view.ids)
+
+    def constant(self, node: int) -> OneHot:
+        """A node that depends on nothing, read from the constant direction."""
+        return OneHot(node, (self.one,), np.zeros(1, np.int64), np.ones(1), 0.0, EMBEDDED)
+
+    def raw(self, node: int) -> OneHot | Number:
+        """The node as attention or the embeddings leave it."""
+        if node in self.one_hot and not self.is_numeric(node):
+            return self.one_hot[node]
+        if node in self.number:
+            return self.number[node]
+        kind = self.values.nodes[node]
+        if isinstance(kind, Source) and kind.kind != "length":
+            self.one_hot[node] = form = self._embedding(node, kind.kind)
+            return form
+        if self.is_linear(node):
+            self.number[node] = number = self._linear(node)
+            return number
+        from tracr_lite.compiler.lowering import heads
+
+        found = heads.write(self, node)
+        if isinstance(found, OneHot):
+            self.one_hot[node] = found
+        else:
+            self.number[node] = found
+        return found
+
+    def _embedding(self, node: int, name: str) -> OneHot:
+        values = self.values.info[node].values
+        dirs = tuple(BasisDirection(name, v) for v in values)
+        self.columns[node] = list(dirs)
+        return OneHot(node, dirs, np.arange(len(dirs)), np.zeros(len(dirs)), 0.0, EMBEDDED)
+
+    def as_number(self, node: int) -> Number:
+        """The node as a functional that reads its numbers."""
+        if node in self.number and not self.number[node].raw:
+            return self.number[node]
+        if self.is_numeric(node):
+            number = self.raw(node)
+            assert isinstance(number, Number)
+            if not number.raw:
+                return number
+        elif len(self.leaves(node)) <= 1 and not any(self.is_numeric(x) for x in self.leaves(node)):
+            return self._sum(node, self.view(node))
+        from tracr_lite.compiler.lowering.mlps import write_number
+
+        self.number[node] = number = write_number(self, node)
+        return number
+
+    def _sum(self, node: int, view: View) -> Number:
+        """A one-hot node as a number: the sum of value times indicator."""
+        values = self.values.info[node].values
+        coefs = np.zeros(len(view.form.dirs))
+        flags: dict[int, np.ndarray] = {}
+        codes = np.array([self.float(node, v) if is_number(v) else 0.0 for v in values])
+        for base, at in enumerate(view.ids.tolist()):
+            column = int(view.form.group[base])
+            if at == ERR:
+                continue
+            if is_number(values[at]):
+                coefs[column] = codes[at]
+            else:
+                flags.setdefault(at, np.zeros(len(coefs)))[column] = 1.0
+        form = view.form
+        largest = float(np.abs(coefs).max(initial=0.0))
+        return Number(
+            node,
+            Functional(form.dirs, coefs, form.at_bos),
+            {at: Functional(form.dirs, c, form.at_bos) for at, c in flags.items()},
+            codes,
+            False,
+            float(np.abs(coefs).sum()) * form.error if form.error else 0.0,
+            2.0**-23 if largest else 0.0,
+            form.slot,
+        )
+
+    def _linear(self, node: int) -> Number:
+        kind = self.values.nodes[node]
+        assert isinstance(kind, Pointwise) and kind.linear is not None
+        parts = [self.as_number(i) for i in kind.inputs]
+        factors = kind.linear
+        read = parts[0].read.scaled(factors[0]).plus(parts[1].read.scaled(factors[1]))
+        reach = [self.reach(i) * abs(f) for i, f in zip(kind.inputs, factors, strict=True)]
+        error = sum(
+            abs(f) * p.absolute + r * (p.relative + 2.0**-22)
+            for f, p, r in zip(factors, parts, reach, strict=True)
+        )
+        values = self.values.info[node].values
+        codes = np.array([self.float(node, v) for v in values])
+        return Number(
+            node, read, {}, codes, False, error, 2.0**-23, max(p.slot for p in parts)
+        )
+
+    def direction(self, node: int, value: Any, *, suffix: str = "") -> BasisDirection:
+        """The residual direction of one value of a node, recorded as such."""
+        label = self.values.labels[node] + suffix
+        if value is None:
+            found = BasisDirection(label + NONE_SUFFIX)
+        else:
+            found = BasisDirection(label, value)
+        if found in self.value_of:  # an equal value of another type
+            found = BasisDirection(f"{label}<{type(value).__name__}>", value)
+        self.value_of[found] = value
+        self.columns.setdefault(node, []).append(found)
+        return found
+
+    def groups(self, node: int) -> tuple[list[Any], np.ndarray]:
+        """Values that get a direction each (typed apart if the node is split), and which is whose."""
+        values = self.values.info[node].values
+        if node in self.split:
+            return list(values), np.arange(len(values))
+        first: dict[Any, int] = {}
+        group = [first.setdefault(v, len(first)) for v in values]
+        return list(first), np.array(group, np.int64)
+
+    def reach(self, node: int) -> float:
+        """Largest magnitude of the node's numbers."""
+        info = self.values.info[node]
+        known = [abs(self.float(node, v)) for v in info.values if is_number(v)]
+        return max([*known, *(abs(x) for x in info.span or ())], default=0.0)
+
+    def float(self, node: int, value: Any) -> float:
+        """A number as float32 can hold it."""
+        try:
+            found = float(value)
+        except OverflowError:
+            found = float("inf")
+        if abs(found) > 3e38 or (found != 0.0 and abs(found) < 1e-37):
+            raise CannotLower(
+                node,
+                f"the number {value!r} is outside the range of float32",
+                "scale it, or keep it categorical",
+            )
+        return found

@@ -1,0 +1,144 @@
+"""Stage 3, lower: the whole program, from its output back to the embeddings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracr_lite.compiler.graph import Pointwise
+from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
+from tracr_lite.compiler.lowering.lower import CannotLower, Lowering, Split
+from tracr_lite.compiler.values.domain import is_number
+from tracr_lite.compiler.values.infer import Values
+from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
+from tracr_lite.errors import CompileError, InvalidValueSetError, Problem
+
+LISTED_OUTPUTS = 1024  # numbers above this are output as a number, not one-hot
+
+
+def lower(values: Values, bos: BasisDirection) -> Blocks:
+    """Every block that the program needs.
+
+    **Raises:** `CompileError` naming the node that has no exact block, and what to write instead.
+    """
+    split: set[int] = set()
+    clean = False
+    while True:
+        _forget_virtual(values)
+        lowering = Lowering(values, bos, split, clean)
+        try:
+            return _output(lowering)
+        except Split as error:
+            if error.nodes <= split:
+                raise _problem(values, CannotLower(
+                    min(error.nodes),
+                    "it holds values that are equal but of different type (1, 1.0, True), and a "
+                    "later step tells them apart",
+                    "convert them to one type first",
+                )) from error
+            split |= error.nodes
+        except CannotLower as error:
+            if clean:
+                raise _problem(values, error) from error
+            clean = True
+
+
+def _forget_virtual(values: Values) -> None:
+    """Removes the nodes that an abandoned lowering added."""
+    values.forget(len(values.graph.nodes))
+
+
+def _problem(values: Values, error: CannotLower) -> CompileError:
+    problem = Problem(values.labels[error.node], error.reason, error.suggestion)
+    return InvalidValueSetError("lower", [problem])
+
+
+class _Same:
+    """The identity."""
+
+    def __call__(self, value: Any) -> Any:
+        return value
+
+
+def _output(lowering: Lowering) -> Blocks:
+    values = lowering.values
+    root = values.graph.root
+    info = values.info[root]
+    if root in lowering.split:
+        root = values.add(Pointwise(_Same(), (root,), strict=False), values.labels[root] + "/out")
+    plain = all(v is None or is_number(v) for v in info.values)
+    wants_number = values.graph.root_numerical or (
+        plain and (info.span is not None or info.mean or len(info.values) > LISTED_OUTPUTS)
+    )
+    if wants_number and not plain:
+        odd = next(v for v in info.values if v is not None and not is_number(v))
+        raise CannotLower(
+            root, f"it is numerical, but can hold {odd!r}", "use rasp.categorical, or a number"
+        )
+    if wants_number:
+        return _numerical(lowering, root)
+    form = lowering.view(root).form
+    if form.node != root:
+        from tracr_lite.compiler.lowering.mlps import write_one_hot
+
+        form = lowering.one_hot[root] = write_one_hot(lowering, root)
+    return _categorical(lowering, form)
+
+
+def _categorical(lowering: Lowering, form: OneHot) -> Blocks:
+    if form.error >= 0.25:
+        raise CannotLower(
+            form.node, f"its one-hot output may be off by {form.error:.2g}", "lower max_seq_len"
+        )
+    space = VectorSpaceWithBasis(form.dirs)
+    return _finish(lowering, space, categorical=True, known=None)
+
+
+def _numerical(lowering: Lowering, root: int) -> Blocks:
+    number = lowering.as_number(root)
+    own = lowering.columns.get(root, [])
+    if not own or any(d not in own for d in number.read.dirs):
+        from tracr_lite.compiler.lowering.mlps import write_number
+
+        number = lowering.number[root] = write_number(lowering, root)
+    info = lowering.values.info[root]
+    flags = [f.dirs[0] for i, f in number.flags.items()]
+    known = [v for v in info.values if is_number(v)]
+    _check_number(lowering, root, number, known)
+    dirs = [*number.read.dirs, *flags]
+    listed = None if info.span is not None else sorted(known)
+    return _finish(lowering, VectorSpaceWithBasis(dirs), categorical=False, known=listed)
+
+
+def _check_number(lowering: Lowering, root: int, number: Number, known: list[Any]) -> None:
+    """A numerical output must be within 1e-5 of the truth, relative, or snap to it."""
+    span = lowering.values.info[root].span
+    if span is not None:
+        if span[0] < 0 < span[1] or number.absolute > 1e-5 * min(abs(x) for x in span if x):
+            raise CannotLower(
+                root,
+                "its numbers are too many to list and may come so close to zero that float32 "
+                "does not give them to 1e-5",
+                "average numbers of one sign, or with fewer distinct values",
+            )
+        return
+    ordered = np.unique(np.array([lowering.float(root, v) for v in known]))
+    gap, size = np.diff(ordered), np.maximum(np.abs(ordered[1:]), np.abs(ordered[:-1]))
+    error = number.absolute + (number.relative + 2.0**-23) * size
+    if ((gap <= 2 * error) & (gap > 1e-5 * np.minimum(np.abs(ordered[1:]), np.abs(ordered[:-1])))).any():
+        raise CannotLower(
+            root,
+            "two of its numbers are too close to be told apart in float32",
+            "use a smaller max_seq_len, or keep it categorical",
+        )
+
+
+def _finish(
+    lowering: Lowering, space: VectorSpaceWithBasis, *, categorical: bool, known: list[Any] | None
+) -> Blocks:
+    columns = {node: tuple(dirs) for node, dirs in lowering.columns.items()}
+    labels = tuple(lowering.values.labels)
+    return Blocks(
+        tuple(lowering.blocks), columns, labels, space, categorical, known, lowering.value_of
+    )

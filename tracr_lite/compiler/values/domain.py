@@ -1,0 +1,102 @@
+"""Values that a node can hold: typed identity, validation and calls of user functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+ERR = -1  # the evaluator would raise: whatever is computed there is allowed
+
+
+class BadValue(Exception):
+    """A function returned something that no residual direction can stand for."""
+
+    def __init__(self, reason: str, suggestion: str):
+        super().__init__(reason)
+        self.reason = reason
+        self.suggestion = suggestion
+
+
+def typed_key(value: Any) -> Hashable:
+    """Identity of a value for user functions, which may tell 1, True and 1.0 apart."""
+    if isinstance(value, tuple):
+        return (tuple, *(typed_key(v) for v in value))  # pyright: ignore
+    if isinstance(value, float):
+        return (float, value, math.copysign(1.0, value))
+    return (type(value), value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether `value` counts as a number (bools do, as in Python)."""
+    return isinstance(value, int | float)
+
+
+def checked(value: Any) -> Any:
+    """`value`, with numpy scalars unwrapped.
+
+    **Raises:** `BadValue` unless it is None, a finite number, a string, or a tuple of such values.
+    """
+    if value is None or type(value) in (bool, int, str):
+        return value
+    if isinstance(value, np.generic):
+        return checked(value.item())
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise BadValue(f"the non-finite number {value!r}", "use None or a finite number")
+        return float(value)
+    if isinstance(value, tuple):
+        return tuple(checked(v) for v in value)  # pyright: ignore
+    if isinstance(value, int | str):
+        return value
+    try:
+        hash(value)
+    except TypeError:
+        raise BadValue(f"the unhashable value {value!r}", "return a tuple instead") from None
+    raise BadValue(
+        f"{value!r}, of type {type(value).__name__}",
+        "return None, a bool, an int, a float, a str or a tuple of these",
+    )
+
+
+@dataclass
+class Domain:
+    """The distinct values of one node, in order of discovery; ids are positions in `values`."""
+
+    values: list[Any] = field(default_factory=list[Any])
+    _ids: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
+
+    @classmethod
+    def of(cls, values: Iterable[Any]) -> Domain:
+        domain = cls()
+        for value in values:
+            domain.add(value)
+        return domain
+
+    def add(self, value: Any) -> int:
+        key = typed_key(value)
+        at = self._ids.get(key)
+        if at is None:
+            at = self._ids[key] = len(self.values)
+            self.values.append(value)
+        return at
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def call(fn: Callable[..., Any], strict: bool, args: tuple[Any, ...]) -> tuple[bool, Any]:
+    """(True, value) of `fn(*args)`, or (False, None) where the evaluator raises.
+
+    **Raises:** `BadValue` when the value cannot be represented.
+    """
+    if strict and any(a is None for a in args):
+        return True, None
+    try:
+        value = fn(*args)
+    except Exception:  # whatever a user's function raises, the evaluator raises it too
+        return False, None
+    return True, checked(value)

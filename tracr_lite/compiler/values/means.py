@@ -1,0 +1,84 @@
+"""Every mean that a selection of 1..n numbers can have."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from jaxtyping import Float, Int
+
+BITSET_BUDGET = 2_000_000  # bits of the largest sumset
+SUMS_BUDGET = 400_000  # distinct sums over all counts
+
+
+@dataclass(frozen=True)
+class Means:
+    """`values`: distinct means, ascending. `by_count[c]`: which of them c numbers can have."""
+
+    values: Float[np.ndarray, " means"]
+    by_count: dict[int, Int[np.ndarray, " some"]]
+
+
+def means_of(numbers: list[float], counts: range) -> Means | None:
+    """Means of every multiset of `numbers` whose size is in `counts`; None if past the budget.
+
+    Sums are exact (binary fractions scaled to integers), then rounded once and divided once, which
+    is what the evaluator does.
+    """
+    exact = [Fraction(x) for x in numbers]
+    scale = math.lcm(*(x.denominator for x in exact))
+    scaled = sorted({int(x * scale) for x in exact})
+    low = scaled[0]
+    step = math.gcd(*(x - low for x in scaled)) or 1
+    offsets = [(x - low) // step for x in scaled]
+    by_count: dict[int, list[int]] = {}
+    if (offsets[-1] + 1) * counts[-1] <= BITSET_BUDGET:
+        sums = _bitset_sums(offsets, counts)
+    else:
+        sums = _set_sums(offsets, counts)
+    if sums is None:
+        return None
+    by_count = {c: [low * c + step * s for s in found] for c, found in sums.items()}
+    rounded = {c: _divide(found, scale, c) for c, found in by_count.items()}
+    values = np.unique(np.concatenate(list(rounded.values())))
+    return Means(values, {c: np.searchsorted(values, np.unique(m)) for c, m in rounded.items()})
+
+
+def _divide(sums: list[int], scale: int, count: int) -> Float[np.ndarray, " sums"]:
+    if scale == 1:  # Python divides integers with one rounding
+        return np.array([s / count for s in sums])
+    return np.array([float(Fraction(s, scale)) / count for s in sums])
+
+
+def _bitset_sums(offsets: list[int], counts: range) -> dict[int, list[int]] | None:
+    """Sums as bits of one integer: adding a number is a shift, a union is an or."""
+    sums, bits, total = {}, 1, 0
+    for count in range(1, counts[-1] + 1):
+        grown = 0
+        for offset in offsets:
+            grown |= bits << offset
+        bits = grown
+        if count in counts:
+            total += bits.bit_count()
+            if total > SUMS_BUDGET:
+                return None
+            raw = np.frombuffer(bits.to_bytes((bits.bit_length() + 7) // 8, "little"), np.uint8)
+            sums[count] = np.flatnonzero(np.unpackbits(raw, bitorder="little")).tolist()
+    return sums
+
+
+def _set_sums(offsets: list[int], counts: range) -> dict[int, list[int]] | None:
+    sums: dict[int, list[int]] = {}
+    reached, total = {0}, 0
+    for count in range(1, counts[-1] + 1):
+        if len(reached) * len(offsets) > SUMS_BUDGET:
+            return None
+        reached = {s + offset for s in reached for offset in offsets}
+        if count in counts:
+            total += len(reached)
+            if total > SUMS_BUDGET:
+                return None
+            sums[count] = sorted(reached)
+    return sums

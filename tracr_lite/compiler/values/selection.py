@@ -1,0 +1,191 @@
+"""What a selector may and must select: predicate tables and three-valued logic over key classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+from tracr_lite.compiler.values.domain import is_number
+from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, Keys
+from tracr_lite.rasp import rasp
+
+UNREACHABLE = -1  # the pair cannot occur, or the predicate raises on it
+PAIR_BUDGET = 16_000_000
+
+
+@dataclass(frozen=True)
+class Logic:
+    """Three-valued truth: something *may* hold, and *must* hold."""
+
+    may: Bool[np.ndarray, "..."]
+    must: Bool[np.ndarray, "..."]
+
+    def __and__(self, other: Logic) -> Logic:
+        return Logic(self.may & other.may, self.must & other.must)
+
+    def __or__(self, other: Logic) -> Logic:
+        return Logic(self.may | other.may, self.must | other.must)
+
+    def __invert__(self) -> Logic:
+        return Logic(~self.must, ~self.may)
+
+    def __getitem__(self, index: Any) -> Logic:
+        return Logic(self.may[index], self.must[index])
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Bounds on how many keys a query selects, per key (broadcast over the first two axes)."""
+
+    low: Int[np.ndarray, "lengths_or_1 positions_or_1"]
+    high: Int[np.ndarray, "lengths_or_1 positions_or_1"]
+
+
+def truth_table(
+    predicate: Callable[[Any, Any], Any],
+    keys: list[Any],
+    queries: list[Any],
+    reachable: Bool[np.ndarray, "keys queries"],
+) -> Int[np.ndarray, "keys queries"]:
+    """1 where the predicate holds, 0 where not, `UNREACHABLE` where it is not asked or raises."""
+    if isinstance(predicate, rasp.Comparison):
+        fast = _compare_all(predicate, keys, queries)
+        if fast is not None:
+            return np.where(reachable, fast, UNREACHABLE)
+    table = np.full((len(keys), len(queries)), UNREACHABLE, np.int8)
+    for k, q in zip(*(axis.tolist() for axis in np.nonzero(reachable)), strict=True):
+        try:
+            table[k, q] = 1 if predicate(keys[k], queries[q]) else 0
+        except Exception:  # the evaluator raises on every input where this pair occurs
+            continue
+    return table
+
+
+def _compare_all(
+    comparison: rasp.Comparison, keys: list[Any], queries: list[Any]
+) -> Int[np.ndarray, "keys queries"] | None:
+    """The table of a comparison by ranks, where all values have one order; else None."""
+    if any(v is None for v in keys) or any(v is None for v in queries):
+        return None
+    both = [*keys, *queries]
+    if not (all(is_number(v) for v in both) or all(type(v) is str for v in both)):
+        return None
+    rank: dict[Any, int] = {v: i for i, v in enumerate(sorted(set(both)))}
+    k = np.array([rank[v] for v in keys], np.int64)[:, None]
+    q = np.array([rank[v] for v in queries], np.int64)[None, :]
+    c = rasp.Comparison
+    ops: dict[rasp.Comparison, Callable[[], Any]] = {
+        c.EQ: lambda: k == q,
+        c.NEQ: lambda: k != q,
+        c.LT: lambda: k < q,
+        c.LEQ: lambda: k <= q,
+        c.GT: lambda: k > q,
+        c.GEQ: lambda: k >= q,
+        c.TRUE: lambda: np.ones((len(keys), len(queries)), bool),
+        c.FALSE: lambda: np.zeros((len(keys), len(queries)), bool),
+    }
+    return ops[comparison]().astype(np.int8)
+
+
+def histogram(keyed: Keyed, keys: Keys) -> Int[np.ndarray, "lengths classes"]:
+    """How many positions of an input of each length are in each class."""
+    rows, positions = keys.all_pairs
+    if not keyed.by_length:
+        rows_of_n = np.arange(keys.n)
+        counts = np.zeros((keys.n + 1, len(keyed.member)), np.int64)
+        counts[rows_of_n + 1, keyed.at(np.zeros_like(rows_of_n), rows_of_n)] = 1
+        return np.cumsum(counts, axis=0)[keys.lengths]
+    counts = np.zeros((len(keys.lengths), len(keyed.member)), np.int64)
+    np.add.at(counts, (rows, keyed.at(rows, positions)), 1)
+    return counts
+
+
+def cooccurrence(k: Keyed, q: Keyed, keys: Keys) -> Bool[np.ndarray, "key_classes query_classes"]:
+    """Which class of a key position occurs in one input with which class of a query position."""
+    left = (histogram(k, keys) > 0).astype(np.float32)
+    right = (histogram(q, keys) > 0).astype(np.float32)
+    return (left.T @ right) > 0
+
+
+def reachable_pairs(k: Keyed, q: Keyed, keys: Keys) -> Bool[np.ndarray, "key_ids query_ids"]:
+    """Which values can meet in one input as key and query."""
+    together = cooccurrence(k, q, keys).astype(np.float32)
+    return (k.member.T.astype(np.float32) @ together @ q.member.astype(np.float32)) > 0
+
+
+def class_logic(k: Keyed, q: Keyed, table: Int[np.ndarray, "keys queries"]) -> Logic:
+    """May and must of a predicate between key classes."""
+
+    def any_pair(cells: np.ndarray) -> np.ndarray:
+        left = cells.astype(np.float32)
+        left = left[k.single] if k.single is not None else k.member.astype(np.float32) @ left
+        if q.single is not None:
+            return left[:, q.single] > 0
+        return left @ q.member.T.astype(np.float32) > 0
+
+    return Logic(any_pair(table == 1), ~any_pair(table == 0) & any_pair(table == 1))
+
+
+def joint(nodes: list[Keyed], keys: Keys) -> tuple[Keyed, list[Int[np.ndarray, " classes"]]]:
+    """One class per combination of the nodes' classes, and the class of each node in it."""
+    rows, positions = keys.pairs(any(k.by_length for k in nodes), any(k.by_position for k in nodes))
+    columns = [k.at(rows, positions) for k in nodes]
+    code = np.zeros(len(rows), np.int64)
+    for keyed, column in zip(nodes, columns, strict=True):
+        code = code * len(keyed.member) + column
+    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    by_length = any(k.by_length for k in nodes)
+    by_position = any(k.by_position for k in nodes)
+    shape = (len(keys.lengths) if by_length else 1, keys.n if by_position else 1)
+    classes = np.zeros(shape, np.int64)
+    classes[rows * by_length, positions * by_position] = inverse.ravel()
+    member = np.ones((len(first), 1), bool)  # only the classes matter
+    return Keyed(classes, member), [column[first] for column in columns]
+
+
+def widths(
+    logic: Logic, k: Keyed, q: Keyed, diagonal: Logic | None, keys: Keys, causal: bool
+) -> Widths:
+    """Bounds on the number of selected keys, for every query key.
+
+    **Arguments:** `logic`: over (classes of `k`, classes of `q`); `diagonal`: over (length,
+    position), the query's own position as key, where tokens are the same token.
+    """
+    rows, positions = keys.all_pairs
+    if causal and k.by_length:  # rare: no prefix counts, so only the trivial bounds
+        at = np.arange(keys.n)[None, :]
+        return Widths(np.zeros_like(at), at + 1)
+    if causal:
+        at = np.arange(keys.n)
+        counts = np.zeros((keys.n, len(k.member)), np.int64)
+        counts[at, k.at(np.zeros_like(at), at)] = 1
+        counts, which = np.cumsum(counts, axis=0), positions
+    else:
+        counts, which = histogram(k, keys), rows
+    low = _count(counts, logic.must)[which, q.at(rows, positions)]
+    high = _count(counts, logic.may)[which, q.at(rows, positions)]
+    if diagonal is not None:
+        mine = (k.at(rows, positions), q.at(rows, positions))
+        own = tuple(np.broadcast_to(x, (len(keys.lengths), keys.n))[rows, positions]
+                    for x in (diagonal.may, diagonal.must))
+        low = low - logic.must[mine] + own[1]
+        high = high - logic.may[mine] + own[0]
+    full = np.zeros((2, len(keys.lengths), keys.n), np.int64)
+    full[0, rows, positions], full[1, rows, positions] = low, high
+    return Widths(full[0], full[1])
+
+
+def _count(counts: np.ndarray, truth: np.ndarray) -> Int[np.ndarray, "rows query_classes"]:
+    return np.rint(counts.astype(np.float32) @ truth.astype(np.float32)).astype(np.int64)
+
+
+def too_many_classes(*keyed: Keyed) -> bool:
+    """Whether a table over the product of the classes would be past the budget."""
+    size = 1
+    for k in keyed:
+        size *= len(k.member)
+    return size > CLASS_BUDGET

@@ -1,0 +1,94 @@
+"""Scores of one attention head that selects by a conjunction of predicate tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tracr_lite.craft.blocks import U
+
+
+@dataclass(frozen=True)
+class Literal:
+    """One predicate of a conjunction.
+
+    `table[k, q]` is 1 where key column k is selected by query column q, 0 where it is not, and -1
+    where the two never meet.
+    """
+
+    table: Int[np.ndarray, "keys queries"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Low-rank factors of one literal's scores, in units of the sharpness.
+
+    `score[q, k] = query[q] @ key[k]`, and `total[q]` is the score of a selected key.
+    """
+
+    query: Float[np.ndarray, "queries rank"]
+    key: Float[np.ndarray, "keys rank"]
+    total: Float[np.ndarray, " queries"]
+
+
+def literal_scores(literal: Literal) -> Scores:
+    """Factors in which selected keys score `total`, all others `total - 1`.
+
+    Softmax ignores a function of the query alone, so each query counts either its selected keys as
+    1 or its unselected ones as -1, whichever are fewer. The rank is the number of different
+    nonzero rows or columns, whichever is smaller; one factor is a 0/1 matrix, so scores of equal
+    meaning are computed by equal arithmetic.
+    """
+    ones, zeros = literal.table == 1, literal.table == 0
+    inverted = ones.sum(axis=0) > zeros.sum(axis=0)
+    scores = np.where(inverted[None, :], -zeros.astype(float), ones.astype(float))
+    key_rows, key_class = _distinct(scores)
+    query_rows, query_class = _distinct(scores.T)
+    if len(key_rows) <= len(query_rows):
+        key = _one_hot(key_class, len(key_rows))
+        return Scores(key_rows.T.copy(), key, (~inverted).astype(float))
+    return Scores(_one_hot(query_class, len(query_rows)), query_rows.T.copy(), (~inverted) * 1.0)
+
+
+def _distinct(rows: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " rows"]]:
+    """Distinct nonzero rows in order of first occurrence; class of each row, -1 for zero rows."""
+    used = np.flatnonzero(rows.any(axis=1))
+    classes = np.full(len(rows), -1, np.int64)
+    if not len(used) or not rows.shape[1]:
+        return np.zeros((0, rows.shape[1])), classes
+    packed = np.ascontiguousarray(np.packbits((rows[used] != 0), axis=1))
+    signs = np.where((rows[used] < 0).any(axis=0), -1.0, 1.0)
+    view = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    if (rows[used] * signs < 0).any():  # mixed signs within a column: compare whole rows
+        view = np.ascontiguousarray(rows[used]).view(np.dtype((np.void, rows.shape[1] * 8))).ravel()
+    _, first, inverse = np.unique(view, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
+    classes[used] = rank[inverse.ravel()]
+    return rows[used][np.sort(first)], classes
+
+
+def _one_hot(classes: np.ndarray, size: int) -> Float[np.ndarray, "rows classes"]:
+    out = np.zeros((len(classes), size))
+    known = np.flatnonzero(classes >= 0)
+    out[known, classes[known]] = 1.0
+    return out
+
+
+def sharpness(n: int, *, halved: bool) -> float:
+    """Score gap c, a whole number, such that n unselected keys together weigh below 1e-10.
+
+    `halved`: BOS scores half-way between selected and not, so only c/2 is left on either side.
+    """
+    gap = np.ceil(24.0 + np.log(n))
+    return float(2 * gap if halved else gap)
+
+
+def weight_error(n: int, gap: float, score_noise: float) -> float:
+    """Bound on the relative error of an attention weight, and on what unselected keys weigh.
+
+    Summing n + 1 exponentials and dividing costs (n + 8) U (Higham 2002, section 4.2); noise in the
+    scores counts twice, in the numerator and in the sum.
+    """
+    return (n + 8) * U + (n + 1) * float(np.exp(-gap)) + 2.5 * score_noise

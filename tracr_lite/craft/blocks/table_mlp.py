@@ -1,0 +1,73 @@
+"""A table over one or more one-hot inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tracr_lite.craft.blocks import U
+from tracr_lite.craft.blocks.neurons import Neurons
+
+
+def table_mlp(
+    cells: Int[np.ndarray, "tuples inputs"],
+    outputs: Int[np.ndarray, " tuples"],
+    code: Float[np.ndarray, "n_outputs out"],
+    n_in: int,
+    *,
+    noise: float = 0.0,
+) -> Neurons:
+    """Writes `code[outputs[t]]` where the columns `cells[t]` are all hot.
+
+    With S the sum of the k columns of a tuple, one neuron detects it:
+
+        relu(S - (k - 1))                                     exact inputs
+        relu(4 (S - k) + 3) - relu(4 (S - k) + 2)             inputs with an error of `noise`
+
+    Both are 1 when S = k and 0 when S <= k - 1. The second is flat around both values, so it
+    tolerates k * noise < 1/4 and hands on none of it. The table sits behind the ReLU, so negative
+    outputs survive. Tuples that agree in all but one input and in the output share a neuron: the
+    columns of that input are one-hot, so their sum is a column too.
+
+    **Arguments:** `cells`: distinct rows of column numbers below `n_in`; `outputs`: row of `code`.
+    **Raises:** `ValueError` if `noise` is past the tolerance.
+    Source: categorical MLP of Lindner et al. 2023, arXiv:2301.05062, section 3.2; merged anew.
+    """
+    k = cells.shape[1]
+    if k * noise >= 0.25:
+        raise ValueError(f"inputs with an error of {noise:.2g} cannot be told apart")
+    kept = (code[outputs] != 0).any(axis=1)
+    cells, outputs = cells[kept], outputs[kept]
+    shared, neuron, first = _share(cells, outputs, n_in)
+    w_in = np.zeros((n_in, len(first)))
+    for column in range(k):
+        w_in[cells[:, column], neuron] = 1.0
+    rows = code[outputs[first]]
+    del shared
+    if noise == 0.0:
+        return Neurons(w_in, np.full(len(first), 1.0 - k), rows, _largest(code) * U)
+    both = np.concatenate([4.0 * w_in, 4.0 * w_in], axis=1)
+    bias = np.concatenate([np.full(len(first), 3.0 - 4 * k), np.full(len(first), 2.0 - 4 * k)])
+    error = 8 * (k + 1) * U * _largest(code)
+    return Neurons(both, bias, np.concatenate([rows, -rows]), error)
+
+
+def _largest(code: np.ndarray) -> float:
+    return float(np.abs(code).max(initial=0.0))
+
+
+def _share(
+    cells: np.ndarray, outputs: np.ndarray, n_in: int
+) -> tuple[int, Int[np.ndarray, " tuples"], Int[np.ndarray, " neurons"]]:
+    """The input to sum over that leaves fewest neurons; each tuple's neuron; a tuple of each."""
+    best: tuple[int, np.ndarray, np.ndarray] | None = None
+    for shared in range(max(cells.shape[1], 1)):
+        code = outputs.astype(np.int64)
+        for column in range(cells.shape[1]):
+            if column != shared:
+                code = code * n_in + cells[:, column]
+        _, first, neuron = np.unique(code, return_index=True, return_inverse=True)
+        if best is None or len(first) < len(best[2]):
+            best = (shared, neuron.ravel(), first)
+    assert best is not None
+    return best
