@@ -3,7 +3,8 @@
     b a b b   ->   0 1 0 0
 
 A head marks the positions that have no equal token before them; a second one looks, among the
-equal tokens, at the marked one, and reads its index.
+equal tokens, at the marked one, and reads its index. The index travels as a number: the mean
+over the one position selected.
 
 Run:  tracr-lite run first_occurrence b a b b
 """
@@ -21,7 +22,9 @@ same_token = rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.EQ)
 earlier = rasp.Select(rasp.indices, rasp.indices, rasp.Comparison.LT)
 is_first = (rasp.SelectorWidth(same_token & earlier) == 0).named("is_first")
 marked = rasp.Select(is_first, is_first, lambda k, q: k)
-PROGRAM = rasp.Aggregate(same_token & marked, rasp.indices).named("first_occurrence")
+PROGRAM = rasp.numerical(
+    rasp.Aggregate(same_token & marked, rasp.numerical(rasp.indices), default=0)
+).named("first_occurrence")
 
 
 def reference(xs: list[str]) -> list[int]:

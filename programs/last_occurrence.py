@@ -2,12 +2,13 @@
 
     a b a c   ->   2 2 2 2
 
-The last one is the "a" that has no other "a" behind it. A head counts those behind, and a
-second head finds the "a" for which there are none.
+Mark the positions with an "a" in them or behind them: those are the ones up to the last "a", so
+their number, less one, is its index. One head marks, a second one counts.
 
 Run:  tracr-lite run last_occurrence a b a c
 """
 
+from tracr_lite.compiler import lib
 from tracr_lite.rasp import rasp
 
 VOCAB = ("a", "b", "c")
@@ -18,10 +19,11 @@ EXAMPLES = [
 ]
 
 is_a = rasp.Select(rasp.tokens, rasp.tokens, lambda k, q: k == "a")
-later = rasp.Select(rasp.indices, rasp.indices, rasp.Comparison.GT)
-behind = rasp.SelectorWidth(is_a & later).named("behind")
-none_behind = rasp.Select(behind, behind, lambda k, q: k == 0)
-PROGRAM = rasp.Aggregate(is_a & none_behind, rasp.indices).named("last_occurrence")
+from_here_on = rasp.Select(rasp.indices, rasp.indices, rasp.Comparison.GEQ)
+not_past = (rasp.SelectorWidth(is_a & from_here_on) > 0).named("not_past")
+PROGRAM = rasp.Map(lambda n: n - 1 if n else None, lib.make_count(not_past, True)).named(
+    "last_occurrence"
+)
 
 
 def reference(xs: list[str]) -> list[int | None]:

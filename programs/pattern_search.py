@@ -2,8 +2,9 @@
 
     b a b a b a   ->   1 1 1 1 1 1
 
-Mark the places where the pattern ends (see detect_pattern). The first of them is the one with
-none before it; it ends two positions after it starts.
+Mark the places where the pattern ends (see detect_pattern). The positions with no such place up
+to them are those before the first end; their number is its index, and the start is two earlier.
+If all positions are of that kind, there is no end.
 
 Run:  tracr-lite run pattern_search b a b a b a
 """
@@ -19,12 +20,14 @@ EXAMPLES = [
 ]
 
 ends_here = lib.detect_pattern(rasp.tokens, "aba")  # None where it is too early to tell
-found = rasp.Select(ends_here, ends_here, lambda k, q: bool(k))
-earlier = rasp.Select(rasp.indices, rasp.indices, rasp.Comparison.LT)
-found_before = rasp.SelectorWidth(found & earlier).named("found_before")
-none_before = rasp.Select(found_before, found_before, lambda k, q: k == 0)
-end = rasp.Aggregate(found & none_before, rasp.indices).named("end")
-PROGRAM = (end - 2).named("pattern_search")
+end = rasp.Select(ends_here, ends_here, lambda k, q: bool(k))
+so_far = rasp.Select(rasp.indices, rasp.indices, rasp.Comparison.LEQ)
+none_yet = (rasp.SelectorWidth(end & so_far) == 0).named("none_yet")
+PROGRAM = rasp.SequenceMap(
+    lambda index, n: index - 2 if index < n else None,
+    lib.make_count(none_yet, True),
+    lib.length,
+).named("pattern_search")
 
 
 def reference(xs: list[str]) -> list[int | None]:

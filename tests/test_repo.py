@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import io
+import os
 import re
 import shlex
 import subprocess
@@ -129,10 +130,11 @@ def blocks(*languages):
     return [code for language, code in fenced if language in languages]
 
 
-def test_the_python_of_the_readme_runs():
+def test_the_python_of_the_readme_runs(tmp_path):
     """One after the other, as a reader would type them."""
     code = "\n".join(blocks("python"))
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT / "docs")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
 
 
 def commands():
