@@ -1,0 +1,84 @@
+"""Named basis directions, and the one total order that all layouts follow.
+
+Source: the craft language of Lindner et al. 2023, arXiv:2301.05062, section 3.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, cast
+
+Name = str
+Value = int | float | bool | str | tuple[Any, ...] | None
+
+_KIND: dict[type, int] = {type(None): 0, bool: 1, int: 1, float: 1, str: 2, tuple: 3}
+_ALWAYS_VALID = frozenset({type(None), bool, int, str})  # needs no look inside
+
+
+def sort_key(value: object) -> tuple[int, Any]:
+    """A total order on basis values, None < numbers < str < tuple; equal keys iff `==`.
+
+    **Raises:** `TypeError` for other types, `ValueError` for NaN; also inside tuples.
+    """
+    kind = _KIND.get(type(value))
+    if kind is None:
+        raise TypeError(f"basis values are None, bool, int, float, str, tuple; got {value!r}")
+    if isinstance(value, tuple):
+        return (kind, tuple(sort_key(item) for item in cast(tuple[object, ...], value)))
+    if isinstance(value, float) and math.isnan(value):
+        raise ValueError("NaN cannot label a basis direction")
+    return (kind, 0 if value is None else value)
+
+
+@dataclass(frozen=True, slots=True, init=False, eq=False)
+class BasisDirection:
+    """One named direction. `True` and `1` are the same value, as they are in Python.
+
+    **Arguments:** `name`: what the direction belongs to; `value`: which of its values, if any.
+    **Raises:** `TypeError`, `ValueError`: see `sort_key`.
+    """
+
+    name: Name
+    value: Value = None
+
+    def __init__(self, name: Name, value: Any = None):  # a `Value`; refused here otherwise
+        if type(value) not in _ALWAYS_VALID:
+            sort_key(value)
+        _set_name(self, name)
+        _set_value(self, value)
+
+    @property
+    def key(self) -> tuple[Name, tuple[int, Any]]:
+        """What directions are sorted by; equal iff the directions are."""
+        return (self.name, sort_key(self.value))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not BasisDirection:
+            return NotImplemented
+        return self.name == other.name and self.value == other.value
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.value))
+
+    def __lt__(self, other: BasisDirection) -> bool:
+        return self.key < other.key
+
+    def __str__(self) -> str:
+        return self.name if self.value is None else f"{self.name}:{self.value}"
+
+
+# The slots themselves: thrice as fast as the `object.__setattr__` of a frozen dataclass.
+_set_name: Any = BasisDirection.__dict__["name"].__set__
+_set_value: Any = BasisDirection.__dict__["value"].__set__
+
+
+def sorted_basis(basis: Iterable[BasisDirection]) -> tuple[BasisDirection, ...]:
+    """Sorts and refuses duplicates, naming them."""
+    ordered = sorted(basis, key=lambda direction: direction.key)
+    if len(set(ordered)) < len(ordered):
+        twice = dict.fromkeys(str(a) for a, b in pairwise(ordered) if a == b)
+        raise ValueError(f"basis directions must be distinct; given twice: {', '.join(twice)}")
+    return tuple(ordered)
