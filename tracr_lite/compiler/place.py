@@ -29,7 +29,7 @@ class Layers:
 
 def place(blocks: Blocks) -> Layers:
     """Groups blocks by half-layer: number 2i is the attention of layer i, 2i + 1 its MLP."""
-    depth = max(block.slot for block in blocks.blocks) // 2 + 1
+    depth = max((block.slot for block in blocks.blocks), default=-1) // 2 + 1
     heads: list[list[HeadBlock]] = [[] for _ in range(depth)]
     mlps: list[list[MLPBlock]] = [[] for _ in range(depth)]
     for block in blocks.blocks:

@@ -28,7 +28,7 @@ class OneHot:
     - `dirs`: a residual direction per group.
     - `group`: which direction stands for each value id.
     - `at_bos`: what each direction holds at the BOS position.
-    - `error`: bound on the distance to 0 or 1.
+    - `errors`: bound on each column's distance to 0 or 1; `spread`: on the sum of them at once.
     - `slot`: number of the half-layer that writes it.
     """
 
@@ -36,8 +36,14 @@ class OneHot:
     dirs: tuple[BasisDirection, ...]
     group: Int[np.ndarray, " ids"]
     at_bos: Float[np.ndarray, " dirs"]
-    error: float
+    errors: Float[np.ndarray, " dirs"]
+    spread: float
     slot: int
+
+    @property
+    def error(self) -> float:
+        """The largest of the errors."""
+        return float(self.errors.max(initial=0.0))
 
 
 @dataclass(frozen=True)

@@ -328,9 +328,9 @@ def _score(lowering: Lowering, selector: int, *, count_bos: bool) -> _Scored:
         left.at(lowering.bos)[start:stop] -= c * (q.at_bos @ score.query)
         left.at(lowering.bos)[rank] -= c * float(q.at_bos @ score.total)
         right.at(lowering.bos)[start:stop] -= k.at_bos @ score.key
-        cells = np.abs(score.query @ score.key.T)
-        noise += c * k.error * float(cells.sum(axis=1).max(initial=0.0))
-        noise += c * q.error * float(cells.sum(axis=0).max(initial=0.0) + 1.0)
+        noise += c * min(k.spread, float(k.errors @ score.key.any(axis=1)))
+        used = score.query.any(axis=1) | (score.total != 0)
+        noise += 2 * c * min(q.spread, float(q.errors @ used))
         slot = max(slot, q.slot, k.slot)
         start = stop
     if noise > 1.0:
@@ -452,8 +452,9 @@ def _copy(lowering: Lowering, node: int, kind: Aggregate) -> OneHot:
         held[group[ids[_key(checked(kind.default))]]] = 1.0
     rows.at(lowering.bos)[:] += held
     slot = _head(lowering, node, kind.selector, scored, rows, list(dirs), view.form.slot)
-    error = view.form.error + scored.error
-    return OneHot(node, dirs, group, held, error, slot)
+    errors = np.full(len(dirs), view.form.error + scored.error)
+    spread = view.form.spread + 2 * scored.error
+    return OneHot(node, dirs, group, held, errors, spread, slot)
 
 
 def _as_written(values: list[Any], inner: list[Any]) -> list[Any]:

@@ -26,6 +26,7 @@ from tracr_lite.compiler.values.pointwise import Table
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import NONE_SUFFIX, ONE
 
+CLEAN_ENOUGH = 3e-6  # an error of one-hots (of all values together) that cleaning cannot improve
 TUPLE_LIMIT = 20_000  # value tuples of one MLP before its inputs are written separately
 
 
@@ -132,17 +133,39 @@ class Lowering:
         own = self.values.info[node].table.leaves
         if not isinstance(kind, Pointwise) or own == (node,) or self.is_linear(node):
             return (node,)
-        if self._fits(own):
+        if self._fits(own) and not any(self._is_computed(x) for x in own):
             return own
         joined = tuple(sorted({x for i in kind.inputs for x in self.leaves(i)}))
         if self._fits(joined) and self.values.table_on(node, joined) is not None:
             return joined
-        cut: set[int] = set()
+        return self._cut(kind)
+
+    def _cut(self, kind: Pointwise) -> tuple[int, ...]:
+        """Leaves that are written first: the largest parts that read at most one number."""
+        deep: set[int] = set()
+        flat: set[int] = set()
         for i in kind.inputs:
             below = self.leaves(i)
-            simple = len(below) <= 1 and not any(self.is_numeric(x) for x in below)
-            cut.update(below if simple else (i,))
-        return tuple(sorted(cut))
+            one_hot = self.number_leaf(below) is None
+            flat.update(below if one_hot and len(below) <= 1 else (i,))
+            deep.update(below if one_hot else (i,))
+        for leaves in (deep, flat):
+            ordered = tuple(sorted(leaves))
+            frame = self.values.frame(ordered)
+            if frame is not None and len(frame.codes) <= TUPLE_LIMIT:
+                return ordered
+        return tuple(sorted(flat))
+
+    def _is_computed(self, node: int) -> bool:
+        """Whether an MLP has to write the node before another can read it."""
+        kind = self.values.nodes[node]
+        own = self.values.info[node].table.leaves
+        return isinstance(kind, Pointwise) and own != (node,) and not self.is_linear(node)
+
+    def number_leaf(self, leaves: tuple[int, ...]) -> int | None:
+        """The leaf that an MLP reads as a number; several numbers are all read one-hot."""
+        numeric = [x for x in leaves if self.is_numeric(x)]
+        return numeric[0] if len(numeric) == 1 else None
 
     def _fits(self, leaves: tuple[int, ...]) -> bool:
         if sum(self.is_numeric(x) for x in leaves) > 1:
@@ -188,7 +211,7 @@ class Lowering:
     def for_attention(self, node: int) -> View:
         """As `view`, cleaned by an MLP where that is asked for."""
         view = self.view(node)
-        if not self.clean or view.form.error < 1e-5:
+        if not self.clean or view.form.spread < CLEAN_ENOUGH:
             return view
         base = view.form.node
         if base not in self.cleaned:
@@ -199,7 +222,7 @@ class Lowering:
 
     def constant(self, node: int) -> OneHot:
         """A node that depends on nothing, read from the constant direction."""
-        return OneHot(node, (self.one,), np.zeros(1, np.int64), np.ones(1), 0.0, EMBEDDED)
+        return OneHot(node, (self.one,), np.zeros(1, np.int64), np.ones(1), np.zeros(1), 0.0, EMBEDDED)
 
     def raw(self, node: int) -> OneHot | Number:
         """The node as attention or the embeddings leave it."""
@@ -227,7 +250,8 @@ class Lowering:
         values = self.values.info[node].values
         dirs = tuple(BasisDirection(name, v) for v in values)
         self.columns[node] = list(dirs)
-        return OneHot(node, dirs, np.arange(len(dirs)), np.zeros(len(dirs)), 0.0, EMBEDDED)
+        none = np.zeros(len(dirs))
+        return OneHot(node, dirs, np.arange(len(dirs)), none, none, 0.0, EMBEDDED)
 
     def as_number(self, node: int) -> Number:
         """The node as a functional that reads its numbers."""
@@ -267,7 +291,7 @@ class Lowering:
             {at: Functional(form.dirs, c, form.at_bos) for at, c in flags.items()},
             codes,
             False,
-            float(np.abs(coefs).sum()) * form.error if form.error else 0.0,
+            largest * form.spread,
             2.0**-23 if largest else 0.0,
             form.slot,
         )

@@ -44,7 +44,7 @@ def write_one_hot(lowering: Lowering, node: int) -> OneHot:
     dirs = tuple(lowering.direction(node, v) for v in values)
     neurons = _neurons(lowering, node, inputs, np.eye(len(dirs)))
     slot = _emit(lowering, node, inputs, neurons, dirs)
-    return OneHot(node, dirs, group, np.zeros(len(dirs)), neurons.error, slot)
+    return OneHot(node, dirs, group, np.zeros(len(dirs)), neurons.errors, neurons.spread, slot)
 
 
 def write_number(lowering: Lowering, node: int) -> Number:
@@ -75,6 +75,37 @@ def write_number(lowering: Lowering, node: int) -> Number:
     return Number(node, read, ids, codes, False, neurons.error, 2.0**-23, slot)
 
 
+def copy_number(lowering: Lowering, node: int, number: Number) -> Number:
+    """Adds the MLP that writes a readable number into a column of its own.
+
+    relu(x) - relu(-x) = x needs no list of values; flags are copied alike.
+    """
+    functionals = [number.read, *number.flags.values()]
+    names = list(dict.fromkeys(d for f in functionals for d in f.dirs))
+    place = {d: i for i, d in enumerate(names)}
+    at_bos = np.zeros(len(names))
+    w_in = np.zeros((len(names), len(functionals)))
+    for column, functional in enumerate(functionals):
+        for d, coef, held in zip(functional.dirs, functional.coefs, functional.at_bos, strict=True):
+            w_in[place[d], column] += coef
+            at_bos[place[d]] = held
+    own = BasisDirection(lowering.values.labels[node])
+    lowering.columns.setdefault(node, []).append(own)
+    flags = {i: lowering.direction(node, lowering.values.info[node].values[i]) for i in number.flags}
+    dirs = (own, *flags.values())
+    both = np.concatenate([w_in, -w_in], axis=1)
+    out = np.concatenate([np.eye(len(dirs)), -np.eye(len(dirs))])
+    neurons = Neurons(both, np.zeros(2 * len(dirs)), out, np.zeros(len(dirs)), 0.0)
+    cells, output = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
+    inputs = Inputs(names, at_bos, cells, None, output, None, 0.0, number.slot)
+    slot = _emit(lowering, node, inputs, neurons, dirs)
+    none = np.zeros(1)
+    read = Functional((own,), np.ones(1), none)
+    read_flags = {i: Functional((d,), np.ones(1), none) for i, d in flags.items()}
+    absolute = number.absolute + lowering.reach(node) * 2.0**-22
+    return Number(node, read, read_flags, number.codes, False, absolute, number.relative, slot)
+
+
 def clean_one_hot(lowering: Lowering, form: OneHot) -> OneHot:
     """Adds the MLP that copies a one-hot node, leaving its error behind."""
     size = len(form.dirs)
@@ -87,7 +118,7 @@ def clean_one_hot(lowering: Lowering, form: OneHot) -> OneHot:
     neurons = table_mlp(at[:, None], at, np.eye(size), size, noise=form.error)
     inputs = Inputs(list(form.dirs), form.at_bos, at[:, None], None, at, None, form.error, form.slot)
     slot = _emit(lowering, form.node, inputs, neurons, dirs)
-    return OneHot(form.node, dirs, form.group, np.zeros(size), neurons.error, slot)
+    return OneHot(form.node, dirs, form.group, np.zeros(size), neurons.errors, neurons.spread, slot)
 
 
 def _leaves(lowering: Lowering, node: int) -> tuple[int, ...]:
@@ -108,12 +139,13 @@ def _inputs(
     noise, slot = 0.0, -1
     for leaf in leaves:
         ids = table.frame.column(leaf)[kept]
-        if lowering.is_numeric(leaf):
+        if leaf == lowering.number_leaf(leaves):
             found = lowering.raw(leaf)
             assert isinstance(found, Number)
             number, x, slot = found, ids, max(slot, found.slot)
             continue
         view = lowering.view(leaf)
+        assert (view.ids[ids] == ids).all(), "a leaf is read through its own columns"
         cells.append(len(dirs) + view.form.group[ids])
         dirs.extend(view.form.dirs)
         at_bos.append(view.form.at_bos)
@@ -186,7 +218,7 @@ def _steps(inputs: Inputs, number: Number, code: np.ndarray) -> Neurons:
             noise=max(inputs.noise, number.absolute, 1e-6),
         )
         w_in = part.w_in[:-1] + flags[at][:, None] * part.w_in[-1:]
-        parts.append(Neurons(w_in, part.bias, part.w_out, part.error))
+        parts.append(Neurons(w_in, part.bias, part.w_out, part.errors, part.spread))
     return Neurons.concatenate(parts)
 
 

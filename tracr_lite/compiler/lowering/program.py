@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracr_lite.compiler.graph import Pointwise
+from tracr_lite.compiler.graph import Pointwise, Source
 from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
 from tracr_lite.compiler.lowering.lower import CannotLower, Lowering, Split
 from tracr_lite.compiler.values.domain import is_number
@@ -65,8 +65,8 @@ def _output(lowering: Lowering) -> Blocks:
     values = lowering.values
     root = values.graph.root
     info = values.info[root]
-    if root in lowering.split:
-        root = values.add(Pointwise(_Same(), (root,), strict=False), values.labels[root] + "/out")
+    if root in lowering.split or isinstance(values.nodes[root], Source):
+        root = values.add(Pointwise(_Same(), (root,), strict=False), values.labels[root] + "_out")
     plain = all(v is None or is_number(v) for v in info.values)
     wants_number = values.graph.root_numerical or (
         plain and (info.span is not None or info.mean or len(info.values) > LISTED_OUTPUTS)
@@ -78,11 +78,12 @@ def _output(lowering: Lowering) -> Blocks:
         )
     if wants_number:
         return _numerical(lowering, root)
-    form = lowering.view(root).form
-    if form.node != root:
+    lowering.view(root)
+    if root not in lowering.one_hot:
         from tracr_lite.compiler.lowering.mlps import write_one_hot
 
-        form = lowering.one_hot[root] = write_one_hot(lowering, root)
+        lowering.one_hot[root] = write_one_hot(lowering, root)
+    form = lowering.one_hot[root]
     return _categorical(lowering, form)
 
 
@@ -98,10 +99,10 @@ def _categorical(lowering: Lowering, form: OneHot) -> Blocks:
 def _numerical(lowering: Lowering, root: int) -> Blocks:
     number = lowering.as_number(root)
     own = lowering.columns.get(root, [])
-    if not own or any(d not in own for d in number.read.dirs):
-        from tracr_lite.compiler.lowering.mlps import write_number
+    if list(number.read.coefs) != [1.0] or number.read.dirs[0] not in own:
+        from tracr_lite.compiler.lowering.mlps import copy_number
 
-        number = lowering.number[root] = write_number(lowering, root)
+        number = lowering.number[root] = copy_number(lowering, root, number)
     info = lowering.values.info[root]
     flags = [f.dirs[0] for i, f in number.flags.items()]
     known = [v for v in info.values if is_number(v)]

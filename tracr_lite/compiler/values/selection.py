@@ -175,6 +175,7 @@ def widths(
         low = low - logic.must[mine] + own[1]
         high = high - logic.may[mine] + own[0]
     full = np.zeros((2, len(keys.lengths), keys.n), np.int64)
+    full[0] = keys.n  # where there is no key, no bound
     full[0, rows, positions], full[1, rows, positions] = low, high
     return Widths(full[0], full[1])
 

@@ -14,13 +14,20 @@ class Neurons:
     """`out = relu(x @ w_in + bias) @ w_out`.
 
     **Arguments:** `w_in`: (in, hidden); `bias`: (hidden,), read from the constant direction;
-    `w_out`: (hidden, out); `error`: bound on the float32 error of each output.
+    `w_out`: (hidden, out); `errors`: bound on the float32 error of each output;
+    `spread`: bound on the sum of the errors of all outputs at once.
     """
 
     w_in: Float[np.ndarray, "inputs hidden"]
     bias: Float[np.ndarray, " hidden"]
     w_out: Float[np.ndarray, "hidden outputs"]
-    error: float
+    errors: Float[np.ndarray, " outputs"]
+    spread: float
+
+    @property
+    def error(self) -> float:
+        """The largest of the errors."""
+        return float(self.errors.max(initial=0.0))
 
     @property
     def hidden(self) -> int:
@@ -33,7 +40,8 @@ class Neurons:
             np.concatenate([p.w_in for p in parts], axis=1),
             np.concatenate([p.bias for p in parts]),
             np.concatenate([p.w_out for p in parts], axis=0),
-            sum(p.error for p in parts),
+            np.sum([p.errors for p in parts], axis=0),
+            sum(p.spread for p in parts),
         )
 
     def __call__(self, x: Float[np.ndarray, "... inputs"]) -> Float[np.ndarray, "... outputs"]:

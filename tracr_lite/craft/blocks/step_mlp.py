@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from tracr_lite.craft.blocks import U
 from tracr_lite.craft.blocks.neurons import Neurons
 
+GRID = 64.0  # steps of 1 / slope on which ramps are placed
+
 
 class TooClose(ValueError):
     """Two inputs with different outputs are closer than the error of the input allows."""
@@ -38,6 +40,47 @@ class Steps:
     error: Float[np.ndarray, " rows"]
 
 
+@dataclass(frozen=True)
+class Ramps:
+    """Where a step function changes: between rows `below` and `above`, from lo to hi.
+
+    The slope is a power of two of at least 1.25 / gap and lo and hi are 1 / slope apart, on a grid
+    of 1 / (64 slope). So the product of slope and input is exact, and so are all constants.
+    """
+
+    below: Int[np.ndarray, " ramps"]
+    above: Int[np.ndarray, " ramps"]
+    slope: Float[np.ndarray, " ramps"]
+    lo: Float[np.ndarray, " ramps"]
+    hi: Float[np.ndarray, " ramps"]
+
+
+def ramps_of(steps: Steps) -> Ramps:
+    """One ramp for each change of output. **Raises:** `TooClose`."""
+    below = np.flatnonzero(
+        (steps.gate[1:] == steps.gate[:-1]) & (steps.output[1:] != steps.output[:-1])
+    )
+    above = below + 1
+    gap = steps.x[above] - steps.x[below]
+    slack = np.maximum(steps.error[below], steps.error[above])
+    slack = slack + 4 * U * np.maximum(np.abs(steps.x[below]), np.abs(steps.x[above]))
+    slope = np.exp2(np.ceil(np.log2(1.25 / gap)))
+    for _ in range(3):  # steeper where the input needs the room
+        slope = np.where(_room(gap, slope) < slack, 2.0 * slope, slope)
+    if (_room(gap, slope) < slack).any():
+        worst = int(np.argmax(slack / np.where(gap > 0, gap, 1e-300)))
+        low, high = float(steps.x[below[worst]]), float(steps.x[above[worst]])
+        raise TooClose(low, high, float(slack[worst]))
+    grid = GRID * slope
+    lo = np.round(((steps.x[below] + steps.x[above]) / 2 - 0.5 / slope) * grid) / grid
+    return Ramps(below, above, slope, lo, lo + 1.0 / slope)
+
+
+def _room(gap: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """Distance from either value to the ramp between them, after rounding to the grid."""
+    return (gap - 1.0 / slope) / 2 - 1.0 / (GRID * slope)
+
+
 def step_mlp(
     steps: Steps,
     code: Float[np.ndarray, "n_outputs out"],
@@ -47,75 +90,105 @@ def step_mlp(
 ) -> Neurons:
     """Writes `code[output]` of the row whose gate is open and whose `x` is the number read.
 
-    Between neighbours a < b of a gate with different outputs sits one ramp, from lo = a + (b-a)/4
-    to hi = b - (b-a)/4 with slope s = 2/(b-a). With G = 1 for an open gate and G <= 0 otherwise,
-    and r a number below every x (x is 0 and `valid` is 0 where there is no number):
+    Between neighbours a < b of a gate with different outputs sits one ramp, from lo to hi around
+    their middle, from 1/16 to 4/5 as wide as the gap, as the error of x needs; s is its slope. With G = 1 for an open gate and
+    G <= 0 otherwise, and r a number below every x (x is 0 and `valid` is 0 where there is none):
 
         hinge(t) = relu(s ((t - r) G - (x - r valid)))
         ramp     = hinge(hi) - hinge(lo)                     1 below lo, 0 above hi, 0 if G <= 0
         out      = code[last] relu(G) + sum over ramps of (code[below] - code[above]) ramp
 
     or its mirror image, whichever has the smaller numbers. A hinge is exactly zero on one side, so
-    rounding there cannot leak; on the other, s |t - r| U bounds it. So the block is exact on its
-    values, tolerates an input error of (b-a)/4, and has no sharpness to choose.
+    rounding there cannot leak; on the other, each of its sums is off by U times its size. So the
+    block is exact on its values, tolerates an input error of up to 0.46 gaps, and has no
+    sharpness to choose.
 
     **Arguments:** `number`: how to read the number from the inputs; `gates`: how to read each G
     (bias last); `valid`: reads 1 where there is a number. **Raises:** `TooClose`.
     Source: discretising MLP of Lindner et al. 2023, arXiv:2301.05062; ramps placed anew.
     """
-    change = np.flatnonzero(
-        (steps.gate[1:] == steps.gate[:-1]) & (steps.output[1:] != steps.output[:-1])
-    )
-    below, above = change, change + 1
-    gap = steps.x[above] - steps.x[below]
-    slack = np.maximum(steps.error[below], steps.error[above])
-    slack = slack + 8 * U * np.maximum(np.abs(steps.x[below]), np.abs(steps.x[above]))
-    if (gap <= 4 * slack).any():
-        worst = int(np.argmax(slack / np.where(gap > 0, gap, 1e-300)))
-        low, high = float(steps.x[below[worst]]), float(steps.x[above[worst]])
-        raise TooClose(low, high, float(slack[worst]))
-    margin = max(float(gap.min(initial=1.0)) / 4, 4 * float(steps.error.max(initial=0.0)))
-    edges = (steps.x[below] + gap / 4, steps.x[above] - gap / 4)
-    least, greatest = float(steps.x.min()) - margin, float(steps.x.max()) + margin
-    slope = 2.0 / gap
-    left = float((slope * _reach(edges[1], least)).max(initial=0.0))
-    right = float((slope * _reach(edges[0], greatest)).max(initial=0.0))
-    sign, ref = (1.0, least) if left <= right else (-1.0, greatest)
-    last = np.flatnonzero(np.diff(steps.gate, append=-1) != 0)
-    first = np.flatnonzero(np.diff(steps.gate, prepend=-1) != 0)
-    base_rows = last if sign > 0 else first
+    ramps = ramps_of(steps)
+    sign, ref = _side(steps, ramps)
+    ends = np.append if sign > 0 else lambda a, b: np.insert(a, 0, b)
+    last = np.flatnonzero(ends(np.diff(steps.gate), 1) != 0)
+    opened = gates[steps.gate[last]]
+    rounding = np.abs(code - code.astype(np.float32))
     base = Neurons(
-        gates[steps.gate[base_rows], :-1].T.copy(),
-        gates[steps.gate[base_rows], -1],
-        code[steps.output[base_rows]],
-        float(np.abs(code).max(initial=0.0)) * 4 * U,
+        opened[:, :-1].T.copy(),
+        opened[:, -1],
+        code[steps.output[last]],
+        rounding.max(axis=0, initial=0.0),
+        float(rounding.sum(axis=1).max(initial=0.0)),
     )
-    near, far = (edges[1], edges[0]) if sign > 0 else (edges[0], edges[1])
-    open_ = gates[steps.gate[change]]
-    read = np.append(number, 0.0) - ref * valid
-    outer = _hinges(open_, read, slope, sign * (near - ref), sign)
-    inner = _hinges(open_, read, slope, sign * (far - ref), sign)
-    rise = code[steps.output[below]] - code[steps.output[above]]
-    rise = rise if sign > 0 else -rise
-    wiggle = 8 * U * slope * np.maximum(np.abs(near - ref), np.abs(ref)) + 4 * U
-    error = float((np.abs(rise) * wiggle[:, None]).sum(axis=0).max(initial=0.0))
-    w_in = np.concatenate([outer, inner])
-    ramps = Neurons(w_in[:, :-1].T, w_in[:, -1], np.concatenate([rise, -rise]), error)
-    return _without_zeros(Neurons.concatenate([base, ramps]))
+    return _without_zeros(
+        Neurons.concatenate([base, _ramp_neurons(steps, ramps, code, number, gates, valid, sign, ref)])
+    )
+
+
+def _side(steps: Steps, ramps: Ramps) -> tuple[float, float]:
+    """Sign and reference of the hinges that need the smaller numbers: +1 falls, -1 rises."""
+    slack = float(steps.error.max(initial=0.0))
+    margin = 4 * slack + float((1.0 / ramps.slope).min(initial=1.0)) / 4
+    least, greatest = float(steps.x.min()) - margin, float(steps.x.max()) + margin
+    if 0.0 < least + margin - 8 * slack:
+        least = 0.0  # no reference needed: numbers are positive by themselves
+    left = float((ramps.slope * _reach(ramps.hi, least)).max(initial=0.0))
+    right = float((ramps.slope * _reach(ramps.lo, greatest)).max(initial=0.0))
+    return (1.0, least) if left <= right else (-1.0, greatest)
 
 
 def _reach(edge: np.ndarray, ref: float) -> np.ndarray:
     return np.maximum(np.abs(edge - ref), abs(ref))
 
 
-def _hinges(
-    open_: np.ndarray, read: np.ndarray, slope: np.ndarray, distance: np.ndarray, sign: float
-) -> Float[np.ndarray, "ramps inputs_and_bias"]:
-    return slope[:, None] * (distance[:, None] * open_ - sign * read[None, :])
+def _ramp_neurons(
+    steps: Steps,
+    ramps: Ramps,
+    code: np.ndarray,
+    number: np.ndarray,
+    gates: np.ndarray,
+    valid: np.ndarray,
+    sign: float,
+    ref: float,
+) -> Neurons:
+    refs = np.floor(ref * GRID * ramps.slope) / (GRID * ramps.slope) * (ref != 0.0)
+    near, far = (ramps.hi, ramps.lo) if sign > 0 else (ramps.lo, ramps.hi)
+    opened = gates[steps.gate[ramps.below]]
+    read = np.append(number, 0.0)[None, :] - refs[:, None] * valid[None, :]
+
+    def hinges(edge: np.ndarray) -> Float[np.ndarray, "ramps inputs_and_bias"]:
+        distance = sign * (edge - refs)
+        return ramps.slope[:, None] * (distance[:, None] * opened - sign * read)
+
+    rise = sign * (code[steps.output[ramps.below]] - code[steps.output[ramps.above]])
+    largest = ramps.slope * np.maximum(np.abs(near - refs), np.abs(refs))
+    wiggle = np.where(refs == 0.0, 4.0, 8.0) * U * largest + 2 * U
+    by_column = np.abs(rise) * wiggle[:, None]
+    spread = np.bincount(steps.gate[ramps.below], by_column.sum(axis=1))
+    w_in = np.concatenate([hinges(near), hinges(far)])
+    return Neurons(
+        w_in[:, :-1].T,
+        w_in[:, -1],
+        np.concatenate([rise, -rise]),
+        _most(by_column, steps.gate[ramps.below]),
+        float(spread.max(initial=0.0)),
+    )
+
+
+def _most(by_column: np.ndarray, gate: np.ndarray) -> Float[np.ndarray, " out"]:
+    """Largest sum over the ramps of one gate (`gate` ascending), by column."""
+    if not len(gate):
+        return np.zeros(by_column.shape[1])
+    starts = np.flatnonzero(np.diff(gate, prepend=-1))
+    return np.add.reduceat(by_column, starts, axis=0).max(axis=0, initial=0.0)
 
 
 def _without_zeros(neurons: Neurons) -> Neurons:
     kept = (neurons.w_out != 0).any(axis=1)
     return Neurons(
-        neurons.w_in[:, kept], neurons.bias[kept], neurons.w_out[kept], neurons.error
+        neurons.w_in[:, kept],
+        neurons.bias[kept],
+        neurons.w_out[kept],
+        neurons.errors,
+        neurons.spread,
     )

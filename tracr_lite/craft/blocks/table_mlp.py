@@ -38,18 +38,24 @@ def table_mlp(
         raise ValueError(f"inputs with an error of {noise:.2g} cannot be told apart")
     kept = (code[outputs] != 0).any(axis=1)
     cells, outputs = cells[kept], outputs[kept]
-    shared, neuron, first = _share(cells, outputs, n_in)
+    neuron, first = _share(cells, outputs, n_in)
     w_in = np.zeros((n_in, len(first)))
     for column in range(k):
         w_in[cells[:, column], neuron] = 1.0
     rows = code[outputs[first]]
-    del shared
-    if noise == 0.0:
-        return Neurons(w_in, np.full(len(first), 1.0 - k), rows, _largest(code) * U)
+    if noise == 0.0:  # every sum is exact, so only a rounded code can be off
+        error = np.abs(code - code.astype(np.float32))
+        bias = np.full(len(first), 1.0 - k)
+        return Neurons(w_in, bias, rows, _columns(error), _largest(error.sum(axis=1)))
     both = np.concatenate([4.0 * w_in, 4.0 * w_in], axis=1)
     bias = np.concatenate([np.full(len(first), 3.0 - 4 * k), np.full(len(first), 2.0 - 4 * k)])
-    error = 8 * (k + 1) * U * _largest(code)
-    return Neurons(both, bias, np.concatenate([rows, -rows]), error)
+    unit = 8 * (k + 1) * U
+    spread = unit * _largest(np.abs(code).sum(axis=1))
+    return Neurons(both, bias, np.concatenate([rows, -rows]), unit * _columns(code), spread)
+
+
+def _columns(code: np.ndarray) -> Float[np.ndarray, " out"]:
+    return np.abs(code).max(axis=0, initial=0.0)
 
 
 def _largest(code: np.ndarray) -> float:
@@ -58,16 +64,16 @@ def _largest(code: np.ndarray) -> float:
 
 def _share(
     cells: np.ndarray, outputs: np.ndarray, n_in: int
-) -> tuple[int, Int[np.ndarray, " tuples"], Int[np.ndarray, " neurons"]]:
-    """The input to sum over that leaves fewest neurons; each tuple's neuron; a tuple of each."""
-    best: tuple[int, np.ndarray, np.ndarray] | None = None
+) -> tuple[Int[np.ndarray, " tuples"], Int[np.ndarray, " neurons"]]:
+    """Each tuple's neuron, and a tuple of each, summing over the input that leaves fewest."""
+    best: tuple[np.ndarray, np.ndarray] | None = None
     for shared in range(max(cells.shape[1], 1)):
         code = outputs.astype(np.int64)
         for column in range(cells.shape[1]):
             if column != shared:
                 code = code * n_in + cells[:, column]
         _, first, neuron = np.unique(code, return_index=True, return_inverse=True)
-        if best is None or len(first) < len(best[2]):
-            best = (shared, neuron.ravel(), first)
+        if best is None or len(first) < len(best[1]):
+            best = (neuron.ravel(), first)
     assert best is not None
     return best
