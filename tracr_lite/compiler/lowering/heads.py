@@ -391,10 +391,10 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
     inner = lowering.as_number(kind.value)
     default = checked(kind.default)
     label = lowering.values.labels[node]
-    numbers = info.span is not None or any(is_number(v) for v in info.values)
+    numbers = info.span is not None or any(lowering.counts(node, v) for v in info.values)
     dirs = [BasisDirection(label)] if numbers else []
     lowering.columns.setdefault(node, []).extend(dirs)
-    flags = {i: lowering.direction(node, v) for i, v in enumerate(info.values) if not is_number(v)}
+    flags = {i: lowering.direction(node, v) for i, v in enumerate(info.values) if not lowering.counts(node, v)}
     dirs += flags.values()
     column = {d: i for i, d in enumerate(dirs)}
     rows = _Rows(len(dirs))
@@ -408,7 +408,7 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
         if at is not None:
             _put(rows, functional, lowering.bos, at)
     empty = int(lowering.values.selected[kind.selector].widths.low.min()) == 0
-    if empty and is_number(default):
+    if empty and lowering.counts(node, default):
         held[0] = lowering.float(node, default)
     elif empty:
         held[by_value[_key(default)]] = 1.0
@@ -416,7 +416,7 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
     slot = _head(lowering, node, kind.selector, scored, rows, dirs, inner.slot)
     reach = max(lowering.reach(kind.value), abs(float(held[0])) if numbers and len(held) else 0.0)
     absolute = inner.absolute + reach * (scored.error + inner.relative)
-    codes = np.array([lowering.float(node, v) if is_number(v) else 0.0 for v in info.values])
+    codes = np.array([lowering.float(node, v) if lowering.counts(node, v) else 0.0 for v in info.values])
     none = np.zeros(1)
     read = Functional(tuple(dirs[:1]), np.ones(1), held[:1]) if numbers else Functional((), none[:0], none[:0])
     read_flags = {i: Functional((d,), np.ones(1), held[[column[d]]]) for i, d in flags.items()}

@@ -20,7 +20,7 @@ from tracr_lite.compiler.lowering.forms import (
     Number,
     OneHot,
 )
-from tracr_lite.compiler.values.domain import ERR, is_number
+from tracr_lite.compiler.values.domain import ERR, is_number, typed_key
 from tracr_lite.compiler.values.infer import Values
 from tracr_lite.compiler.values.pointwise import Table
 from tracr_lite.craft.bases import BasisDirection
@@ -59,13 +59,15 @@ class Lowering:
     """State of one lowering: forms written so far, and the blocks that write them.
 
     **Arguments:** `split`: nodes whose values get a direction per type; `clean`: attention never
-    reads one-hots with an error, they are cleaned by an MLP first (deeper, but more exact).
+    reads one-hots with an error, they are cleaned by an MLP first (deeper, but more exact);
+    `loose`: the output node, where numbers that differ by rounding only share a direction.
     """
 
     values: Values
     bos: BasisDirection
     split: set[int]
     clean: bool
+    loose: int = -1
     one: BasisDirection = field(default_factory=lambda: BasisDirection(ONE))
     blocks: list[Block] = field(default_factory=list[Block])
     one_hot: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
@@ -313,15 +315,12 @@ class Lowering:
             node, read, {}, codes, False, error, 2.0**-23, max(p.slot for p in parts)
         )
 
-    def direction(self, node: int, value: Any, *, suffix: str = "") -> BasisDirection:
+    def direction(self, node: int, value: Any) -> BasisDirection:
         """The residual direction of one value of a node, recorded as such."""
-        label = self.values.labels[node] + suffix
-        if value is None:
-            found = BasisDirection(label + NONE_SUFFIX)
-        else:
-            found = BasisDirection(label, value)
+        label = self.values.labels[node]
+        found = _direction(label, value)
         if found in self.value_of:  # an equal value of another type
-            found = BasisDirection(f"{label}<{type(value).__name__}>", value)
+            found = _direction(f"{label}<{type(value).__name__}>", value)
         self.value_of[found] = value
         self.columns.setdefault(node, []).append(found)
         return found
@@ -331,9 +330,16 @@ class Lowering:
         values = self.values.info[node].values
         if node in self.split:
             return list(values), np.arange(len(values))
+        if node == self.loose:
+            values_of = _clusters(values)
+            values = [values_of[typed_key(v)] for v in values]
         first: dict[Any, int] = {}
         group = [first.setdefault(v, len(first)) for v in values]
         return list(first), np.array(group, np.int64)
+
+    def counts(self, node: int, value: Any) -> bool:
+        """Whether a value stands as a number; where types are told apart, only floats do."""
+        return is_number(value) and (node not in self.split or isinstance(value, float))
 
     def reach(self, node: int) -> float:
         """Largest magnitude of the node's numbers."""
@@ -354,3 +360,19 @@ class Lowering:
                 "scale it, or keep it categorical",
             )
         return found
+
+
+def _direction(label: str, value: Any) -> BasisDirection:
+    return BasisDirection(label + NONE_SUFFIX) if value is None else BasisDirection(label, value)
+
+
+def _clusters(values: list[Any]) -> dict[Any, Any]:
+    """For each value the number that stands for it: the least of those within 1e-9, relative."""
+    found: dict[Any, Any] = {typed_key(v): v for v in values}
+    start: Any = None
+    for value in sorted((v for v in values if is_number(v))):
+        if start is None or value - start > 1e-9 * abs(value):
+            start = value
+        if start != value:
+            found[typed_key(value)] = start
+    return found

@@ -232,6 +232,7 @@ def _gated(
         gate = gate * (len(inputs.dirs) + 1) + column
     _, first, gate = np.unique(gate, return_index=True, return_inverse=True)
     order = np.lexsort((x, gate.ravel()))
+    _check_types(number, x[order], output[order], gate.ravel()[order])
     k = cells.shape[1]
     gates = np.zeros((len(first), len(inputs.dirs) + 1))
     for column in cells[first].T:
@@ -243,6 +244,12 @@ def _gated(
     slack = number.absolute + number.relative * np.abs(x)
     slack = slack + inputs.noise * k * (np.abs(x).max() + 1.0)
     return step_mlp(Steps(gate, x, output, slack), code, read, gates, valid)
+
+
+def _check_types(number: Number, x: np.ndarray, output: np.ndarray, gate: np.ndarray) -> None:
+    """The same number with different outputs: the function tells 1, 1.0 and True apart."""
+    if ((x[1:] == x[:-1]) & (gate[1:] == gate[:-1]) & (output[1:] != output[:-1])).any():
+        raise Split({number.node})
 
 
 def _emit(

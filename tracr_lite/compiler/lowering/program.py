@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tracr_lite.compiler.graph import Pointwise, Source
+from tracr_lite.compiler.graph import Pointwise, Source, Width
 from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
 from tracr_lite.compiler.lowering.lower import CannotLower, Lowering, Split
 from tracr_lite.compiler.values.domain import is_number
@@ -26,7 +26,7 @@ def lower(values: Values, bos: BasisDirection) -> Blocks:
     clean = False
     while True:
         _forget_virtual(values)
-        lowering = Lowering(values, bos, split, clean)
+        lowering = Lowering(values, bos, split, clean, loose=values.graph.root)
         try:
             return _output(lowering)
         except Split as error:
@@ -66,10 +66,11 @@ def _output(lowering: Lowering) -> Blocks:
     root = values.graph.root
     info = values.info[root]
     if root in lowering.split or isinstance(values.nodes[root], Source):
+        lowering.loose = len(values.nodes)
         root = values.add(Pointwise(_Same(), (root,), strict=False), values.labels[root] + "_out")
     plain = all(v is None or is_number(v) for v in info.values)
     wants_number = values.graph.root_numerical or (
-        plain and (info.span is not None or info.mean or len(info.values) > LISTED_OUTPUTS)
+        plain and (_is_mean(lowering, root) or len(info.values) > LISTED_OUTPUTS)
     )
     if wants_number and not plain:
         odd = next(v for v in info.values if v is not None and not is_number(v))
@@ -87,6 +88,12 @@ def _output(lowering: Lowering) -> Blocks:
     return _categorical(lowering, form)
 
 
+def _is_mean(lowering: Lowering, root: int) -> bool:
+    """Whether the output is in the stream as a number, which need not be told from others."""
+    counted = isinstance(lowering.values.nodes[root], Width | Source)
+    return lowering.is_numeric(root) and not counted
+
+
 def _categorical(lowering: Lowering, form: OneHot) -> Blocks:
     if form.error >= 0.25:
         raise CannotLower(
@@ -99,7 +106,7 @@ def _categorical(lowering: Lowering, form: OneHot) -> Blocks:
 def _numerical(lowering: Lowering, root: int) -> Blocks:
     number = lowering.as_number(root)
     own = lowering.columns.get(root, [])
-    if list(number.read.coefs) != [1.0] or number.read.dirs[0] not in own:
+    if number.read.dirs and (list(number.read.coefs) != [1.0] or number.read.dirs[0] not in own):
         from tracr_lite.compiler.lowering.mlps import copy_number
 
         number = lowering.number[root] = copy_number(lowering, root, number)
