@@ -152,7 +152,7 @@ def commands():
                 yield typed[1:]
 
 
-@pytest.mark.parametrize("typed", list(commands()), ids=" ".join)
+@pytest.mark.parametrize("typed", list(commands()), ids=str)
 def test_the_commands_of_the_readme_run(typed, monkeypatch):
     from tracr_lite.cli import app
 
