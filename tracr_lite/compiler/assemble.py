@@ -14,7 +14,14 @@ import numpy as np
 
 from tracr_lite.compiler.forward import Readout, Shape, bucket, jitted
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
-from tracr_lite.compiler.pack import HalfLayers, Params, configuration, embeddings, half_layers, pack
+from tracr_lite.compiler.pack import (
+    HalfLayers,
+    Params,
+    configuration,
+    embeddings,
+    half_layers,
+    pack,
+)
 from tracr_lite.craft import bases
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.conventions import NONE_SUFFIX, ONE
@@ -22,7 +29,9 @@ from tracr_lite.craft.transformers import SeriesWithResiduals
 from tracr_lite.transformer import encoder, model
 
 if TYPE_CHECKING:
-    from tracr_lite.compiler.trace_of import CompileTrace
+    from tracr_lite.compiler.graph import Graph
+    from tracr_lite.compiler.trace_of import CompileTrace, NodePlace
+    from tracr_lite.rasp import rasp
 
 CHUNK = 2**22  # token positions times d_model of one chunk of a batch
 
@@ -53,7 +62,8 @@ class AssembledTransformerModel:
     - `params`: Haiku parameters, weights as [input, output]; the arrays are read-only.
     - `residual_labels`: what each column of the residual stream stands for.
     - `input_encoder`, `output_encoder`: between values and what the model reads and writes.
-    - `shape`: sizes and the output columns. `trace`: how the program was compiled, if it was.
+    - `shape`: sizes and the output columns. `space`: the residual stream as a vector space.
+    - `trace`: how the program was compiled, if it was.
     """
 
     forward: ModelForward
@@ -64,6 +74,7 @@ class AssembledTransformerModel:
     input_encoder: encoder.Encoder | None = None
     output_encoder: encoder.Encoder | None = None
     shape: Shape | None = None
+    space: VectorSpaceWithBasis | None = None
     trace: CompileTrace | None = None
     _on_device: tuple[tuple[Any, ...], Any] | None = field(default=None, repr=False)
 
@@ -77,6 +88,38 @@ class AssembledTransformerModel:
         raw = self._run(np.asarray([ids], np.int32))
         decoded = self._decode(np.asarray(raw.unembedded_output)[0, : len(ids)], tokens)
         return AssembledTransformerModelOutput.from_padded(raw, decoded, len(ids))
+
+    @property
+    def graph(self) -> Graph:
+        """The traced program. **Raises:** `ValueError` if the model was packed by hand."""
+        return self._compiled().graph
+
+    @property
+    def craft_model(self) -> SeriesWithResiduals:
+        """The model as a series of craft blocks. **Raises:** as `graph`."""
+        return self._compiled().craft_model
+
+    @property
+    def nodes(self) -> dict[str, NodePlace]:
+        """Residual columns, heads and neurons of every RASP node, by label. **Raises:** as `graph`."""
+        return self._compiled().nodes
+
+    def node(self, expr: rasp.RASPExpr) -> NodePlace:
+        """Where an expression of the compiled program is. **Raises:** `KeyError` if it is none."""
+        return self.nodes[self._compiled().label_of(expr)]
+
+    @property
+    def unembedding(self) -> tuple[np.ndarray, list[str]]:
+        """The matrix [d_model, outputs] whose product is decoded, and a label per output."""
+        if self.shape is None:
+            raise ValueError("this model was not made by assemble_craft_model")
+        matrix = self.shape.unembedding()
+        return matrix, [self.residual_labels[i] for i in self.shape.readout.columns]
+
+    def _compiled(self) -> CompileTrace:
+        if self.trace is None:
+            raise ValueError("this model was packed by hand: it has no program")
+        return self.trace
 
     def predict(self, tokens: Sequence[bases.Value]) -> list[Any]:
         """The decoded values of one sequence, without BOS."""
@@ -105,12 +148,18 @@ class AssembledTransformerModel:
             size = bucket(lengths[order[start]], self._positions())
             width = max(len(self.residual_labels), self.model_config.mlp_hidden_size, 1)
             stop = start + max(1, CHUNK // (size * width))
-            chunk = [i for i in order[start:stop] if bucket(lengths[i], self._positions()) == size]
+            chunk = [
+                i for i in order[start:stop] if bucket(lengths[i], self._positions()) == size
+            ]
             yield chunk
             start += len(chunk)
 
     def _encode(self, tokens: Sequence[bases.Value]) -> list[Any]:
-        return list(tokens) if self.input_encoder is None else self.input_encoder.encode(list(tokens))
+        return (
+            list(tokens)
+            if self.input_encoder is None
+            else self.input_encoder.encode(list(tokens))
+        )
 
     def _decode(self, answers: np.ndarray, tokens: Sequence[bases.Value]) -> list[Any]:
         decoded: list[Any] = answers.tolist()
@@ -214,6 +263,7 @@ def assemble(
         model_config=config,
         residual_labels=labels(space),
         shape=shape,
+        space=space,
     )
 
 
@@ -223,7 +273,11 @@ def _readout(
     columns = tuple(int(i) for i in space.indices_of(output))
     if categorical:
         return Readout(columns, True)
-    flags = [i for i, d in enumerate(output.basis) if d.value is None and d.name.endswith(NONE_SUFFIX)]
+    flags = [
+        i
+        for i, d in enumerate(output.basis)
+        if d.value is None and d.name.endswith(NONE_SUFFIX)
+    ]
     numbers = [i for i in range(len(columns)) if i not in flags]
     if len(numbers) > 1:
         raise ValueError(

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from tracr_lite.compiler.assemble import AssembledTransformerModel, assemble
 from tracr_lite.compiler.graph import Graph, trace
 from tracr_lite.compiler.inputs import check_request
@@ -15,7 +13,6 @@ from tracr_lite.compiler.pack import HalfLayers, Head
 from tracr_lite.compiler.place import Layers, place
 from tracr_lite.compiler.trace_of import CompileTrace
 from tracr_lite.compiler.values.infer import infer
-from tracr_lite.craft import bases
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.conventions import INDICES, TOKENS
 from tracr_lite.errors import CompileError, Problem
@@ -62,7 +59,9 @@ def compile_rasp_to_model(
 
 def lengths_of(graph: Graph, max_seq_len: int) -> list[int]:
     """Input lengths on which the evaluator does not raise because of a constant's length."""
-    lengths = [n for n in range(1, max_seq_len + 1) if graph.lengths is None or n in graph.lengths]
+    lengths = [
+        n for n in range(1, max_seq_len + 1) if graph.lengths is None or n in graph.lengths
+    ]
     if not lengths:
         reason = f"its constants fit no input length from 1 to {max_seq_len}"
         raise CompileError(
@@ -102,14 +101,18 @@ def _assemble(
         pad_token=pad_id,
     )
     model.input_encoder = encoder.CategoricalEncoder(
-        token_space.basis, enforce_bos=True, bos_token=bos, pad_token=pad, max_seq_len=max_seq_len
+        token_space.basis,
+        enforce_bos=True,
+        bos_token=bos,
+        pad_token=pad,
+        max_seq_len=max_seq_len,
     )
     if layers.blocks.categorical:
         model.output_encoder = encoder.CategoricalEncoder(output.basis)
     else:
         model.output_encoder = encoder.NumericalEncoder(layers.blocks.known)
-    model.trace = CompileTrace(values.graph, values, layers)
+    assert model.space is not None
+    model.trace = CompileTrace(
+        values.graph, values, layers, model.space, tuple(model.residual_labels)
+    )
     return model
-
-
-__all__ = ["COMPILER_BOS", "COMPILER_PAD", "bases", "compile_rasp_to_model", "np"]

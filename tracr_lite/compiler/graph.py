@@ -162,7 +162,8 @@ def trace(program: rasp.SOp) -> Graph:
     if not isinstance(program, rasp.SOp):
         what = "a selector" if isinstance(program, rasp.Selector) else repr(program)
         raise CompileError(
-            "trace", [Problem("program", f"expected an S-Op, got {what}", "wrap it in Aggregate")]
+            "trace",
+            [Problem("program", f"expected an S-Op, got {what}", "wrap it in Aggregate")],
         )
     tracer = _Tracer()
     for expr in postorder(program):

@@ -40,10 +40,14 @@ def check_request(vocab: Iterable[Any], max_seq_len: int, bos: str, pad: str) ->
                 Problem("vocab", f"{role} {special!r} is a token too", f"choose another {role}")
             )
     if bos == pad:
-        problems.append(Problem("compiler_pad", f"it equals compiler_bos, {bos!r}", "rename one"))
+        problems.append(
+            Problem("compiler_pad", f"it equals compiler_bos, {bos!r}", "rename one")
+        )
     if isinstance(max_seq_len, bool) or not isinstance(max_seq_len, int) or max_seq_len < 1:  # pyright: ignore
         problems.append(
-            Problem("max_seq_len", f"{max_seq_len!r} is no positive whole number", "use 1 or more")
+            Problem(
+                "max_seq_len", f"{max_seq_len!r} is no positive whole number", "use 1 or more"
+            )
         )
     if problems:
         raise InvalidValueSetError("arguments", problems)

@@ -42,7 +42,9 @@ class AssembledTransformerModelOutput:
         )
 
     @classmethod
-    def from_padded(cls, raw: Any, decoded: list[Any], length: int) -> AssembledTransformerModelOutput:
+    def from_padded(
+        cls, raw: Any, decoded: list[Any], length: int
+    ) -> AssembledTransformerModelOutput:
         """Wraps the output of a forward pass that was padded beyond `length`."""
         inner = raw.transformer_output
         made = cls(

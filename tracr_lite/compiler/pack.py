@@ -154,4 +154,12 @@ def embeddings(
     return {"token_embed": {"embeddings": token}, "pos_embed": {"embeddings": position}}
 
 
-__all__ = ["AttentionHead", "Head", "HalfLayers", "configuration", "embeddings", "half_layers", "pack"]
+__all__ = [
+    "AttentionHead",
+    "HalfLayers",
+    "Head",
+    "configuration",
+    "embeddings",
+    "half_layers",
+    "pack",
+]

@@ -135,3 +135,9 @@ class Blocks:
     categorical: bool
     known: list[Any] | None
     values: dict[BasisDirection, Any] = field(default_factory=dict[BasisDirection, Any])
+
+
+def order_in(names: list[BasisDirection], space: VectorSpaceWithBasis) -> list[int]:
+    """Positions of the names in the order of the space's basis."""
+    place = {d: i for i, d in enumerate(names)}
+    return [place[d] for d in space.basis]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tracr_lite.compiler.graph import Aggregate, Pointwise, Source, Width
+from tracr_lite.compiler.graph import Pointwise, Source
 from tracr_lite.compiler.lowering.forms import (
     EMBEDDED,
     Block,
@@ -20,30 +20,17 @@ from tracr_lite.compiler.lowering.forms import (
     Number,
     OneHot,
 )
+from tracr_lite.compiler.lowering.naming import clusters, direction_of
+from tracr_lite.compiler.lowering.plan import Plan
+from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.values.domain import ERR, is_number, typed_key
-from tracr_lite.compiler.values.infer import Values
 from tracr_lite.compiler.values.pointwise import Table
 from tracr_lite.craft.bases import BasisDirection
-from tracr_lite.craft.conventions import NONE_SUFFIX, ONE
+from tracr_lite.craft.conventions import ONE
 
-CLEAN_ENOUGH = 3e-6  # an error of one-hots (of all values together) that cleaning cannot improve
-TUPLE_LIMIT = 20_000  # value tuples of one MLP before its inputs are written separately
-
-
-class Split(Exception):
-    """Equal values of different types are told apart, so they need directions of their own."""
-
-    def __init__(self, nodes: set[int]):
-        super().__init__(nodes)
-        self.nodes = nodes
-
-
-class CannotLower(Exception):
-    """A node has no exact block; says why and what to write instead."""
-
-    def __init__(self, node: int, reason: str, suggestion: str):
-        super().__init__(reason)
-        self.node, self.reason, self.suggestion = node, reason, suggestion
+CLEAN_ENOUGH = (
+    3e-6  # an error of one-hots (of all values together) that cleaning cannot improve
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +42,7 @@ class View:
 
 
 @dataclass
-class Lowering:
+class Lowering(Plan):
     """State of one lowering: forms written so far, and the blocks that write them.
 
     **Arguments:** `split`: nodes whose values get a direction per type; `clean`: attention never
@@ -63,7 +50,6 @@ class Lowering:
     `loose`: the output node, where numbers that differ by rounding only share a direction.
     """
 
-    values: Values
     bos: BasisDirection
     split: set[int]
     clean: bool
@@ -78,103 +64,6 @@ class Lowering:
     value_of: dict[BasisDirection, Any] = field(default_factory=dict[BasisDirection, Any])
     cleaned: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
 
-    # -- what kind of thing a node is ------------------------------------------------------
-
-    def is_numeric(self, node: int) -> bool:
-        """Whether the raw result of a node is a number rather than one-hot columns."""
-        values, kind = self.values, self.values.nodes[node]
-        match kind:
-            case Width():
-                return True
-            case Source(kind=name):
-                return name == "length"
-            case Aggregate():
-                return self._numeric_aggregate(node, kind)
-            case Pointwise():
-                return values.info[node].table.leaves == (node,) or self.is_linear(node)
-            case _:
-                return False
-
-    def _numeric_aggregate(self, node: int, kind: Aggregate) -> bool:
-        info = self.values.info[node]
-        if info.mean or info.span is not None:
-            return True
-        plain = all(v is None or is_number(v) for v in info.values)
-        if self.values.numerical(node) and plain:
-            return True
-        if len(info.values) > 1024 and plain:
-            return True
-        leaves = self.leaves(kind.value)
-        return plain and leaves == (kind.value,) and self.is_numeric(kind.value)
-
-    def is_linear(self, node: int) -> bool:
-        """A LinearSequenceMap of numbers that are in the stream as numbers: read, not computed."""
-        kind = self.values.nodes[node]
-        if not isinstance(kind, Pointwise) or kind.linear is None:
-            return False
-        infos = [self.values.info[i] for i in kind.inputs]
-        if any(not is_number(v) for info in infos for v in info.values):
-            return False
-        return any(
-            self.is_numeric(i) and not isinstance(self.values.nodes[i], Width | Source)
-            for i in kind.inputs
-        ) and all(self._reads_as_number(i) for i in kind.inputs)
-
-    def _reads_as_number(self, node: int) -> bool:
-        kind = self.values.nodes[node]
-        if isinstance(kind, Width) or (isinstance(kind, Source) and kind.kind == "length"):
-            return False
-        if self.is_numeric(node):
-            return True
-        leaves = self.leaves(node)
-        return len(leaves) <= 1 and not any(self.is_numeric(x) for x in leaves)
-
-    def leaves(self, node: int) -> tuple[int, ...]:
-        """The nodes through which an MLP reads `node`: at most one of them is numeric."""
-        kind = self.values.nodes[node]
-        own = self.values.info[node].table.leaves
-        if not isinstance(kind, Pointwise) or own == (node,) or self.is_linear(node):
-            return (node,)
-        if self._fits(own) and not any(self._is_computed(x) for x in own):
-            return own
-        joined = tuple(sorted({x for i in kind.inputs for x in self.leaves(i)}))
-        if self._fits(joined) and self.values.table_on(node, joined) is not None:
-            return joined
-        return self._cut(kind)
-
-    def _cut(self, kind: Pointwise) -> tuple[int, ...]:
-        """Leaves that are written first: the largest parts that read at most one number."""
-        deep: set[int] = set()
-        flat: set[int] = set()
-        for i in kind.inputs:
-            below = self.leaves(i)
-            one_hot = self.number_leaf(below) is None
-            flat.update(below if one_hot and len(below) <= 1 else (i,))
-            deep.update(below if one_hot else (i,))
-        for leaves in (deep, flat):
-            ordered = tuple(sorted(leaves))
-            frame = self.values.frame(ordered)
-            if frame is not None and len(frame.codes) <= TUPLE_LIMIT:
-                return ordered
-        return tuple(sorted(flat))
-
-    def _is_computed(self, node: int) -> bool:
-        """Whether an MLP has to write the node before another can read it."""
-        kind = self.values.nodes[node]
-        own = self.values.info[node].table.leaves
-        return isinstance(kind, Pointwise) and own != (node,) and not self.is_linear(node)
-
-    def number_leaf(self, leaves: tuple[int, ...]) -> int | None:
-        """The leaf that an MLP reads as a number; several numbers are all read one-hot."""
-        numeric = [x for x in leaves if self.is_numeric(x)]
-        return numeric[0] if len(numeric) == 1 else None
-
-    def _fits(self, leaves: tuple[int, ...]) -> bool:
-        if sum(self.is_numeric(x) for x in leaves) > 1:
-            return False
-        frame = self.values.frame(leaves)
-        return frame is not None and len(frame.codes) <= TUPLE_LIMIT
-
     def table(self, node: int, leaves: tuple[int, ...]) -> Table:
         table = self.values.table_on(node, leaves)
         if table is None:
@@ -184,8 +73,6 @@ class Lowering:
                 "split it into functions of fewer values",
             )
         return table
-
-    # -- reading ---------------------------------------------------------------------------
 
     def view(self, node: int) -> View:
         """The node one-hot, through its own columns or those of the node it depends on."""
@@ -224,7 +111,9 @@ class Lowering:
 
     def constant(self, node: int) -> OneHot:
         """A node that depends on nothing, read from the constant direction."""
-        return OneHot(node, (self.one,), np.zeros(1, np.int64), np.ones(1), np.zeros(1), 0.0, EMBEDDED)
+        return OneHot(
+            node, (self.one,), np.zeros(1, np.int64), np.ones(1), np.zeros(1), 0.0, EMBEDDED
+        )
 
     def raw(self, node: int) -> OneHot | Number:
         """The node as attention or the embeddings leave it."""
@@ -264,7 +153,9 @@ class Lowering:
             assert isinstance(number, Number)
             if not number.raw:
                 return number
-        elif len(self.leaves(node)) <= 1 and not any(self.is_numeric(x) for x in self.leaves(node)):
+        elif len(self.leaves(node)) <= 1 and not any(
+            self.is_numeric(x) for x in self.leaves(node)
+        ):
             return self._sum(node, self.view(node))
         from tracr_lite.compiler.lowering.mlps import write_number
 
@@ -311,16 +202,14 @@ class Lowering:
         )
         values = self.values.info[node].values
         codes = np.array([self.float(node, v) for v in values])
-        return Number(
-            node, read, {}, codes, False, error, 2.0**-23, max(p.slot for p in parts)
-        )
+        return Number(node, read, {}, codes, False, error, 2.0**-23, max(p.slot for p in parts))
 
     def direction(self, node: int, value: Any) -> BasisDirection:
         """The residual direction of one value of a node, recorded as such."""
         label = self.values.labels[node]
-        found = _direction(label, value)
+        found = direction_of(label, value)
         if found in self.value_of:  # an equal value of another type
-            found = _direction(f"{label}<{type(value).__name__}>", value)
+            found = direction_of(f"{label}<{type(value).__name__}>", value)
         self.value_of[found] = value
         self.columns.setdefault(node, []).append(found)
         return found
@@ -331,7 +220,7 @@ class Lowering:
         if node in self.split:
             return list(values), np.arange(len(values))
         if node == self.loose:
-            values_of = _clusters(values)
+            values_of = clusters(values)
             values = [values_of[typed_key(v)] for v in values]
         first: dict[Any, int] = {}
         group = [first.setdefault(v, len(first)) for v in values]
@@ -360,19 +249,3 @@ class Lowering:
                 "scale it, or keep it categorical",
             )
         return found
-
-
-def _direction(label: str, value: Any) -> BasisDirection:
-    return BasisDirection(label + NONE_SUFFIX) if value is None else BasisDirection(label, value)
-
-
-def _clusters(values: list[Any]) -> dict[Any, Any]:
-    """For each value the number that stands for it: the least of those within 1e-9, relative."""
-    found: dict[Any, Any] = {typed_key(v): v for v in values}
-    start: Any = None
-    for value in sorted((v for v in values if is_number(v))):
-        if start is None or value - start > 1e-9 * abs(value):
-            start = value
-        if start != value:
-            found[typed_key(value)] = start
-    return found

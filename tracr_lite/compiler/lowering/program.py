@@ -8,9 +8,11 @@ import numpy as np
 
 from tracr_lite.compiler.graph import Pointwise, Source, Width
 from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
-from tracr_lite.compiler.lowering.lower import CannotLower, Lowering, Split
+from tracr_lite.compiler.lowering.lower import Lowering
+from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.compiler.values.domain import is_number
-from tracr_lite.compiler.values.infer import Values
+from tracr_lite.compiler.values.infer import add_node
+from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.errors import CompileError, InvalidValueSetError, Problem
 
@@ -31,12 +33,15 @@ def lower(values: Values, bos: BasisDirection) -> Blocks:
             return _output(lowering)
         except Split as error:
             if error.nodes <= split:
-                raise _problem(values, CannotLower(
-                    min(error.nodes),
-                    "it holds values that are equal but of different type (1, 1.0, True), and a "
-                    "later step tells them apart",
-                    "convert them to one type first",
-                )) from error
+                raise _problem(
+                    values,
+                    CannotLower(
+                        min(error.nodes),
+                        "it holds values that are equal but of different type (1, 1.0, True), and a "
+                        "later step tells them apart",
+                        "convert them to one type first",
+                    ),
+                ) from error
             split |= error.nodes
         except CannotLower as error:
             if clean:
@@ -67,7 +72,9 @@ def _output(lowering: Lowering) -> Blocks:
     info = values.info[root]
     if root in lowering.split or isinstance(values.nodes[root], Source):
         lowering.loose = len(values.nodes)
-        root = values.add(Pointwise(_Same(), (root,), strict=False), values.labels[root] + "_out")
+        root = add_node(
+            values, Pointwise(_Same(), (root,), strict=False), values.labels[root] + "_out"
+        )
     plain = all(v is None or is_number(v) for v in info.values)
     wants_number = values.graph.root_numerical or (
         plain and (_is_mean(lowering, root) or len(info.values) > LISTED_OUTPUTS)
@@ -106,7 +113,9 @@ def _categorical(lowering: Lowering, form: OneHot) -> Blocks:
 def _numerical(lowering: Lowering, root: int) -> Blocks:
     number = lowering.as_number(root)
     own = lowering.columns.get(root, [])
-    if number.read.dirs and (list(number.read.coefs) != [1.0] or number.read.dirs[0] not in own):
+    if number.read.dirs and (
+        list(number.read.coefs) != [1.0] or number.read.dirs[0] not in own
+    ):
         from tracr_lite.compiler.lowering.mlps import copy_number
 
         number = lowering.number[root] = copy_number(lowering, root, number)
@@ -134,7 +143,10 @@ def _check_number(lowering: Lowering, root: int, number: Number, known: list[Any
     ordered = np.unique(np.array([lowering.float(root, v) for v in known]))
     gap, size = np.diff(ordered), np.maximum(np.abs(ordered[1:]), np.abs(ordered[:-1]))
     error = number.absolute + (number.relative + 2.0**-23) * size
-    if ((gap <= 2 * error) & (gap > 1e-5 * np.minimum(np.abs(ordered[1:]), np.abs(ordered[:-1])))).any():
+    if (
+        (gap <= 2 * error)
+        & (gap > 1e-5 * np.minimum(np.abs(ordered[1:]), np.abs(ordered[:-1])))
+    ).any():
         raise CannotLower(
             root,
             "two of its numbers are too close to be told apart in float32",
@@ -143,7 +155,11 @@ def _check_number(lowering: Lowering, root: int, number: Number, known: list[Any
 
 
 def _finish(
-    lowering: Lowering, space: VectorSpaceWithBasis, *, categorical: bool, known: list[Any] | None
+    lowering: Lowering,
+    space: VectorSpaceWithBasis,
+    *,
+    categorical: bool,
+    known: list[Any] | None,
 ) -> Blocks:
     columns = {node: tuple(dirs) for node, dirs in lowering.columns.items()}
     labels = tuple(lowering.values.labels)

@@ -132,7 +132,9 @@ def combine(leaves: list[Keyed], sizes: list[int], keys: Keys) -> Combos:
     In each group the tuples of key k are `base[k] + cells`: the single-valued leaves give the
     base, the product of the others gives the cells.
     """
-    rows, positions = keys.pairs(any(k.by_length for k in leaves), any(k.by_position for k in leaves))
+    rows, positions = keys.pairs(
+        any(k.by_length for k in leaves), any(k.by_position for k in leaves)
+    )
     strides = np.cumprod([1, *reversed(sizes)])[:-1][::-1]
     base = np.zeros(len(rows), np.int64)
     multi: list[tuple[Keyed, int, np.ndarray]] = []

@@ -6,16 +6,12 @@ one key (sort), or equal keys (a dictionary look-up), where bounds on counts alo
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from tracr_lite.compiler.graph import Aggregate, Pointwise, Select, Source, Width
 from tracr_lite.compiler.values.domain import ERR, is_number
 from tracr_lite.compiler.values.selection import Widths
-
-if TYPE_CHECKING:
-    from tracr_lite.compiler.values.infer import Values
+from tracr_lite.compiler.values.state import Values
 
 
 def averages(values: Values, node: Aggregate) -> bool:
@@ -77,7 +73,9 @@ def _image_is_single(values: Values, atom: int, value: int) -> bool:
     numbers = values.info[value].values
     chosen = values.truth[atom][ki[known]] == 1
     for query in range(chosen.shape[1]):
-        found = {numbers[i] for i in xi[known][chosen[:, query]].tolist() if is_number(numbers[i])}
+        found = {
+            numbers[i] for i in xi[known][chosen[:, query]].tolist() if is_number(numbers[i])
+        }
         if len(found) > 1:
             return False
     return True

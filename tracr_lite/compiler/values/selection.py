@@ -21,8 +21,8 @@ PAIR_BUDGET = 16_000_000
 class Logic:
     """Three-valued truth: something *may* hold, and *must* hold."""
 
-    may: Bool[np.ndarray, "..."]
-    must: Bool[np.ndarray, "..."]
+    may: Bool[np.ndarray, ...]
+    must: Bool[np.ndarray, ...]
 
     def __and__(self, other: Logic) -> Logic:
         return Logic(self.may & other.may, self.must & other.must)
@@ -104,7 +104,9 @@ def histogram(keyed: Keyed, keys: Keys) -> Int[np.ndarray, "lengths classes"]:
     return counts
 
 
-def cooccurrence(k: Keyed, q: Keyed, keys: Keys) -> Bool[np.ndarray, "key_classes query_classes"]:
+def cooccurrence(
+    k: Keyed, q: Keyed, keys: Keys
+) -> Bool[np.ndarray, "key_classes query_classes"]:
     """Which class of a key position occurs in one input with which class of a query position."""
     left = (histogram(k, keys) > 0).astype(np.float32)
     right = (histogram(q, keys) > 0).astype(np.float32)
@@ -132,7 +134,9 @@ def class_logic(k: Keyed, q: Keyed, table: Int[np.ndarray, "keys queries"]) -> L
 
 def joint(nodes: list[Keyed], keys: Keys) -> tuple[Keyed, list[Int[np.ndarray, " classes"]]]:
     """One class per combination of the nodes' classes, and the class of each node in it."""
-    rows, positions = keys.pairs(any(k.by_length for k in nodes), any(k.by_position for k in nodes))
+    rows, positions = keys.pairs(
+        any(k.by_length for k in nodes), any(k.by_position for k in nodes)
+    )
     columns = [k.at(rows, positions) for k in nodes]
     code = np.zeros(len(rows), np.int64)
     for keyed, column in zip(nodes, columns, strict=True):
@@ -170,8 +174,10 @@ def widths(
     high = _count(counts, logic.may)[which, q.at(rows, positions)]
     if diagonal is not None:
         mine = (k.at(rows, positions), q.at(rows, positions))
-        own = tuple(np.broadcast_to(x, (len(keys.lengths), keys.n))[rows, positions]
-                    for x in (diagonal.may, diagonal.must))
+        own = tuple(
+            np.broadcast_to(x, (len(keys.lengths), keys.n))[rows, positions]
+            for x in (diagonal.may, diagonal.must)
+        )
         low = low - logic.must[mine] + own[1]
         high = high - logic.may[mine] + own[0]
     full = np.zeros((2, len(keys.lengths), keys.n), np.int64)

@@ -49,7 +49,9 @@ def literal_scores(literal: Literal) -> Scores:
     if len(key_rows) <= len(query_rows):
         key = _one_hot(key_class, len(key_rows))
         return Scores(key_rows.T.copy(), key, (~inverted).astype(float))
-    return Scores(_one_hot(query_class, len(query_rows)), query_rows.T.copy(), (~inverted) * 1.0)
+    return Scores(
+        _one_hot(query_class, len(query_rows)), query_rows.T.copy(), (~inverted) * 1.0
+    )
 
 
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " rows"]]:
@@ -62,7 +64,11 @@ def _distinct(rows: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " rows"]]:
     signs = np.where((rows[used] < 0).any(axis=0), -1.0, 1.0)
     view = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
     if (rows[used] * signs < 0).any():  # mixed signs within a column: compare whole rows
-        view = np.ascontiguousarray(rows[used]).view(np.dtype((np.void, rows.shape[1] * 8))).ravel()
+        view = (
+            np.ascontiguousarray(rows[used])
+            .view(np.dtype((np.void, rows.shape[1] * 8)))
+            .ravel()
+        )
     _, first, inverse = np.unique(view, return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
     classes[used] = rank[inverse.ravel()]

@@ -121,7 +121,9 @@ def step_mlp(
         float(rounding.sum(axis=1).max(initial=0.0)),
     )
     return _without_zeros(
-        Neurons.concatenate([base, _ramp_neurons(steps, ramps, code, number, gates, valid, sign, ref)])
+        Neurons.concatenate(
+            [base, _ramp_neurons(steps, ramps, code, number, gates, valid, sign, ref)]
+        )
     )
 
 

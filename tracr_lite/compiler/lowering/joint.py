@@ -1,0 +1,97 @@
+"""Selectors that are no conjunction: one table over the tuples of all their keys and queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tracr_lite.compiler.graph import Node, Pointwise
+from tracr_lite.compiler.lowering.lower import Lowering, View
+from tracr_lite.compiler.lowering.match import ClassOf, Match, classes_of, merged
+from tracr_lite.compiler.lowering.problems import CannotLower
+from tracr_lite.compiler.values.domain import typed_key
+from tracr_lite.compiler.values.infer import add_node
+
+
+class _Tuple:
+    """The values of several nodes at one position, None included."""
+
+    def __call__(self, *values: Any) -> tuple[Any, ...]:
+        return values
+
+
+def joint_match(lowering: Lowering, selector: int) -> Match:
+    """A selector that is no conjunction: one table over the tuples of all its keys and queries."""
+    values = lowering.values
+    atoms = values.selected[selector].atoms
+    selects = [values.nodes[a] for a in atoms]
+    keys = tuple(dict.fromkeys(s.keys for s in selects))  # type: ignore[union-attr]
+    queries = tuple(dict.fromkeys(s.queries for s in selects))  # type: ignore[union-attr]
+    key, key_parts = _tuple_node(lowering, keys, selector)
+    query, query_parts = _tuple_node(lowering, queries, selector)
+    size = len(values.info[key].values) * len(values.info[query].values)
+    if size > 64_000_000:
+        raise CannotLower(
+            selector, f"it combines {size} pairs of values", "combine selectors of fewer values"
+        )
+    tables: dict[int, np.ndarray] = {}
+    for atom, select in zip(atoms, selects, strict=True):
+        k, q = key_parts[select.keys], query_parts[select.queries]  # type: ignore[union-attr]
+        tables[atom] = values.truth[atom][np.ix_(k, q)]
+    truth = _boolean(values.nodes, selector, tables)
+    k_view, truth = _merge_tuple(lowering, key, truth)
+    q_view, truth_t = _merge_tuple(lowering, query, truth.T)
+    return Match(k_view, q_view, truth_t.T)
+
+
+def _tuple_node(
+    lowering: Lowering, parts: tuple[int, ...], selector: int
+) -> tuple[int, dict[int, np.ndarray]]:
+    """A node holding the tuple of `parts`; and each part's value id for every id of it."""
+    values = lowering.values
+    label = f"{values.labels[selector]}.tuple{len(values.nodes)}"
+    node = add_node(values, Pointwise(_Tuple(), parts, strict=False), label)
+    known = {p: {typed_key(v): i for i, v in enumerate(values.info[p].values)} for p in parts}
+    ids = {
+        p: np.array([known[p][typed_key(v[at])] for v in values.info[node].values], np.int64)
+        for at, p in enumerate(parts)
+    }
+    return node, ids
+
+
+def _merge_tuple(lowering: Lowering, node: int, truth: np.ndarray) -> tuple[View, np.ndarray]:
+    leaves = lowering.leaves(node)
+    if len(leaves) <= 1 and not any(lowering.is_numeric(x) for x in leaves):
+        return lowering.for_attention(node), truth
+    classes, first = classes_of(truth)
+    tuples = lowering.values.info[node].values
+    mapping = {typed_key(v): int(c) for v, c in zip(tuples, classes, strict=True)}
+    return merged(lowering, node, ClassOf(mapping), truth[first], "classes")
+
+
+def _boolean(nodes: list[Node], selector: int, tables: dict[int, np.ndarray]) -> np.ndarray:
+    """The selector's truth from that of its Selects; where one is not known, nothing is."""
+    memo = dict(tables)
+    stack = [selector]
+    while stack:
+        at = stack[-1]
+        node = nodes[at]
+        missing = [] if at in memo else [i for i in node.inputs if i not in memo]  # type: ignore[union-attr]
+        if missing:
+            stack.extend(missing)
+            continue
+        stack.pop()
+        if at in memo:
+            continue
+        parts = [memo[i] for i in node.inputs]  # type: ignore[union-attr]
+        unknown = np.any([p < 0 for p in parts], axis=0)
+        match node.op:  # type: ignore[union-attr]
+            case "and":
+                result = parts[0] & parts[1]
+            case "or":
+                result = parts[0] | parts[1]
+            case _:
+                result = 1 - parts[0]
+        memo[at] = np.where(unknown, -1, result)
+    return memo[selector]

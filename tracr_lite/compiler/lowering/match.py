@@ -1,0 +1,80 @@
+"""One conjunct of a selector: a truth table between views of its keys and queries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tracr_lite.compiler.graph import Pointwise
+from tracr_lite.compiler.lowering.lower import Lowering, View
+from tracr_lite.compiler.lowering.problems import Split
+from tracr_lite.compiler.values.domain import ERR, typed_key
+from tracr_lite.compiler.values.infer import add_node
+
+
+@dataclass(frozen=True)
+class Match:
+    """One conjunct, ready to be scored: how keys and queries are read, and the truth table."""
+
+    keys: View
+    queries: View
+    truth: np.ndarray
+
+
+class ClassOf:
+    """Class number of a value."""
+
+    def __init__(self, mapping: dict[Any, int]):
+        self.mapping = mapping
+
+    def __call__(self, value: Any) -> int:
+        return self.mapping[typed_key(value)]
+
+
+def classes_of(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Class of each row of equal truth, and one row of each class."""
+    rows = np.ascontiguousarray(truth.astype(np.int8))
+    if rows.shape[1] == 0:
+        return np.zeros(len(rows), np.int64), np.zeros(1, np.int64)
+    view = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
+    _, first, inverse = np.unique(view, return_index=True, return_inverse=True)
+    return inverse.ravel(), first
+
+
+def merged(
+    lowering: Lowering, node: int, fn: ClassOf, rows: np.ndarray, what: str
+) -> tuple[View, np.ndarray]:
+    values = lowering.values
+    label = f"{values.labels[node]}.{what}{len(values.nodes)}"
+    virtual = add_node(values, Pointwise(fn, (node,), strict=False), label)
+    order = np.array(values.info[virtual].values, np.int64)
+    return lowering.for_attention(virtual), rows[order]
+
+
+def columns_table(match: Match) -> np.ndarray:
+    """The truth table between residual columns; equal columns must agree."""
+    k_cols, q_cols = len(match.keys.form.dirs), len(match.queries.form.dirs)
+    truth = match.truth.astype(np.int8)
+    for view, size, axis in ((match.keys, k_cols, 0), (match.queries, q_cols, 1)):
+        known = np.flatnonzero(view.ids != ERR)
+        rows = np.take(truth, view.ids[known], axis=axis)
+        group = view.form.group[known]
+        shape = (size, rows.shape[1]) if axis == 0 else (rows.shape[0], size)
+        if len(np.unique(group)) == len(group):
+            out = np.full(shape, -1, np.int8)
+            if axis == 0:
+                out[group] = rows
+            else:
+                out[:, group] = rows
+        else:
+            ones, zeros = np.zeros(shape, bool), np.zeros(shape, bool)
+            at = group if axis == 0 else (slice(None), group)
+            np.logical_or.at(ones, at, rows == 1)
+            np.logical_or.at(zeros, at, rows == 0)
+            if (ones & zeros).any():
+                raise Split({view.form.node})
+            out = np.where(ones, 1, np.where(zeros, 0, -1)).astype(np.int8)
+        truth = out
+    return truth

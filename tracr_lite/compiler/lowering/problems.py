@@ -1,0 +1,19 @@
+"""Why a lowering stops: types must be told apart, or a node has no exact block."""
+
+from __future__ import annotations
+
+
+class Split(Exception):
+    """Equal values of different types are told apart, so they need directions of their own."""
+
+    def __init__(self, nodes: set[int]):
+        super().__init__(nodes)
+        self.nodes = nodes
+
+
+class CannotLower(Exception):
+    """A node has no exact block; says why and what to write instead."""
+
+    def __init__(self, node: int, reason: str, suggestion: str):
+        super().__init__(reason)
+        self.node, self.reason, self.suggestion = node, reason, suggestion

@@ -1,0 +1,139 @@
+"""How many keys each query selects, and the values of widths."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracr_lite.compiler.graph import Combine, Select
+from tracr_lite.compiler.values import relations, selection
+from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, spread
+from tracr_lite.compiler.values.pointwise import identity
+from tracr_lite.compiler.values.selection import Logic, Widths
+from tracr_lite.compiler.values.state import Info, Selected, Values
+
+
+def analyse(values: Values, selector: int) -> Selected:
+    """How many keys each query can select."""
+    atoms = _atoms(values, selector)
+    sides = [[values.nodes[a].keys for a in atoms], [values.nodes[a].queries for a in atoms]]  # type: ignore[union-attr]
+    k, k_parts = selection.joint([values.keyed(x) for x in sides[0]], values.keys)
+    q, q_parts = selection.joint([values.keyed(x) for x in sides[1]], values.keys)
+    if selection.too_many_classes(k, q):
+        at = (
+            np.arange(values.keys.n)[None, :] + 1
+            if values.causal
+            else values.keys.lengths[:, None]
+        )
+        bounds = Widths(np.zeros_like(at), at)
+        return Selected(atoms, bounds)
+    tables: dict[int, Logic] = {}
+    own: dict[int, Logic | None] = {}
+    for atom, key, query, kp, qp in zip(atoms, *sides, k_parts, q_parts, strict=True):
+        logic = selection.class_logic(
+            values.keyed(key), values.keyed(query), values.truth[atom]
+        )
+        tables[atom] = logic[np.ix_(kp, qp)]
+        own[atom] = _diagonal(values, atom)
+    logic = _evaluate(values, selector, tables)
+    diagonal = None
+    if all(d is not None for d in own.values()):
+        diagonal = _evaluate(values, selector, own)  # type: ignore[arg-type]
+    bounds = selection.widths(logic, k, q, diagonal, values.keys, values.causal)
+    return Selected(atoms, relations.tighten(values, selector, bounds))
+
+
+def _atoms(values: Values, selector: int) -> tuple[int, ...]:
+    node = values.nodes[selector]
+    if isinstance(node, Combine):
+        found = [a for i in node.inputs for a in values.selected[i].atoms]
+        return tuple(dict.fromkeys(found))
+    return (selector,)
+
+
+def _evaluate(values: Values, selector: int, tables: dict[int, Logic]) -> Logic:
+    """The selector's three-valued truth from that of its Selects; linear in shared nodes."""
+    memo = dict(tables)
+    stack = [selector]
+    while stack:
+        at = stack[-1]
+        node = values.nodes[at]
+        missing = [] if at in memo else [i for i in node.inputs if i not in memo]  # type: ignore[union-attr]
+        if missing:
+            stack.extend(missing)
+            continue
+        stack.pop()
+        if at not in memo:
+            parts = [memo[i] for i in node.inputs]  # type: ignore[union-attr]
+            match node.op:  # type: ignore[union-attr]
+                case "and":
+                    memo[at] = parts[0] & parts[1]
+                case "or":
+                    memo[at] = parts[0] | parts[1]
+                case _:
+                    memo[at] = ~parts[0]
+    return memo[selector]
+
+
+def _diagonal(values: Values, atom: int) -> Logic | None:
+    """Truth of a Select at the query's own position, by (length, position)."""
+    node = values.nodes[atom]
+    assert isinstance(node, Select)
+    k, q = values.info[node.keys].table, values.info[node.queries].table
+    frame = values.frame(tuple(sorted({*k.leaves, *q.leaves})))
+    if frame is None:
+        return None
+    ki, qi = k.on(frame), q.on(frame)
+    truth = np.where((ki < 0) | (qi < 0), -1, values.truth[atom][ki, qi]).astype(np.int64)
+    leaves = [values.keyed(leaf) for leaf in frame.leaves]
+    ids = {"codes": frame.codes, "values": truth}
+    keyed = spread(leaves, list(frame.sizes), ids, 2, values.keys)
+    holds = keyed.member[:, 1][keyed.classes]
+    fails = keyed.member[:, 0][keyed.classes]
+    return Logic(holds, holds & ~fails)
+
+
+def infer_width(values: Values, at: int, selector: int) -> None:
+    """Every count between the bounds is taken to be possible."""
+    low, high, keyed_of = bounds_by_key(values, values.selected[selector].widths)
+    first, last = int(low.min()), int(high.max())
+    counts = np.arange(first, last + 1)
+    member = (counts >= low[:, None]) & (counts <= high[:, None])
+    size = len(counts)
+    values.set_leaf(
+        at, Info([int(c) for c in counts], identity(at, size)), keyed_of(member, size)
+    )
+
+
+def bounds_by_key(values: Values, widths: Widths) -> tuple[np.ndarray, np.ndarray, Any]:
+    """Distinct (low, high) bounds, and a function from rows over them to `Keyed`."""
+    keys = values.keys
+    shape = (len(keys.lengths), keys.n)
+    valid = np.arange(keys.n)[None, :] < keys.lengths[:, None]
+    low = np.where(valid, np.broadcast_to(widths.low, shape), -1)
+    high = np.where(valid, np.broadcast_to(widths.high, shape), -1)
+    code = low * (keys.n + 2) + high
+    by_position = _shrink(code, valid, axis=0)
+    by_length = None if by_position is not None else _shrink(code, valid, axis=1)
+    table = code if by_position is None else by_position
+    table = table if by_length is None else by_length
+    kept = table[table >= 0]
+    distinct = np.unique(kept)
+    classes = np.searchsorted(distinct, table).clip(max=len(distinct) - 1)
+
+    def keyed_of(member: np.ndarray, size: int) -> Keyed:
+        if member.size > CLASS_BUDGET:
+            return Keyed.anywhere(size)
+        return Keyed(classes, member)
+
+    return distinct // (keys.n + 2), distinct % (keys.n + 2), keyed_of
+
+
+def _shrink(code: np.ndarray, valid: np.ndarray, axis: int) -> np.ndarray | None:
+    """`code` without an axis on which it does not depend, or None if it does."""
+    greatest = np.where(valid, code, -1).max(axis=axis, keepdims=True)
+    least = np.where(valid, code, np.iinfo(np.int64).max).min(axis=axis, keepdims=True)
+    if (greatest != least).any():
+        return None
+    if axis == 0 and (greatest == greatest.flat[0]).all():
+        return greatest[:, :1]
+    return greatest
