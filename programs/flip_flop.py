@@ -26,7 +26,8 @@ number = rasp.SequenceMap(
     lambda n, token: -1 if token == "hold" else n, writes, rasp.tokens
 ).named("number")
 latest_write = rasp.Select(number, writes, rasp.Comparison.EQ)
-PROGRAM = rasp.Aggregate(latest_write, rasp.tokens == "set", default=False).named("flip_flop")
+latest = rasp.Aggregate(latest_write, rasp.tokens, default="reset").named("latest")
+PROGRAM = (latest == "set").named("flip_flop")
 
 
 def reference(xs: list[str]) -> list[bool]:

@@ -1,22 +1,22 @@
-"""The largest number so far.
+"""The largest token so far, in alphabetical order.
 
-    1 3 2 4 0   ->   1 3 3 4 4
+    b d c e a   ->   b d d e e
 
 A record is a token larger than all before it: one head finds them. The records only go up, so
 the largest so far is the latest record: number them, and fetch the one with the number reached
 here.
 
-Run:  tracr-lite run running_maximum 1 3 2 4 0
+Run:  tracr-lite run running_maximum b d c e a
 """
 
 from tracr_lite.rasp import rasp
 
-VOCAB = (0, 1, 2, 3, 4)
-MAX_SEQ_LEN = 8
+VOCAB = ("a", "b", "c", "d", "e")
+MAX_SEQ_LEN = 10
 CAUSAL = True
 EXAMPLES = [
-    ([1, 3, 2, 4, 0], [1, 3, 3, 4, 4]),
-    ([2, 2, 0], [2, 2, 2]),
+    (["b", "d", "c", "e", "a"], ["b", "d", "d", "e", "e"]),
+    (["c", "c", "a"], ["c", "c", "c"]),
 ]
 
 as_large = rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.GEQ)
@@ -28,5 +28,5 @@ latest_record = rasp.Select(number, records, rasp.Comparison.EQ)
 PROGRAM = rasp.Aggregate(latest_record, rasp.tokens).named("running_maximum")
 
 
-def reference(xs: list[int]) -> list[int]:
+def reference(xs: list[str]) -> list[str]:
     return [max(xs[: i + 1]) for i in range(len(xs))]
