@@ -110,7 +110,7 @@ def _assemble(
     if layers.blocks.categorical:
         model.output_encoder = encoder.CategoricalEncoder(output.basis)
     else:
-        model.output_encoder = encoder.NumericalEncoder(layers.blocks.known)
+        model.output_encoder = encoder.NumericalEncoder(layers.blocks.known, layers.blocks.tolerance)
     assert model.space is not None
     model.trace = CompileTrace(
         values.graph, values, layers, model.space, tuple(model.residual_labels)

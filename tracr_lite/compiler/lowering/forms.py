@@ -78,7 +78,8 @@ class Number:
     - `flags`: for each value id that is no number, a functional that is 1 where it holds.
     - `codes`: what is read for each id (the number itself, or 1/(1+w) of a raw width).
     - `raw`: whether codes are not the values themselves.
-    - `absolute`, `relative`: the error of the reading is at most absolute + relative * |code|.
+    - `absolute`, `relative`: the error of the reading is at most absolute + relative * |code|;
+      `flag_error` is that of a flag.
     """
 
     node: int
@@ -88,6 +89,7 @@ class Number:
     raw: bool
     absolute: float
     relative: float
+    flag_error: float
     slot: int
 
 
@@ -124,8 +126,7 @@ class Blocks:
     - `blocks`: in the order of their creation.
     - `columns`: residual directions that hold each node.
     - `output`: space that the unembedding reads; `categorical`: by argmax, else as a number.
-    - `known`: the numbers that a numerical output can be, or None if they are not listed.
-    - `decode`: the output direction of each value, for a categorical output.
+    - `known`, `tolerance`: a numerical output this close to one of these numbers is that number.
     """
 
     blocks: tuple[Block, ...]
@@ -133,8 +134,8 @@ class Blocks:
     labels: tuple[str, ...]
     output: VectorSpaceWithBasis
     categorical: bool
-    known: list[Any] | None
-    values: dict[BasisDirection, Any] = field(default_factory=dict[BasisDirection, Any])
+    known: tuple[Any, ...]
+    tolerance: float
 
 
 def order_in(names: list[BasisDirection], space: VectorSpaceWithBasis) -> list[int]:

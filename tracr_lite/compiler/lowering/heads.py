@@ -62,7 +62,17 @@ def _width(lowering: Lowering, node: int, selector: int) -> Number:
     slot = _head(lowering, node, selector, scored, value, [raw], -1)
     codes = 1.0 / (1.0 + np.array(lowering.values.info[node].values, float))
     read = Functional((raw,), np.ones(1), np.ones(1))
-    return Number(node, read, {}, codes, True, 1e-30, scored.error, slot)
+    return Number(
+        node,
+        read,
+        {},
+        codes,
+        True,
+        absolute=0.0,
+        relative=scored.error,
+        flag_error=0.0,
+        slot=slot,
+    )
 
 
 def _put(rows: Rows, functional: Functional, bos: BasisDirection, column: int) -> None:
@@ -104,10 +114,8 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
         held[by_value[typed_key(default)]] = 1.0
     rows.at(lowering.bos)[:] += held
     slot = _head(lowering, node, kind.selector, scored, rows, dirs, inner.slot)
-    reach = max(
-        lowering.reach(kind.value), abs(float(held[0])) if numbers and len(held) else 0.0
-    )
-    absolute = inner.absolute + reach * (scored.error + inner.relative)
+    fallback = float(held[0]) if numbers and len(held) else 0.0
+    absolute, relative = _mean_error(lowering, kind, inner, scored, fallback)
     codes = np.array(
         [lowering.float(node, v) if lowering.counts(node, v) else 0.0 for v in info.values]
     )
@@ -118,7 +126,30 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
         else Functional((), none[:0], none[:0])
     )
     read_flags = {i: Functional((d,), np.ones(1), held[[column[d]]]) for i, d in flags.items()}
-    return Number(node, read, read_flags, codes, False, absolute, 2.0**-22, slot)
+    return Number(
+        node,
+        read,
+        read_flags,
+        codes,
+        False,
+        absolute=absolute,
+        relative=relative,
+        flag_error=scored.error + inner.flag_error,
+        slot=slot,
+    )
+
+
+def _mean_error(
+    lowering: Lowering, kind: Aggregate, inner: Number, scored: Scored, fallback: float
+) -> tuple[float, float]:
+    """(absolute, relative) error of a mean; numbers of one sign cannot cancel."""
+    info = lowering.values.info[kind.value]
+    least = min([*(v for v in info.values if is_number(v)), *(info.span or ()), fallback])
+    reach = max(lowering.reach(kind.value), abs(fallback))
+    if least >= 0:
+        relative = scored.error + inner.relative + 2.0**-22
+        return inner.absolute + reach * scored.leak, relative
+    return inner.absolute + reach * (scored.error + inner.relative), 2.0**-22
 
 
 def _copy(lowering: Lowering, node: int, kind: Aggregate) -> OneHot:

@@ -64,10 +64,10 @@ def _merge_tuple(lowering: Lowering, node: int, truth: np.ndarray) -> tuple[View
     leaves = lowering.leaves(node)
     if len(leaves) <= 1 and not any(lowering.is_numeric(x) for x in leaves):
         return lowering.for_attention(node), truth
-    classes, first = classes_of(truth)
+    classes, rows = classes_of(truth)
     tuples = lowering.values.info[node].values
     mapping = {typed_key(v): int(c) for v, c in zip(tuples, classes, strict=True)}
-    return merged(lowering, node, ClassOf(mapping), truth[first], "classes")
+    return merged(lowering, node, ClassOf(mapping), rows, "classes")
 
 
 def _boolean(nodes: list[Node], selector: int, tables: dict[int, np.ndarray]) -> np.ndarray:

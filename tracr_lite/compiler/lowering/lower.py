@@ -22,7 +22,7 @@ from tracr_lite.compiler.lowering.forms import (
 )
 from tracr_lite.compiler.lowering.naming import clusters, direction_of
 from tracr_lite.compiler.lowering.plan import Plan
-from tracr_lite.compiler.lowering.problems import CannotLower
+from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.compiler.values.domain import ERR, is_number, typed_key
 from tracr_lite.compiler.values.pointwise import Table
 from tracr_lite.craft.bases import BasisDirection
@@ -65,7 +65,8 @@ class Lowering(Plan):
     cleaned: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
 
     def table(self, node: int, leaves: tuple[int, ...]) -> Table:
-        table = self.values.table_on(node, leaves)
+        listed = all(self.values.info[leaf].span is None for leaf in leaves)
+        table = self.values.table_on(node, leaves) if listed else None
         if table is None:
             raise CannotLower(
                 node,
@@ -165,18 +166,20 @@ class Lowering(Plan):
     def _sum(self, node: int, view: View) -> Number:
         """A one-hot node as a number: the sum of value times indicator."""
         values = self.values.info[node].values
-        coefs = np.zeros(len(view.form.dirs))
+        coefs = np.full(len(view.form.dirs), np.nan)
         flags: dict[int, np.ndarray] = {}
         codes = np.array([self.float(node, v) if is_number(v) else 0.0 for v in values])
         for base, at in enumerate(view.ids.tolist()):
             column = int(view.form.group[base])
             if at == ERR:
                 continue
-            if is_number(values[at]):
-                coefs[column] = codes[at]
-            else:
+            new = codes[at] if is_number(values[at]) else 0.0
+            if not (np.isnan(coefs[column]) or coefs[column] == new):
+                raise Split({view.form.node})
+            coefs[column] = new
+            if not is_number(values[at]):
                 flags.setdefault(at, np.zeros(len(coefs)))[column] = 1.0
-        form = view.form
+        form, coefs = view.form, np.nan_to_num(coefs)
         largest = float(np.abs(coefs).max(initial=0.0))
         return Number(
             node,
@@ -184,9 +187,10 @@ class Lowering(Plan):
             {at: Functional(form.dirs, c, form.at_bos) for at, c in flags.items()},
             codes,
             False,
-            largest * form.spread,
-            2.0**-23 if largest else 0.0,
-            form.slot,
+            absolute=largest * form.spread,
+            relative=2.0**-23,
+            flag_error=form.error,
+            slot=form.slot,
         )
 
     def _linear(self, node: int) -> Number:
@@ -202,7 +206,17 @@ class Lowering(Plan):
         )
         values = self.values.info[node].values
         codes = np.array([self.float(node, v) for v in values])
-        return Number(node, read, {}, codes, False, error, 2.0**-23, max(p.slot for p in parts))
+        return Number(
+            node,
+            read,
+            {},
+            codes,
+            False,
+            absolute=error,
+            relative=2.0**-23,
+            flag_error=0.0,
+            slot=max(p.slot for p in parts),
+        )
 
     def direction(self, node: int, value: Any) -> BasisDirection:
         """The residual direction of one value of a node, recorded as such."""

@@ -14,6 +14,9 @@ from tracr_lite.compiler.values.domain import ERR, typed_key
 from tracr_lite.compiler.values.infer import add_node
 
 
+MERGED_ROWS = 600  # more distinct rows are merged only if they are equal
+
+
 @dataclass(frozen=True)
 class Match:
     """One conjunct, ready to be scored: how keys and queries are read, and the truth table."""
@@ -34,13 +37,30 @@ class ClassOf:
 
 
 def classes_of(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Class of each row of equal truth, and one row of each class."""
+    """Class of each row of compatible truth, and the truth of each class.
+
+    Rows are compatible if they agree wherever both are known.
+    """
     rows = np.ascontiguousarray(truth.astype(np.int8))
     if rows.shape[1] == 0:
-        return np.zeros(len(rows), np.int64), np.zeros(1, np.int64)
+        return np.zeros(len(rows), np.int64), rows[:1]
     view = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
     _, first, inverse = np.unique(view, return_index=True, return_inverse=True)
-    return inverse.ravel(), first
+    distinct = rows[first]
+    if len(distinct) > MERGED_ROWS or (distinct >= 0).all():
+        return inverse.ravel(), distinct
+    merged_rows: list[np.ndarray] = []
+    of: list[int] = []
+    for row in distinct:
+        for at, known in enumerate(merged_rows):
+            if not ((row >= 0) & (known >= 0) & (row != known)).any():
+                merged_rows[at] = np.maximum(row, known)
+                of.append(at)
+                break
+        else:
+            of.append(len(merged_rows))
+            merged_rows.append(row)
+    return np.array(of)[inverse.ravel()], np.array(merged_rows)
 
 
 def merged(

@@ -36,8 +36,8 @@ class Inputs:
 
 def inputs_of(lowering: Lowering, node: int, group: np.ndarray) -> Inputs:
     """Gathers the forms of the leaves and the distinct rows of the table over their columns."""
-    leaves = lowering.leaves(node)
-    table = lowering.table(node, leaves)
+    table = lowering.table(node, lowering.leaves(node))
+    leaves = table.leaves
     kept = np.flatnonzero(table.ids != ERR)
     dirs: list[BasisDirection] = []
     at_bos: list[np.ndarray] = []

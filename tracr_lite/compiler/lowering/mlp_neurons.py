@@ -9,7 +9,7 @@ from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.craft.blocks.neurons import Neurons
-from tracr_lite.craft.blocks.step_mlp import Steps, TooClose, step_mlp
+from tracr_lite.craft.blocks.step_mlp import Steps, step_mlp
 from tracr_lite.craft.blocks.table_mlp import table_mlp
 
 
@@ -20,10 +20,10 @@ def neurons_of(lowering: Lowering, node: int, inputs: Inputs, code: np.ndarray) 
                 inputs.cells, inputs.output, code, len(inputs.dirs), noise=inputs.noise
             )
         return _steps(inputs, inputs.number, code)
-    except TooClose as error:
+    except ValueError as error:
         raise CannotLower(
             node,
-            f"it must tell apart numbers that are too close: {error}",
+            f"its inputs are too close to be told apart: {error}",
             "use a smaller max_seq_len, or compare counts instead of fractions",
         ) from error
 
@@ -62,7 +62,7 @@ def _steps(inputs: Inputs, number: Number, code: np.ndarray) -> Neurons:
             inputs.output[rows],
             code,
             len(dirs) + 1,
-            noise=max(inputs.noise, number.absolute, 1e-6),
+            noise=max(inputs.noise, number.flag_error, 1e-6),
         )
         w_in = part.w_in[:-1] + flags[at][:, None] * part.w_in[-1:]
         parts.append(Neurons(w_in, part.bias, part.w_out, part.errors, part.spread))
@@ -94,7 +94,8 @@ def _gated(
     valid = np.append(-any_flag, 1.0)
     x, output, gate = x[order], output[order], gate.ravel()[order]
     slack = number.absolute + number.relative * np.abs(x)
-    slack = slack + inputs.noise * k * (np.abs(x).max() + 1.0)
+    gate_error = inputs.noise * k + 2 * number.flag_error * len(number.flags)
+    slack = slack + gate_error * (np.abs(x).max() + 1.0)
     return step_mlp(Steps(gate, x, output, slack), code, read, gates, valid)
 
 

@@ -59,7 +59,17 @@ def write_number(lowering: Lowering, node: int) -> Number:
         for at, v in enumerate(info.values)
         if v in flags and not is_number(v)
     }
-    return Number(node, read, ids, codes, False, neurons.error, 2.0**-23, slot)
+    return Number(
+        node,
+        read,
+        ids,
+        codes,
+        False,
+        absolute=neurons.error,
+        relative=2.0**-23,
+        flag_error=neurons.error,
+        slot=slot,
+    )
 
 
 def copy_number(lowering: Lowering, node: int, number: Number) -> Number:
@@ -93,8 +103,17 @@ def copy_number(lowering: Lowering, node: int, number: Number) -> Number:
     none = np.zeros(1)
     read = Functional((own,), np.ones(1), none)
     read_flags = {i: Functional((d,), np.ones(1), none) for i, d in flags.items()}
-    absolute = number.absolute + lowering.reach(node) * 2.0**-22
-    return Number(node, read, read_flags, number.codes, False, absolute, number.relative, slot)
+    return Number(
+        node,
+        read,
+        read_flags,
+        number.codes,
+        False,
+        absolute=number.absolute,
+        relative=number.relative + 2.0**-22,
+        flag_error=number.flag_error,
+        slot=slot,
+    )
 
 
 def clean_one_hot(lowering: Lowering, form: OneHot) -> OneHot:

@@ -53,6 +53,8 @@ class Plan:
         infos = [self.values.info[i] for i in kind.inputs]
         if any(not is_number(v) for info in infos for v in info.values):
             return False
+        if self.values.info[node].table.leaves == (node,):
+            return True
         return any(
             self.is_numeric(i) and not isinstance(self.values.nodes[i], Width | Source)
             for i in kind.inputs

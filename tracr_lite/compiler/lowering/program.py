@@ -79,6 +79,12 @@ def _output(lowering: Lowering) -> Blocks:
     wants_number = values.graph.root_numerical or (
         plain and (_is_mean(lowering, root) or len(info.values) > LISTED_OUTPUTS)
     )
+    if not plain and info.span is not None:
+        raise CannotLower(
+            root,
+            "it can hold numbers too many to list as well as other values",
+            "use a number as default, or average numbers with fewer distinct values",
+        )
     if wants_number and not plain:
         odd = next(v for v in info.values if v is not None and not is_number(v))
         raise CannotLower(
@@ -107,7 +113,7 @@ def _categorical(lowering: Lowering, form: OneHot) -> Blocks:
             form.node, f"its one-hot output may be off by {form.error:.2g}", "lower max_seq_len"
         )
     space = VectorSpaceWithBasis(form.dirs)
-    return _finish(lowering, space, categorical=True, known=None)
+    return _finish(lowering, space, True, [], 0.0)
 
 
 def _numerical(lowering: Lowering, root: int) -> Blocks:
@@ -124,15 +130,20 @@ def _numerical(lowering: Lowering, root: int) -> Blocks:
     known = [v for v in info.values if is_number(v)]
     _check_number(lowering, root, number, known)
     dirs = [*number.read.dirs, *flags]
-    listed = None if info.span is not None else sorted(known)
-    return _finish(lowering, VectorSpaceWithBasis(dirs), categorical=False, known=listed)
+    tolerance = float("inf")
+    if info.span is not None:  # all that is known is which numbers are zero
+        known, tolerance = [0.0], info.least / 2
+    return _finish(lowering, VectorSpaceWithBasis(dirs), False, sorted(known), tolerance)
 
 
 def _check_number(lowering: Lowering, root: int, number: Number, known: list[Any]) -> None:
     """A numerical output must be within 1e-5 of the truth, relative, or snap to it."""
-    span = lowering.values.info[root].span
-    if span is not None:
-        if span[0] < 0 < span[1] or number.absolute > 1e-5 * min(abs(x) for x in span if x):
+    info = lowering.values.info[root]
+    if info.span is not None:
+        positive = info.span[0] >= 0 and max(
+            number.relative, number.absolute / info.least if info.least else 1.0
+        ) <= 4e-6
+        if not positive:
             raise CannotLower(
                 root,
                 "its numbers are too many to list and may come so close to zero that float32 "
@@ -157,12 +168,12 @@ def _check_number(lowering: Lowering, root: int, number: Number, known: list[Any
 def _finish(
     lowering: Lowering,
     space: VectorSpaceWithBasis,
-    *,
     categorical: bool,
-    known: list[Any] | None,
+    known: list[Any],
+    tolerance: float,
 ) -> Blocks:
     columns = {node: tuple(dirs) for node, dirs in lowering.columns.items()}
     labels = tuple(lowering.values.labels)
     return Blocks(
-        tuple(lowering.blocks), columns, labels, space, categorical, known, lowering.value_of
+        tuple(lowering.blocks), columns, labels, space, categorical, tuple(known), tolerance
     )

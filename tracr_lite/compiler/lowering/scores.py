@@ -39,11 +39,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of a head: both factors, its score gap, and the error of its weights."""
+    """Scores of a head: both factors, its score gap, the error of its weights, and their leak."""
 
     w_qk: ScalarBilinear
     gap: float
     error: float
+    leak: float
     slot: int
 
 
@@ -96,7 +97,8 @@ def score_of(lowering: Lowering, selector: int, *, count_bos: bool) -> Scored:
     gap = (c / 2 if empty and not count_bos else c) - noise
     most = int(widths.high.max())
     scale = noise if most > 1 or count_bos or empty else 0.0
-    return Scored(w_qk, gap, weight_error(n, gap, scale), slot)
+    leak = (n + 1) * float(np.exp(-gap))
+    return Scored(w_qk, gap, weight_error(n, gap, scale), leak, slot)
 
 
 def _add(

@@ -83,12 +83,12 @@ def _side(lowering: Lowering, node: int, truth: np.ndarray) -> tuple[View, np.nd
         size <= 64 and not lowering.values.numerical(node) and not _is_mean(lowering, leaves)
     ):
         return lowering.for_attention(node), truth
-    classes, first = classes_of(truth)
+    classes, rows = classes_of(truth)
     mapping = {
         typed_key(v): int(c)
         for v, c in zip(lowering.values.info[node].values, classes, strict=True)
     }
-    return merged(lowering, node, ClassOf(mapping), truth[first], "classes")
+    return merged(lowering, node, ClassOf(mapping), rows, "classes")
 
 
 def _is_mean(lowering: Lowering, leaves: tuple[int, ...]) -> bool:

@@ -37,7 +37,10 @@ def _infer_copy(values: Values, at: int, node: Aggregate, default: Any) -> None:
         member[low == 0, fallback] = True
     used = np.flatnonzero(member.any(axis=0))
     span = _widen(inner.span, default if fallback is not None else None)
-    info = Info([domain.values[i] for i in used], identity(at, len(used)), span)
+    least = _least(inner, span, default if fallback is not None else None, 1) if span else 0.0
+    info = Info(
+        [domain.values[i] for i in used], identity(at, len(used)), span, inner.mean, least
+    )
     values.set_leaf(at, info, keyed_of(member[:, used], len(used)))
 
 
@@ -47,6 +50,14 @@ def _copied(value: Any) -> Any:
         return float(value) if is_number(value) else value
     except OverflowError:
         raise BadValue(f"{value!r}, past the range of a float", "use smaller numbers") from None
+
+
+def _least(inner: Info, span: tuple[float, float], default: Any, count: int) -> float:
+    """The least mean of numbers that are not negative: one number among zeros."""
+    if span[0] < 0:
+        return 0.0
+    found = inner.smallest / count
+    return min(found, float(default)) if is_number(default) and default else found
 
 
 def _widen(span: tuple[float, float] | None, value: Any) -> tuple[float, float] | None:
@@ -70,7 +81,8 @@ def _infer_mean(values: Values, at: int, node: Aggregate, default: Any) -> None:
         span = _widen(span, others[-1] if (low == 0).any() else None)
         rest = Domain.of(v for v in others if not is_number(v)).values
         assert span is not None
-        values.set_leaf(at, *unlisted(at, rest, span, mean=True))
+        least = _least(inner, span, default if (low == 0).any() else None, int(high.max()))
+        values.set_leaf(at, *unlisted(at, rest, span, mean=True, least=least))
         return
     domain = Domain.of([*means.values.tolist(), *others])
     member = np.zeros((len(low), len(domain)), bool)

@@ -15,10 +15,10 @@ from tracr_lite.compiler.values.state import Info, Refused, Values
 
 
 def unlisted(
-    at: int, rest: list[Any], span: tuple[float, float], mean: bool
+    at: int, rest: list[Any], span: tuple[float, float], mean: bool, least: float = 0.0
 ) -> tuple[Info, Keyed]:
     empty = Table(Frame((at,), (0,), np.zeros(0, np.int64)), np.zeros(0, np.int64))
-    return Info(rest, empty, span, mean), Keyed.anywhere(max(len(rest), 1))
+    return Info(rest, empty, span, mean, least), Keyed.anywhere(max(len(rest), 1))
 
 
 def infer_unlisted(values: Values, at: int, node: Pointwise) -> None:

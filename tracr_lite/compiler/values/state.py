@@ -23,6 +23,7 @@ class Info:
     - `table`: its value on the tuples of the nodes it depends on; of a leaf, the identity.
     - `span`: (least, greatest) number, when there are too many numbers to list; `values` then
       holds the other values only.
+    - `least`: with a span, the least magnitude of a number other than 0; 0 if not known.
     - `mean`: of an Aggregate, whether different numbers may be averaged.
     """
 
@@ -30,6 +31,14 @@ class Info:
     table: Table
     span: tuple[float, float] | None = None
     mean: bool = False
+    least: float = 0.0
+
+    @property
+    def smallest(self) -> float:
+        """The least magnitude of a number other than 0; 0 if it is not known."""
+        if self.span is not None:
+            return self.least
+        return min((abs(float(v)) for v in self.values if is_number(v) and v), default=0.0)
 
 
 @dataclass(frozen=True)

@@ -47,9 +47,9 @@ def table_mlp(
         error = np.abs(code - code.astype(np.float32))
         bias = np.full(len(first), 1.0 - k)
         return Neurons(w_in, bias, rows, _columns(error), _largest(error.sum(axis=1)))
-    both = np.concatenate([4.0 * w_in, 4.0 * w_in], axis=1)
-    bias = np.concatenate([np.full(len(first), 3.0 - 4 * k), np.full(len(first), 2.0 - 4 * k)])
-    unit = 8 * (k + 1) * U
+    both = np.concatenate([2.0 * w_in, 2.0 * w_in], axis=1)
+    bias = np.concatenate([np.full(len(first), 1.5 - 2 * k), np.full(len(first), 0.5 - 2 * k)])
+    unit = 4 * (k + 1) * U
     spread = unit * _largest(np.abs(code).sum(axis=1))
     return Neurons(both, bias, np.concatenate([rows, -rows]), unit * _columns(code), spread)
 
