@@ -28,6 +28,7 @@ from tracr_lite.compiler.values.pointwise import Table
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import ONE
 
+CLEANED_NUMBERS = 512  # values of a number that is read from cleaned one-hots
 CLEAN_ENOUGH = (
     3e-6  # an error of one-hots (of all values together) that cleaning cannot improve
 )
@@ -154,10 +155,10 @@ class Lowering(Plan):
             assert isinstance(number, Number)
             if not number.raw:
                 return number
-        elif len(self.leaves(node)) <= 1 and not any(
-            self.is_numeric(x) for x in self.leaves(node)
-        ):
+        elif len(self.leaves(node)) <= 1 and self.number_leaf(self.leaves(node)) is None:
             return self._sum(node, self.view(node))
+        if self.clean and len(self.values.info[node].values) <= CLEANED_NUMBERS:
+            return self._sum(node, self.for_attention(node))
         from tracr_lite.compiler.lowering.mlps import write_number
 
         self.number[node] = number = write_number(self, node)

@@ -16,9 +16,18 @@ from tracr_lite.craft.blocks.table_mlp import table_mlp
 from tracr_lite.craft.vectorspace_fns import Linear
 
 
+DIRECTION_LIMIT = 8192  # values of one node that are written one-hot
+
+
 def write_one_hot(lowering: Lowering, node: int) -> OneHot:
     """Adds the MLP that writes the node one-hot."""
     values, group = lowering.groups(node)
+    if len(values) > DIRECTION_LIMIT:
+        raise CannotLower(
+            node,
+            f"its {len(values)} values would need a direction each",
+            "compare or round it before it is used, so that it has fewer values",
+        )
     inputs = inputs_of(lowering, node, group)
     dirs = tuple(lowering.direction(node, v) for v in values)
     neurons = neurons_of(lowering, node, inputs, np.eye(len(dirs)))

@@ -38,20 +38,23 @@ def table_mlp(
         raise ValueError(f"inputs with an error of {noise:.2g} cannot be told apart")
     kept = (code[outputs] != 0).any(axis=1)
     cells, outputs = cells[kept], outputs[kept]
-    neuron, first = _share(cells, outputs, n_in)
+    alone = noise > 0.0 and k == 1  # then 2 S is exact, and so is the difference
+    rows_of = np.arange(len(cells))
+    neuron, first = (rows_of, rows_of) if alone else _share(cells, outputs, n_in)
     w_in = np.zeros((n_in, len(first)))
     for column in range(k):
         w_in[cells[:, column], neuron] = 1.0
     rows = code[outputs[first]]
+    rounding = np.abs(code - code.astype(np.float32))
     if noise == 0.0:  # every sum is exact, so only a rounded code can be off
-        error = np.abs(code - code.astype(np.float32))
         bias = np.full(len(first), 1.0 - k)
-        return Neurons(w_in, bias, rows, _columns(error), _largest(error.sum(axis=1)))
+        return Neurons(w_in, bias, rows, _columns(rounding), _largest(rounding.sum(axis=1)))
     both = np.concatenate([2.0 * w_in, 2.0 * w_in], axis=1)
     bias = np.concatenate([np.full(len(first), 1.5 - 2 * k), np.full(len(first), 0.5 - 2 * k)])
-    unit = 4 * (k + 1) * U
-    spread = unit * _largest(np.abs(code).sum(axis=1))
-    return Neurons(both, bias, np.concatenate([rows, -rows]), unit * _columns(code), spread)
+    unit = 0.0 if alone else 4 * (k + 1) * U
+    errors = unit * _columns(code) + _columns(rounding)
+    spread = unit * _largest(np.abs(code).sum(axis=1)) + _largest(rounding.sum(axis=1))
+    return Neurons(both, bias, np.concatenate([rows, -rows]), errors, spread)
 
 
 def _columns(code: np.ndarray) -> Float[np.ndarray, " out"]:
