@@ -29,9 +29,6 @@ from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import ONE
 
 CLEANED_NUMBERS = 512  # values of a number that is read from cleaned one-hots
-CLEAN_ENOUGH = (
-    3e-6  # an error of one-hots (of all values together) that cleaning cannot improve
-)
 
 
 @dataclass(frozen=True)
@@ -102,7 +99,7 @@ class Lowering(Plan):
     def for_attention(self, node: int) -> View:
         """As `view`, cleaned by an MLP where that is asked for."""
         view = self.view(node)
-        if not self.clean or view.form.spread < CLEAN_ENOUGH:
+        if not self.clean or view.form.spread == 0.0:
             return view
         base = view.form.node
         if base not in self.cleaned:

@@ -14,7 +14,7 @@ from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, Keys
 from tracr_lite.rasp import rasp
 
 UNREACHABLE = -1  # the pair cannot occur, or the predicate raises on it
-PAIR_BUDGET = 16_000_000
+PAIR_BUDGET = 20_000_000
 
 
 @dataclass(frozen=True)
