@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -135,7 +134,17 @@ def predicate(rng: random.Random, values: Sequence[Any]) -> rasp.Predicate:
 
 _ARITHMETIC = tuple(BINARY[symbol] for symbol in ("+", "-", "*", "/", "//", "%", "**"))
 _COMPARING = tuple(BINARY[symbol] for symbol in ("==", "!=", "<", "<=", ">", ">="))
-_BOOLEAN: tuple[Callable[[Any, Any], Any], ...] = (*_COMPARING, operator.and_, operator.or_)
+
+
+def _both(x: Any, y: Any) -> Any:
+    return x & y
+
+
+def _either(x: Any, y: Any) -> Any:
+    return x | y
+
+
+_BOOLEAN = (*_COMPARING, _both, _either)
 
 
 def operation(rng: random.Random, values: Sequence[Any]) -> Callable[[Any, Any], Any]:
