@@ -151,4 +151,4 @@ def operation(rng: random.Random, values: Sequence[Any]) -> Callable[[Any, Any],
     """A binary operator of Python for an S-Op of these values."""
     if are_numbers(values):
         return rng.choice((*_ARITHMETIC, *_BOOLEAN, *_BOOLEAN))
-    return rng.choice((*_BOOLEAN, operator.add)) if are_text(values) else rng.choice(_BOOLEAN)
+    return rng.choice((*_BOOLEAN, BINARY["+"])) if are_text(values) else rng.choice(_BOOLEAN)
