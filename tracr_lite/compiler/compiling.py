@@ -49,7 +49,7 @@ def compile_rasp_to_model(
     Source: Weiss et al. 2021, arXiv:2106.06981; Lindner et al. 2023, arXiv:2301.05062.
     """
     del mlp_exactness
-    tokens = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
+    tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
     graph = trace(program)
     values = infer(graph, tokens, lengths_of(graph, max_seq_len), causal)
     bos = BasisDirection(TOKENS, compiler_bos)

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tracr_lite.errors import InputError
 from tracr_lite.transformer.attention import PRECISION
 from tracr_lite.transformer.model import (
     CompiledTransformerModel,
@@ -84,6 +85,11 @@ class Shape:
     @cached_property
     def transformed(self) -> hk.Transformed:
         def run(tokens: jax.Array) -> CompiledTransformerModelOutput:
+            if tokens.shape[-1] > self.positions:
+                raise InputError(
+                    f"the input has {tokens.shape[-1]} positions with BOS, "
+                    f"but the model has {self.positions}"
+                )
             return self.model()(tokens, use_dropout=False)
 
         return hk.without_apply_rng(hk.transform(run))

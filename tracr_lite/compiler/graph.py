@@ -160,10 +160,12 @@ def trace(program: rasp.SOp) -> Graph:
     **Raises:** `CompileError` if `program` is not an S-Op.
     """
     if not isinstance(program, rasp.SOp):
-        what = "a selector" if isinstance(program, rasp.Selector) else repr(program)
+        selector = isinstance(program, rasp.Selector)
+        what = "a selector" if selector else repr(program)
+        fix = "wrap it in SelectorWidth or Aggregate" if selector else "pass an S-Op"
         raise CompileError(
             "trace",
-            [Problem("program", f"expected an S-Op, got {what}", "wrap it in Aggregate")],
+            [Problem("program", f"expected an S-Op, got {what}", fix)],
         )
     tracer = _Tracer()
     for expr in postorder(program):

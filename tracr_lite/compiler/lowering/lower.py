@@ -45,13 +45,15 @@ class Lowering(Plan):
 
     **Arguments:** `split`: nodes whose values get a direction per type; `clean`: attention never
     reads one-hots with an error, they are cleaned by an MLP first (deeper, but more exact);
-    `loose`: the output node, where numbers that differ by rounding only share a direction.
+    `loose`: the output node, where numbers that differ by rounding only share a direction;
+    `assumed`: nodes known to have no block, taken as written so that further problems are found.
     """
 
     bos: BasisDirection
     split: set[int]
     clean: bool
     loose: int = -1
+    assumed: frozenset[int] = frozenset()
     one: BasisDirection = field(default_factory=lambda: BasisDirection(ONE))
     blocks: list[Block] = field(default_factory=list[Block])
     one_hot: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
@@ -86,7 +88,8 @@ class Lowering(Plan):
                 return View(form, self._ids(node, leaves))
             from tracr_lite.compiler.lowering.mlps import write_one_hot
 
-            self.one_hot[node] = write_one_hot(self, node)
+            write = assumed if node in self.assumed else write_one_hot
+            self.one_hot[node] = write(self, node)
         form = self.one_hot[node]
         return View(form, np.arange(len(form.group)))
 
@@ -127,14 +130,23 @@ class Lowering(Plan):
         if self.is_linear(node):
             self.number[node] = number = self._linear(node)
             return number
-        from tracr_lite.compiler.lowering import heads
-
-        found = heads.write(self, node)
+        found = self._attend(node)
         if isinstance(found, OneHot):
             self.one_hot[node] = found
         else:
             self.number[node] = found
         return found
+
+    def _attend(self, node: int) -> OneHot | Number:
+        from tracr_lite.compiler.lowering import heads
+
+        if node in self.assumed:
+            return assumed_number(self, node) if self.is_numeric(node) else assumed(self, node)
+        try:
+            return heads.write(self, node)
+        except CannotLower as error:
+            error.writing = node if error.node == error.writing else error.writing
+            raise
 
     def _embedding(self, node: int, name: str) -> OneHot:
         values = self.values.info[node].values
@@ -158,7 +170,8 @@ class Lowering(Plan):
             return self._sum(node, self.for_attention(node))
         from tracr_lite.compiler.lowering.mlps import write_number
 
-        self.number[node] = number = write_number(self, node)
+        write = assumed_number if node in self.assumed else write_number
+        self.number[node] = number = write(self, node)
         return number
 
     def _sum(self, node: int, view: View) -> Number:
@@ -261,3 +274,36 @@ class Lowering(Plan):
                 "scale it, or keep it categorical",
             )
         return found
+
+
+def assumed(lowering: Lowering, node: int) -> OneHot:
+    """A one-hot form that nothing writes, for a node whose problem is already noted."""
+    values, group = lowering.groups(node)
+    dirs = tuple(lowering.direction(node, v) for v in values)
+    none = np.zeros(len(dirs))
+    return OneHot(node, dirs, group, none, none, 0.0, EMBEDDED)
+
+
+def assumed_number(lowering: Lowering, node: int) -> Number:
+    """As `assumed`, for a number."""
+    own, none = (BasisDirection(lowering.values.labels[node]),), np.zeros(1)
+    info = lowering.values.info[node]
+    codes = np.array([float(v) if is_number(v) and abs(v) < 1e30 else 0.0 for v in info.values])
+    flags = {
+        i: Functional((lowering.direction(node, v),), np.ones(1), none)
+        for i, v in enumerate(info.values)
+        if not is_number(v)
+    }
+    read = Functional(own, np.ones(1), none)
+    lowering.columns.setdefault(node, []).extend(own)
+    return Number(
+        node,
+        read,
+        flags,
+        codes,
+        False,
+        absolute=0.0,
+        relative=0.0,
+        flag_error=0.0,
+        slot=EMBEDDED,
+    )

@@ -17,3 +17,4 @@ class CannotLower(Exception):
     def __init__(self, node: int, reason: str, suggestion: str):
         super().__init__(reason)
         self.node, self.reason, self.suggestion = node, reason, suggestion
+        self.writing = node  # the node that was being written, if another one is to blame

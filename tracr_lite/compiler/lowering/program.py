@@ -26,37 +26,45 @@ def lower(values: Values, bos: BasisDirection) -> Blocks:
     """
     split: set[int] = set()
     clean = False
+    problems: dict[int, CannotLower] = {}
     while True:
-        _forget_virtual(values)
-        lowering = Lowering(values, bos, split, clean, loose=values.graph.root)
+        values.forget(len(values.graph.nodes))
+        assumed = frozenset(problems)
+        lowering = Lowering(
+            values, bos, split, clean, loose=values.graph.root, assumed=assumed
+        )
         try:
-            return _output(lowering)
+            blocks = _output(lowering)
         except Split as error:
             if error.nodes <= split:
-                raise _problem(
-                    values,
-                    CannotLower(
-                        min(error.nodes),
-                        "it holds values that are equal but of different type (1, 1.0, True), and a "
-                        "later step tells them apart",
-                        "convert them to one type first",
-                    ),
-                ) from error
+                raise _refusal(values, [*problems.values(), _types(error)]) from error
             split |= error.nodes
         except CannotLower as error:
             if clean:
-                raise _problem(values, error) from error
+                at = error.writing
+                found = [*problems.values(), error]
+                if at in problems or at >= len(values.graph.nodes):
+                    raise _refusal(values, found) from error
+                problems[at] = error
             clean = True
+        else:
+            if problems:
+                raise _refusal(values, list(problems.values()))
+            return blocks
 
 
-def _forget_virtual(values: Values) -> None:
-    """Removes the nodes that an abandoned lowering added."""
-    values.forget(len(values.graph.nodes))
+def _types(error: Split) -> CannotLower:
+    return CannotLower(
+        min(error.nodes),
+        "it holds values that are equal but of different type (1, 1.0, True), and a later step "
+        "tells them apart",
+        "convert them to one type first",
+    )
 
 
-def _problem(values: Values, error: CannotLower) -> CompileError:
-    problem = Problem(values.labels[error.node], error.reason, error.suggestion)
-    return InvalidValueSetError("lower", [problem])
+def _refusal(values: Values, found: list[CannotLower]) -> CompileError:
+    problems = [Problem(values.labels[e.node], e.reason, e.suggestion) for e in found]
+    return InvalidValueSetError("lower", list(dict.fromkeys(problems)))
 
 
 class _Same:

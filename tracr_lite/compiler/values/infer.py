@@ -19,7 +19,7 @@ from tracr_lite.compiler.graph import (
     node_inputs,
 )
 from tracr_lite.compiler.values import aggregates, counting, linear, selection
-from tracr_lite.compiler.values.domain import BadValue
+from tracr_lite.compiler.values.domain import BadValue, is_number
 from tracr_lite.compiler.values.frames import Keyed, Keys
 from tracr_lite.compiler.values.pointwise import identity, reduce_leaves
 from tracr_lite.compiler.values.state import Info, Refused, Values, tabulate
@@ -41,6 +41,7 @@ def infer(graph: Graph, vocab: list[Any], lengths: Iterable[int], causal: bool) 
             continue
         try:
             _infer_node(values, node)
+            _check_numerical(values, node)
         except (BadValue, Refused) as error:
             what = "it can hold " if isinstance(error, BadValue) else ""
             problems.append(Problem(graph.labels[node], what + error.reason, error.suggestion))
@@ -48,6 +49,17 @@ def infer(graph: Graph, vocab: list[Any], lengths: Iterable[int], causal: bool) 
     if problems:
         raise InvalidValueSetError("infer", problems)
     return values
+
+
+def _check_numerical(values: Values, node: int) -> None:
+    """A node that the program makes numerical must hold numbers or None."""
+    if not values.numerical(node) or node not in values.info:
+        return
+    odd = [v for v in values.info[node].values if v is not None and not is_number(v)]
+    if odd:
+        raise Refused(
+            f"it is numerical, but can hold {odd[0]!r}", "use rasp.categorical, or a number"
+        )
 
 
 def add_node(values: Values, node: Node, label: str) -> int:
