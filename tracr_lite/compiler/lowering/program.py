@@ -26,7 +26,7 @@ def lower(values: Values, bos: BasisDirection) -> Blocks:
     """
     split: set[int] = set()
     clean = False
-    problems: dict[int, CannotLower] = {}
+    problems: dict[int, Problem] = {}
     while True:
         values.forget(len(values.graph.nodes))
         assumed = frozenset(problems)
@@ -37,19 +37,18 @@ def lower(values: Values, bos: BasisDirection) -> Blocks:
             blocks = _output(lowering)
         except Split as error:
             if error.nodes <= split:
-                raise _refusal(values, [*problems.values(), _types(error)]) from error
+                raise _refusal([*problems.values(), _problem(values, _types(error))]) from error
             split |= error.nodes
         except CannotLower as error:
             if clean:
-                at = error.writing
-                found = [*problems.values(), error]
+                at, problem = error.writing, _problem(values, error)
                 if at in problems or at >= len(values.graph.nodes):
-                    raise _refusal(values, found) from error
-                problems[at] = error
+                    raise _refusal([*problems.values(), problem]) from error
+                problems[at] = problem
             clean = True
         else:
             if problems:
-                raise _refusal(values, list(problems.values()))
+                raise _refusal(list(problems.values()))
             return blocks
 
 
@@ -62,8 +61,12 @@ def _types(error: Split) -> CannotLower:
     )
 
 
-def _refusal(values: Values, found: list[CannotLower]) -> CompileError:
-    problems = [Problem(values.labels[e.node], e.reason, e.suggestion) for e in found]
+def _problem(values: Values, error: CannotLower) -> Problem:
+    """The problem by name, while the node that has it is still there."""
+    return Problem(values.labels[error.node], error.reason, error.suggestion)
+
+
+def _refusal(problems: list[Problem]) -> CompileError:
     return InvalidValueSetError("lower", list(dict.fromkeys(problems)))
 
 
