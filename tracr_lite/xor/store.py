@@ -1,0 +1,157 @@
+"""The folder that a run writes to: locked, and only ever given finished files.
+
+Files grow in a work folder beside DST (inside it where DST is a mount point), are synced, and
+then renamed. What a killed run leaves is the work folder; the next run takes it over. The lock
+is one on the folder DST itself: it needs no file, and ends with the process.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from tracr_lite.xor.errors import FileRefused, XorError
+from tracr_lite.xor.names import parents
+
+INSIDE = ".xor-work"
+
+
+class Store:
+    """DST while a run holds it. Make one with `locked`; set `done` when all is written."""
+
+    def __init__(self, root: Path, work: Path):
+        self.root, self.work = root, work
+        self.done = False
+
+    def aside(self, name: str, ending: str = "part") -> Path:
+        """Where `name` grows until it is finished."""
+        return self.work / f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:40]}.{ending}"
+
+    @contextmanager
+    def growing(self, path: Path) -> Generator[BinaryIO]:
+        """A new file at `path`, synced at the end; removed if anything is raised."""
+        path.unlink(missing_ok=True)
+        try:
+            with path.open("xb", buffering=0) as file:
+                yield cast(BinaryIO, _Whole(file))
+                os.fsync(file.fileno())
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+
+    def publish(self, finished: Path, name: str) -> None:
+        """Renames a finished and synced file to its place; nobody sees a half of it."""
+        goal = self.root / name
+        self.make_folder(str(Path(name).parent))
+        if goal.is_dir() and not goal.is_symlink():
+            raise FileRefused(f"{str(goal)!r} is a folder")
+        finished.replace(goal)
+        sync_folder(goal.parent)
+
+    def make_folder(self, name: str) -> None:
+        """Makes a subfolder. Raises `FileRefused` if a link or a file is in the way."""
+        for each in [*parents(name), name]:
+            folder = self.root / each
+            with suppress(FileExistsError):
+                folder.mkdir()
+                sync_folder(folder.parent)
+            if not stat.S_ISDIR(folder.lstat().st_mode):
+                raise FileRefused(f"{str(folder)!r} is in the way: no folder, or a link")
+
+
+class _Whole:
+    """A raw file whose `write` writes all, or raises."""
+
+    def __init__(self, file: BinaryIO):
+        self._file = file
+
+    def write(self, data: bytes | memoryview) -> int:
+        rest = memoryview(data)
+        while len(rest):
+            rest = rest[self._file.write(rest) :]
+        return len(data)
+
+
+@contextmanager
+def locked(root: Path, *, keep_work: bool = False) -> Generator[Store]:
+    """Creates and locks DST, and gives it back unchanged if nothing was published.
+
+    **Arguments:** `root`: resolved path of DST. `keep_work`: what was finished in an
+    interrupted run stays for the next; else the work folder starts empty and is removed.
+    **Raises:** `XorError` if another run writes to the same folder, or it cannot be made.
+    """
+    try:
+        made = _missing(root)
+        handle = _lock(root)
+    except OSError as error:
+        raise XorError(f"cannot write to DST {str(root)!r}: {error.strerror}") from error
+    store = None
+    try:
+        store = Store(root, _work_folder(root, keep_work))
+        yield store
+    finally:
+        if store is not None and not (keep_work and any(store.work.iterdir())):
+            shutil.rmtree(store.work, ignore_errors=True)
+        for folder in [] if store is not None and store.done else made:  # if still empty
+            with suppress(OSError):
+                folder.rmdir()
+        os.close(handle)
+
+
+def _missing(root: Path) -> list[Path]:
+    """The folders that have to be made for `root`, innermost first."""
+    return [each for each in [root, *root.parents] if not each.exists()]
+
+
+def _lock(root: Path) -> int:
+    """An open handle that holds the lock."""
+    while True:
+        root.mkdir(parents=True, exist_ok=True)
+        handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # another run may have removed the folder between open and lock
+            if root.exists() and os.path.samestat(os.fstat(handle), root.stat()):
+                return handle
+        except BlockingIOError as error:
+            os.close(handle)
+            raise XorError(f"another run is writing to DST {str(root)!r}") from error
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _work_folder(root: Path, keep: bool) -> Path:
+    """Beside `root` if a rename from there works, else inside it."""
+    beside, inside = root.parent / f".{root.name}{INSIDE}", root / INSIDE
+    for work in (beside, inside):
+        if work.is_symlink() or (work.exists() and not work.is_dir()):
+            raise XorError(f"{str(work)!r} is in the way; remove it")
+        try:
+            same_disk = root.parent.stat().st_dev == root.stat().st_dev
+            if work == beside and (not same_disk or os.path.ismount(root)):
+                continue
+            if work.exists() and not keep:
+                shutil.rmtree(work)
+            work.mkdir(mode=0o700, exist_ok=True)
+            return work
+        except OSError as error:
+            problem = error
+    raise XorError(f"cannot make {str(inside)!r}: {problem.strerror}")
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames in a folder last beyond a power failure."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
