@@ -3,8 +3,8 @@
 Gzip is what releases have in use. Reading goes through isal, which inflates about twice as fast
 as zlib. Writing at level 9 of zlib, as releases did, spends nearly all its time on searching
 matches in noise. The XOR of two models is zeros and noise: run lengths with a good entropy code
-are as small on most of it; where they are not, zlib-ng's level 7 is, or nearly so. `choose_gzip`
-tries both on a sample.
+are as small on most of it; where they are not, zlib-ng's level 7 is, or nearly so.
+`choose_gzip` tries both on a sample.
 """
 
 from __future__ import annotations
