@@ -11,7 +11,8 @@ function on the same inputs is the same node. Labels depend only on the program'
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from typing import Any
 
 from tracr_lite.errors import CompileError, Problem
@@ -303,14 +304,29 @@ class _Tracer:
 def _key(node: Node) -> Hashable:
     """Equal for nodes that compute the same; constants are told apart by type as well."""
     match node:
+        case Select():
+            return (Select, node.keys, node.queries, _function_key(node.predicate))
         case Aggregate():
             return (node, _typed(node.default))
         case Pointwise(fn=Fill(value=value)):
             return (node, _typed(value))
         case Pointwise(fn=ConstantAt(values=values)):
             return (node, _typed(values))
+        case Pointwise():
+            return (Pointwise, node.inputs, node.linear, _function_key(node.fn))
         case _:
             return node
+
+
+def _function_key(fn: Any) -> Hashable:
+    """Equal for the same function; instances of one frozen dataclass are compared field by field."""
+    if is_dataclass(fn) and not isinstance(fn, type) and fn.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        return (type(fn), *(_function_key(getattr(fn, f.name)) for f in fields(fn)))
+    if isinstance(fn, tuple):
+        return tuple(_function_key(x) for x in fn)
+    if fn is None or isinstance(fn, int | float | str):
+        return _typed(fn)
+    return fn if isinstance(fn, Enum) else ("object", id(fn))
 
 
 def _typed(value: Any) -> Hashable:

@@ -8,7 +8,7 @@ constant known when compiling, and is subtracted through the BOS column.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +91,21 @@ class Number:
     relative: float
     flag_error: float
     slot: int
+
+
+    def folded(self, values: list[Any]) -> Number:
+        """The same with flagged numbers read as numbers: for uses that do not tell types apart."""
+        flagged = {i: float(values[i]) for i in self.flags if isinstance(values[i], int | float)}
+        if not flagged:
+            return self
+        read, codes = self.read, self.codes.copy()
+        for i, value in flagged.items():
+            read, codes[i] = read.plus(self.flags[i].scaled(value)), value
+        error = self.flag_error * sum(abs(v) for v in flagged.values())
+        flags = {i: f for i, f in self.flags.items() if i not in flagged}
+        return replace(
+            self, read=read, flags=flags, codes=codes, absolute=self.absolute + error
+        )
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,9 @@ class Lowering(Plan):
 
     def as_number(self, node: int) -> Number:
         """The node as a functional that reads its numbers."""
+        return self._number(node).folded(self.values.info[node].values)
+
+    def _number(self, node: int) -> Number:
         if node in self.number and not self.number[node].raw:
             return self.number[node]
         if self.is_numeric(node):

@@ -21,6 +21,7 @@ class Inputs:
     **Arguments:**
     - `dirs`, `at_bos`: the columns; what they hold at BOS.
     - `cells`: column of each one-hot leaf, per row.
+    - `noise`: bound on the error of a sum with a column of each leaf.
     - `x`: id of the number leaf per row (or None); `output`: id of the result.
     """
 
@@ -57,7 +58,7 @@ def inputs_of(lowering: Lowering, node: int, group: np.ndarray) -> Inputs:
         cells.append(len(dirs) + view.form.group[ids])
         dirs.extend(view.form.dirs)
         at_bos.append(view.form.at_bos)
-        noise, slot = max(noise, view.form.error), max(slot, view.form.slot)
+        noise, slot = noise + view.form.spread, max(slot, view.form.slot)
     stacked = np.stack(cells, axis=1) if cells else np.zeros((len(kept), 0), np.int64)
     output = group[table.ids[kept]]
     stacked, x, output = _distinct(stacked, x, output, len(dirs), leaves)

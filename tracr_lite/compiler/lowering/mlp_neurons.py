@@ -12,8 +12,17 @@ from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.step_mlp import Steps, step_mlp
 from tracr_lite.craft.blocks.table_mlp import table_mlp
 
+WEIGHT_BUDGET = 2**27  # rows of one MLP's table times columns that it reads and writes
+
 
 def neurons_of(lowering: Lowering, node: int, inputs: Inputs, code: np.ndarray) -> Neurons:
+    if len(inputs.output) * (len(inputs.dirs) + code.shape[1]) > WEIGHT_BUDGET:
+        raise CannotLower(
+            node,
+            f"its table of {len(inputs.output)} rows over {len(inputs.dirs)} columns would need "
+            "more weights than the budget allows",
+            "reduce the values of its inputs first, for example by a comparison",
+        )
     try:
         if inputs.number is None:
             return table_mlp(
@@ -62,7 +71,7 @@ def _steps(inputs: Inputs, number: Number, code: np.ndarray) -> Neurons:
             inputs.output[rows],
             code,
             len(dirs) + 1,
-            noise=max(inputs.noise, number.flag_error, 1e-6),
+            noise=inputs.noise + max(number.flag_error, 1e-6),
         )
         w_in = part.w_in[:-1] + flags[at][:, None] * part.w_in[-1:]
         parts.append(Neurons(w_in, part.bias, part.w_out, part.errors, part.spread))
@@ -94,7 +103,7 @@ def _gated(
     valid = np.append(-any_flag, 1.0)
     x, output, gate = x[order], output[order], gate.ravel()[order]
     slack = number.absolute + number.relative * np.abs(x)
-    gate_error = inputs.noise * k + 2 * number.flag_error * len(number.flags)
+    gate_error = inputs.noise + 2 * number.flag_error * len(number.flags)
     slack = slack + gate_error * (np.abs(x).max() + 1.0)
     return step_mlp(Steps(gate, x, output, slack), code, read, gates, valid)
 

@@ -136,6 +136,12 @@ def clean_one_hot(lowering: Lowering, form: OneHot) -> OneHot:
         dirs = tuple(BasisDirection(f"{label}:{d.name}", d.value) for d in form.dirs)
     lowering.columns.setdefault(form.node, []).extend(dirs)
     at = np.arange(size)
+    if form.error >= 0.25:
+        raise CannotLower(
+            form.node,
+            f"its one-hot columns may be off by {form.error:.2g}",
+            "use a smaller max_seq_len, or compare counts instead of fractions",
+        )
     neurons = table_mlp(at[:, None], at, np.eye(size), size, noise=form.error)
     inputs = Inputs(
         list(form.dirs), form.at_bos, at[:, None], None, at, None, form.error, form.slot

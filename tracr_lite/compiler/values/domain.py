@@ -44,14 +44,12 @@ def checked(value: Any) -> Any:
         return value
     if isinstance(value, np.generic):
         return checked(value.item())
-    if isinstance(value, float):
+    if type(value) is float:
         if not math.isfinite(value):
             raise BadValue(f"the non-finite number {value!r}", "use None or a finite number")
-        return float(value)
-    if isinstance(value, tuple):
-        return tuple(checked(v) for v in value)  # pyright: ignore
-    if isinstance(value, int | str):
         return value
+    if type(value) is tuple:
+        return tuple(checked(v) for v in value)  # pyright: ignore
     try:
         hash(value)
     except TypeError:

@@ -68,16 +68,38 @@ def truth_table(
 def _compare_all(
     comparison: rasp.Comparison, keys: list[Any], queries: list[Any]
 ) -> Int[np.ndarray, "keys queries"] | None:
-    """The table of a comparison by ranks, where all values have one order; else None."""
-    if any(v is None for v in keys) or any(v is None for v in queries):
+    """The table of a comparison by ranks; None if there are tuples, which compare item by item."""
+    k_kind, q_kind = ([_kind(v) for v in values] for values in (keys, queries))
+    if 3 in k_kind or 3 in q_kind:
         return None
-    both = [*keys, *queries]
-    if not (all(is_number(v) for v in both) or all(type(v) is str for v in both)):
-        return None
-    rank: dict[Any, int] = {v: i for i, v in enumerate(sorted(set(both)))}
+    table = np.full((len(keys), len(queries)), UNREACHABLE, np.int8)
+    for a in (1, 2):
+        rows = [i for i, kind in enumerate(k_kind) if kind == a]
+        for b in (1, 2):
+            columns = [i for i, kind in enumerate(q_kind) if kind == b]
+            part = _block(comparison, [keys[i] for i in rows], [queries[i] for i in columns], a == b)
+            table[np.ix_(rows, columns)] = part
+    return table
+
+
+def _kind(value: Any) -> int:
+    """0 None (never compared), 1 number, 2 string, 3 anything else."""
+    if value is None:
+        return 0
+    return 1 if is_number(value) else 2 if isinstance(value, str) else 3
+
+
+def _block(
+    comparison: rasp.Comparison, keys: list[Any], queries: list[Any], ordered: bool
+) -> np.ndarray | int:
+    """Truth between values of one kind, or of two kinds, which are unequal and have no order."""
+    c = rasp.Comparison
+    if not ordered:
+        fixed = {c.EQ: 0, c.FALSE: 0, c.NEQ: 1, c.TRUE: 1}
+        return fixed.get(comparison, UNREACHABLE)
+    rank: dict[Any, int] = {v: i for i, v in enumerate(sorted({*keys, *queries}))}
     k = np.array([rank[v] for v in keys], np.int64)[:, None]
     q = np.array([rank[v] for v in queries], np.int64)[None, :]
-    c = rasp.Comparison
     ops: dict[rasp.Comparison, Callable[[], Any]] = {
         c.EQ: lambda: k == q,
         c.NEQ: lambda: k != q,

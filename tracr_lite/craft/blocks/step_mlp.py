@@ -163,9 +163,9 @@ def _ramp_neurons(
         return ramps.slope[:, None] * (distance[:, None] * opened - sign * read)
 
     rise = sign * (code[steps.output[ramps.below]] - code[steps.output[ramps.above]])
-    largest = ramps.slope * np.maximum(np.abs(near - refs), np.abs(refs))
-    wiggle = np.where(refs == 0.0, 4.0, 8.0) * U * largest + 2 * U
-    by_column = np.abs(rise) * wiggle[:, None]
+    largest = ramps.slope * (np.abs(near - refs) + np.abs(refs))
+    by_column = np.abs(rise) * _wiggle(largest, opened, refs)[:, None]
+    by_column += _summation(np.abs(rise), largest, steps.gate[ramps.below])
     spread = np.bincount(steps.gate[ramps.below], by_column.sum(axis=1))
     w_in = np.concatenate([hinges(near), hinges(far)])
     return Neurons(
@@ -175,6 +175,22 @@ def _ramp_neurons(
         _most(by_column, steps.gate[ramps.below]),
         float(spread.max(initial=0.0)),
     )
+
+
+def _wiggle(largest: np.ndarray, opened: np.ndarray, refs: np.ndarray) -> np.ndarray:
+    """Rounding of a ramp's two hinges: U times their size for each addition but the first."""
+    terms = (opened != 0).sum(axis=1) + 1 + (refs != 0)
+    return 2 * U * np.maximum(terms - 1, 1) * np.maximum(terms - 2, 1) * largest
+
+
+def _summation(rise: np.ndarray, largest: np.ndarray, gate: np.ndarray) -> np.ndarray:
+    """Rounding of the sum over the ramps of a gate, in any order, shared out to the ramps."""
+    if not len(gate):
+        return np.zeros_like(rise)
+    starts = np.flatnonzero(np.diff(gate, prepend=-1))
+    terms = 2 * np.add.reduceat((rise != 0).astype(float), starts, axis=0)
+    sizes = np.diff(np.append(starts, len(gate)))
+    return np.repeat(U * terms, sizes, axis=0) * rise * 2 * largest[:, None]
 
 
 def _most(by_column: np.ndarray, gate: np.ndarray) -> Float[np.ndarray, " out"]:

@@ -22,10 +22,10 @@ def table_mlp(
     With S the sum of the k columns of a tuple, one neuron detects it:
 
         relu(S - (k - 1))                                     exact inputs
-        relu(4 (S - k) + 3) - relu(4 (S - k) + 2)             inputs with an error of `noise`
+        relu(4 (S - k) + 3) - relu(4 (S - k) + 2)             sums with an error of `noise`
 
     Both are 1 when S = k and 0 when S <= k - 1. The second is flat around both values, so it
-    tolerates k * noise < 1/4 and hands on none of it. The table sits behind the ReLU, so negative
+    tolerates noise < 1/4 and hands on none of it. The table sits behind the ReLU, so negative
     outputs survive. Tuples that agree in all but one input and in the output share a neuron: the
     columns of that input are one-hot, so their sum is a column too.
 
@@ -34,7 +34,7 @@ def table_mlp(
     Source: categorical MLP of Lindner et al. 2023, arXiv:2301.05062, section 3.2; merged anew.
     """
     k = cells.shape[1]
-    if k * noise >= 0.25:
+    if noise >= 0.25:
         raise ValueError(f"inputs with an error of {noise:.2g} cannot be told apart")
     kept = (code[outputs] != 0).any(axis=1)
     cells, outputs = cells[kept], outputs[kept]
@@ -52,6 +52,7 @@ def table_mlp(
     both = np.concatenate([2.0 * w_in, 2.0 * w_in], axis=1)
     bias = np.concatenate([np.full(len(first), 1.5 - 2 * k), np.full(len(first), 0.5 - 2 * k)])
     unit = 0.0 if alone else 4 * (k + 1) * U
+    unit += 2 * U * float(rounding.any())  # both products of an inexact code are rounded
     errors = unit * _columns(code) + _columns(rounding)
     spread = unit * _largest(np.abs(code).sum(axis=1)) + _largest(rounding.sum(axis=1))
     return Neurons(both, bias, np.concatenate([rows, -rows]), errors, spread)
