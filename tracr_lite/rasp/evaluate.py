@@ -214,6 +214,8 @@ def _mean(values: Sequence[Any]) -> Value:
     if all(isinstance(value, (int, float, Real)) for value in values):
         if all(isinstance(value, (int, Integral)) for value in values):
             return sum(int(value) for value in values) / len(values)
+        if all(value == values[0] for value in values[1:]):
+            return float(values[0])  # their mean exactly, where a rounded sum might miss it
         return math.fsum(values) / len(values)
     if all(value == values[0] for value in values[1:]):
         return values[0]

@@ -144,12 +144,13 @@ def _mean_error(
 ) -> tuple[float, float]:
     """(absolute, relative) error of a mean; numbers of one sign cannot cancel."""
     info = lowering.values.info[kind.value]
-    least = min([*(v for v in info.values if is_number(v)), *(info.span or ()), fallback])
+    numbers = [*(v for v in info.values if is_number(v)), *(info.span or ()), fallback]
     reach = max(lowering.reach(kind.value), abs(fallback))
-    if least >= 0:
-        relative = scored.error + inner.relative + 2.0**-22
-        return inner.absolute + reach * scored.leak, relative
-    return inner.absolute + reach * (scored.error + inner.relative), 2.0**-22
+    most = int(lowering.values.selected[kind.selector].widths.high.max())
+    error = scored.error + inner.relative + (most + 2) * 2.0**-24  # products and their sum
+    if min(numbers) >= 0 or max(numbers) <= 0:
+        return inner.absolute + reach * scored.leak, error
+    return inner.absolute + reach * error, 2.0**-22
 
 
 def _copy(lowering: Lowering, node: int, kind: Aggregate) -> OneHot:

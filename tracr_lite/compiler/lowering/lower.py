@@ -213,11 +213,11 @@ class Lowering(Plan):
         parts = [self.as_number(i) for i in kind.inputs]
         factors = kind.linear
         read = parts[0].read.scaled(factors[0]).plus(parts[1].read.scaled(factors[1]))
-        reach = [self.reach(i) * abs(f) for i, f in zip(kind.inputs, factors, strict=True)]
-        error = sum(
-            abs(f) * p.absolute + r * (p.relative + 2.0**-22)
-            for f, p, r in zip(factors, parts, reach, strict=True)
-        )
+        relative = max(p.relative for p in parts) + 2.0**-22
+        error = sum(abs(f) * p.absolute for f, p in zip(factors, parts, strict=True))
+        if not self._one_sign(kind.inputs, factors):
+            reach = [self.reach(i) * abs(f) for i, f in zip(kind.inputs, factors, strict=True)]
+            error, relative = error + relative * sum(reach), 2.0**-23
         values = self.values.info[node].values
         codes = np.array([self.float(node, v) for v in values])
         return Number(
@@ -227,10 +227,18 @@ class Lowering(Plan):
             codes,
             False,
             absolute=error,
-            relative=2.0**-23,
+            relative=relative,
             flag_error=0.0,
             slot=max(p.slot for p in parts),
         )
+
+    def _one_sign(self, nodes: tuple[int, ...], factors: tuple[float, float]) -> bool:
+        """Whether the terms of a sum cannot cancel."""
+        ends: list[float] = []
+        for node, factor in zip(nodes, factors, strict=True):
+            info = self.values.info[node]
+            ends += [factor * x for x in (*info.values, *(info.span or ())) if is_number(x)]
+        return min(ends, default=0.0) >= 0 or max(ends, default=0.0) <= 0
 
     def direction(self, node: int, value: Any) -> BasisDirection:
         """The residual direction of one value of a node, recorded as such."""

@@ -16,7 +16,7 @@ from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.errors import CompileError, InvalidValueSetError, Problem
 
-LISTED_OUTPUTS = 1024  # numbers above this are output as a number, not one-hot
+LISTED_OUTPUTS = 4096  # numbers above this are output as a number, not one-hot
 
 
 def lower(values: Values, bos: BasisDirection) -> Blocks:
@@ -151,10 +151,9 @@ def _check_number(lowering: Lowering, root: int, number: Number, known: list[Any
     """A numerical output must be within 1e-5 of the truth, relative, or snap to it."""
     info = lowering.values.info[root]
     if info.span is not None:
-        positive = info.span[0] >= 0 and max(
-            number.relative, number.absolute / info.least if info.least else 1.0
-        ) <= 4e-6
-        if not positive:
+        one_sign = info.span[0] >= 0 or info.span[1] <= 0
+        small = number.absolute / info.least if info.least else 1.0
+        if not (one_sign and number.relative + small <= 9e-6):
             raise CannotLower(
                 root,
                 "its numbers are too many to list and may come so close to zero that float32 "

@@ -53,11 +53,11 @@ def _copied(value: Any) -> Any:
 
 
 def _least(inner: Info, span: tuple[float, float], default: Any, count: int) -> float:
-    """The least mean of numbers that are not negative: one number among zeros."""
-    if span[0] < 0:
+    """The least magnitude of a mean of numbers of one sign: one number among zeros."""
+    if span[0] < 0 < span[1]:
         return 0.0
     found = inner.smallest / count
-    return min(found, float(default)) if is_number(default) and default else found
+    return min(found, abs(float(default))) if is_number(default) and default else found
 
 
 def _widen(span: tuple[float, float] | None, value: Any) -> tuple[float, float] | None:

@@ -54,7 +54,11 @@ def infer_linear(values: Values, at: int, node: Pointwise) -> None:
     spans = [info.span or (float(min(info.values)), float(max(info.values))) for info in infos]
     terms = [sorted((f * s[0], f * s[1])) for f, s in zip(node.linear, spans, strict=True)]
     span = (terms[0][0] + terms[1][0], terms[0][1] + terms[1][1])
-    values.set_leaf(at, *unlisted(at, [], span, mean=False))
+    least = 0.0
+    if span[0] >= 0 or span[1] <= 0:  # a sum is at least as far from zero as either term
+        sizes = [abs(f) * i.smallest for f, i in zip(node.linear, infos, strict=True)]
+        least = min((x for x in sizes if x), default=0.0)
+    values.set_leaf(at, *unlisted(at, [], span, mean=False, least=least))
 
 
 def _linear_values(values: Values, node: Pointwise) -> np.ndarray | None:

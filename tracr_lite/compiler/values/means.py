@@ -25,7 +25,7 @@ def means_of(numbers: list[float], counts: range) -> Means | None:
     """Means of every multiset of `numbers` whose size is in `counts`; None if past the budget.
 
     Sums are exact (binary fractions scaled to integers), then rounded once and divided once, which
-    is what the evaluator does.
+    is what the evaluator does, save that equal numbers have themselves as mean.
     """
     exact = [Fraction(x) for x in numbers]
     scale = math.lcm(*(x.denominator for x in exact))
@@ -42,6 +42,8 @@ def means_of(numbers: list[float], counts: range) -> Means | None:
         return None
     by_count = {c: [low * c + step * s for s in found] for c, found in sums.items()}
     rounded = {c: _divide(found, scale, c) for c, found in by_count.items()}
+    if scale != 1:  # a mean of equal numbers is that number, which a rounded sum can miss
+        rounded = {c: np.append(found, numbers) for c, found in rounded.items()}
     values = np.unique(np.concatenate(list(rounded.values())))
     return Means(values, {c: np.searchsorted(values, np.unique(m)) for c, m in rounded.items()})
 

@@ -91,10 +91,12 @@ def sharpness(n: int, *, halved: bool) -> float:
     return float(2 * gap if halved else gap)
 
 
-def weight_error(n: int, gap: float, score_noise: float) -> float:
-    """Bound on the relative error of an attention weight, and on what unselected keys weigh.
+def weight_error(n: int, gap: float, noise: float) -> float:
+    """Bound on the relative error of an attention weight, unselected keys' share included.
 
-    Summing n + 1 exponentials and dividing costs (n + 8) U (Higham 2002, section 4.2); noise in the
-    scores counts twice, in the numerator and in the sum.
+    Selected keys have equal scores, so their exponentials are exactly 1 and sum without rounding;
+    what is left is one division. Where scores carry noise, it counts twice, in the numerator and
+    in the sum, and that sum of n + 1 terms is rounded (Higham 2002, section 4.2).
     """
-    return (n + 8) * U + (n + 1) * float(np.exp(-gap)) + 2.5 * score_noise
+    rounding = 4 * U if noise == 0.0 else (n + 8) * U + 2.5 * noise
+    return rounding + (n + 1) * float(np.exp(-gap))
