@@ -70,6 +70,8 @@ def decode(
         None if target_sums is None else read_sums(Path(target_sums)),
     )
     work, rows = plan(packed, other, known, rules)
+    if not known and not rows and not work:
+        raise XorError(f"PAYLOAD {str(payload)!r} holds neither files nor a manifest")
     with locked(root) as store:
         rows |= _run(Runner(jobs, progress), store, work, check_base_first)
         complete = not any(not row.status.right for row in rows.values())

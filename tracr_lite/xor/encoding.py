@@ -13,7 +13,7 @@ from tracr_lite.xor.changes import count_changes
 from tracr_lite.xor.codec import COMPRESSIONS, Compression
 from tracr_lite.xor.errors import XorError
 from tracr_lite.xor.manifest import MANIFEST, Entry, FileState, Manifest, read_manifest
-from tracr_lite.xor.names import Tree, parents, resolve_dst, walk
+from tracr_lite.xor.names import Tree, parents, reserved, resolve_dst, walk
 from tracr_lite.xor.report import FileStatus, Report, Status, TensorChange
 from tracr_lite.xor.running import Progress, Runner, size_of
 from tracr_lite.xor.store import INSIDE, Store, locked
@@ -85,8 +85,8 @@ def _check_source(source: Tree) -> None:
     if source.refused:
         rows = [f"  - {name} {why}" for name, why in sorted(source.refused.items())]
         raise XorError("\n".join(["TARGET holds what cannot be released:", *rows]))
-    if MANIFEST in source.files or MANIFEST in source.folders:
-        raise XorError(f"TARGET holds {MANIFEST!r}, the name of the manifest; rename it")
+    if taken := reserved([*source.files, *source.folders]):
+        raise XorError(f"TARGET holds {taken[0]!r}, a name that is reserved; rename it")
 
 
 def _check_dst(root: Path, work: dict[str, _Job]) -> None:

@@ -19,9 +19,9 @@ from typing import cast
 
 from tracr_lite.xor.codec import COMPRESSIONS, Compression
 from tracr_lite.xor.errors import FileRefused, XorError
-from tracr_lite.xor.names import check_tree
+from tracr_lite.xor.names import RESERVED, check_tree, reserved
 
-MANIFEST = "xor-manifest.json"  # its name in a release
+MANIFEST = RESERVED[0]  # its name in a release
 FORMAT, VERSION = "tracr_lite.xor", 1
 MAX_BYTES = 1 << 28  # more than a million files
 
@@ -109,8 +109,8 @@ def _check(manifest: Manifest) -> None:
     """Raises `FileRefused` for names that no release can have."""
     check_tree(manifest.files, manifest.folders)
     check_tree(manifest.removed, ())
-    if MANIFEST in manifest.files:
-        raise FileRefused(f"it lists {MANIFEST!r} as a file of the release")
+    if taken := reserved([*manifest.files, *manifest.folders]):
+        raise FileRefused(f"the name {taken[0]!r} is reserved")
     if both := sorted(manifest.files.keys() & set(manifest.removed)):
         raise FileRefused(f"{both[0]!r} is both removed and in the release")
 

@@ -31,6 +31,14 @@ def parents(name: str) -> list[str]:
     return [str(each) for each in PurePosixPath(name).parents if str(each) != "."][::-1]
 
 
+RESERVED = ("xor-manifest.json", ".xor-work")  # what a release or a run needs for itself
+
+
+def reserved(names: Iterable[str]) -> list[str]:
+    """Those of the names that no target can use at its top."""
+    return sorted(name for name in names if name.split("/")[0] in RESERVED)
+
+
 def check_tree(names: Iterable[str], folders: Iterable[str]) -> None:
     """Raises `FileRefused` if a name is unsafe, or is both a file and a folder."""
     files = {check_name(each) for each in names}

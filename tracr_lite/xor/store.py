@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import shutil
+import re
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from tracr_lite.xor.errors import FileRefused, XorError
-from tracr_lite.xor.names import parents
+from tracr_lite.xor.names import RESERVED, parents
 
-INSIDE = ".xor-work"
+INSIDE = RESERVED[1]
+OURS = re.compile(r"[0-9a-f]{40}\.(part|json)")  # names in a work folder
 
 
 class Store:
@@ -98,7 +99,8 @@ def locked(root: Path, *, keep_work: bool = False) -> Generator[Store]:
         yield store
     finally:
         if store is not None and not (keep_work and any(store.work.iterdir())):
-            shutil.rmtree(store.work, ignore_errors=True)
+            with suppress(OSError):
+                _remove(store.work)
         for folder in [] if store is not None and store.done else made:  # if still empty
             with suppress(OSError):
                 folder.rmdir()
@@ -139,13 +141,27 @@ def _work_folder(root: Path, keep: bool) -> Path:
             same_disk = root.parent.stat().st_dev == root.stat().st_dev
             if work == beside and (not same_disk or os.path.ismount(root)):
                 continue
-            if work.exists() and not keep:
-                shutil.rmtree(work)
+            if work.exists() and _contents(work) and not keep:
+                _remove(work)
             work.mkdir(mode=0o700, exist_ok=True)
             return work
         except OSError as error:
             problem = error
     raise XorError(f"cannot make {str(inside)!r}: {problem.strerror}")
+
+
+def _contents(work: Path) -> list[Path]:
+    """The files in a work folder. Raises `XorError` if no run of ours has put one there."""
+    found = sorted(work.iterdir())
+    if strange := [path.name for path in found if not OURS.fullmatch(path.name)]:
+        raise XorError(f"{str(work)!r} is in the way: it holds {strange[0]!r}; remove it")
+    return found
+
+
+def _remove(work: Path) -> None:
+    for path in _contents(work):
+        path.unlink()
+    work.rmdir()
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,7 +11,6 @@ from tracr_lite.xor.manifest import MANIFEST, FileState, Manifest, read_manifest
 from tracr_lite.xor.names import Tree, walk
 from tracr_lite.xor.report import FileStatus, Report, Status
 from tracr_lite.xor.running import Progress, Runner
-from tracr_lite.xor.store import INSIDE
 from tracr_lite.xor.sums import Digest, Tick, check_file
 
 Side = Literal["target", "payload", "base"]
@@ -81,7 +80,6 @@ def unexpected(
             "the target has it removed" if name in manifest.removed else "not in the release",
         )
         for name in found
-        if not name.startswith(f"{INSIDE}/")
     }
 
 
