@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from tracr_lite.compiler.assemble import AssembledTransformerModel, assemble
-from tracr_lite.compiler.graph import Graph, trace
+from tracr_lite.compiler.graph import Graph
 from tracr_lite.compiler.inputs import check_request
 from tracr_lite.compiler.lowering.program import lower
 from tracr_lite.compiler.pack import HalfLayers, Head
 from tracr_lite.compiler.place import Layers, place
 from tracr_lite.compiler.trace_of import CompileTrace
+from tracr_lite.compiler.tracing import trace
 from tracr_lite.compiler.values.infer import infer
+from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.conventions import INDICES, TOKENS
 from tracr_lite.errors import CompileError, Problem
@@ -71,34 +73,21 @@ def lengths_of(graph: Graph, max_seq_len: int) -> list[int]:
 
 
 def _assemble(
-    layers: Layers, values: Any, request: tuple[list[Any], int, str, str], causal: bool
+    layers: Layers, values: Values, request: tuple[list[Any], int, str, str], causal: bool
 ) -> AssembledTransformerModel:
+    """The model of placed layers; `request`: vocabulary, max_seq_len, BOS and padding."""
     tokens, max_seq_len, bos, pad = request
     token_space = VectorSpaceWithBasis([BasisDirection(TOKENS, v) for v in [*tokens, bos, pad]])
     index_space = VectorSpaceWithBasis([BasisDirection(INDICES, i) for i in range(max_seq_len)])
     output = layers.blocks.output
-    pad_id = int(token_space.indices_of([BasisDirection(TOKENS, pad)])[0])
-    packed = [
-        HalfLayers(
-            tuple(Head(h.w_qk, h.w_ov) for h in layer.heads),
-            tuple((m.fst, m.snd) for m in layer.mlps),
-        )
-        for layer in layers.layers
-    ]
-    used: set[BasisDirection] = set()
-    for layer in packed:
-        for head in layer.heads:
-            used.update(head.w_qk.left_space.basis, head.w_qk.right_space.basis)
-            used.update(head.w_ov.input_space.basis, head.w_ov.output_space.basis)
-        for fst, snd in layer.mlps:
-            used.update(fst.input_space.basis, snd.output_space.basis)
+    packed = _packed(layers)
     model = assemble(
         packed,
-        VectorSpaceWithBasis(tuple(used)),
+        _residual_space(packed),
         (token_space, index_space, output),
         categorical_output=layers.blocks.categorical,
         causal=causal,
-        pad_token=pad_id,
+        pad_token=int(token_space.indices_of([BasisDirection(TOKENS, pad)])[0]),
     )
     model.input_encoder = encoder.CategoricalEncoder(
         token_space.basis,
@@ -110,9 +99,32 @@ def _assemble(
     if layers.blocks.categorical:
         model.output_encoder = encoder.CategoricalEncoder(output.basis)
     else:
-        model.output_encoder = encoder.NumericalEncoder(layers.blocks.known, layers.blocks.tolerance)
+        known, tolerance = layers.blocks.known, layers.blocks.tolerance
+        model.output_encoder = encoder.NumericalEncoder(known, tolerance)
     assert model.space is not None
-    model.trace = CompileTrace(
-        values.graph, values, layers, model.space, tuple(model.residual_labels)
-    )
+    labels = tuple(model.residual_labels)
+    model.trace = CompileTrace(values.graph, values, layers, model.space, labels)
     return model
+
+
+def _packed(layers: Layers) -> list[HalfLayers]:
+    """The matrices alone."""
+    return [
+        HalfLayers(
+            tuple(Head(h.w_qk, h.w_ov) for h in layer.heads),
+            tuple((m.fst, m.snd) for m in layer.mlps),
+        )
+        for layer in layers.layers
+    ]
+
+
+def _residual_space(layers: list[HalfLayers]) -> VectorSpaceWithBasis:
+    """All that the layers read or write."""
+    used: set[BasisDirection] = set()
+    for layer in layers:
+        for head in layer.heads:
+            used.update(head.w_qk.left_space.basis, head.w_qk.right_space.basis)
+            used.update(head.w_ov.input_space.basis, head.w_ov.output_space.basis)
+        for fst, snd in layer.mlps:
+            used.update(fst.input_space.basis, snd.output_space.basis)
+    return VectorSpaceWithBasis(tuple(used))

@@ -1,4 +1,4 @@
-"""The Haiku function of an assembled model, and a cache of its jitted forms by padded length."""
+"""The Haiku function of an assembled model; its jitted forms are kept by shape."""
 
 # pyright: reportUnknownMemberType=false
 # (jax and haiku are typed in part only)
@@ -31,7 +31,8 @@ class Readout:
 
     **Arguments:**
     - `columns`: residual columns of the output space.
-    - `categorical`: the answer is the number of the largest column, else the first of `numbers`.
+    - `categorical`: the answer is the number of the largest column, else the first of
+      `numbers`.
     - `numbers`, `flags`: positions in `columns` of the number and of the marks for None.
     """
 

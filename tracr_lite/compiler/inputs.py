@@ -11,7 +11,9 @@ from tracr_lite.craft.bases import sort_key
 from tracr_lite.errors import InvalidValueSetError, Problem
 
 
-def check_request(vocab: Iterable[Any], max_seq_len: int, bos: str, pad: str) -> tuple[list[Any], int]:
+def check_request(
+    vocab: Iterable[Any], max_seq_len: int, bos: str, pad: str
+) -> tuple[list[Any], int]:
     """The vocabulary in its total order, and the maximum length as an int.
 
     **Raises:** `CompileError` listing all that is wrong with the arguments.

@@ -13,7 +13,6 @@ from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.conventions import ONE
 from tracr_lite.craft.transformers import (
     MLP,
-    AttentionHead,
     MultiAttentionHead,
     SeriesWithResiduals,
 )
@@ -98,7 +97,7 @@ def pack(
     for number, layer in enumerate(layers):
         here = f"transformer/layer_{number}"
         for at, head in enumerate(layer.heads):
-            _put_head(params, f"{here}/attn", head, space, slice_of(at, config.key_size))
+            _put_head(params, f"{here}/attn", head, space, at, config.key_size)
         start = 0
         for fst, snd in layer.mlps:
             stop = start + snd.matrix.shape[0]
@@ -109,24 +108,19 @@ def pack(
     return params
 
 
-def slice_of(head: int, key_size: int) -> slice:
-    """Columns of a head in the query, key and value weights."""
-    return slice(head * key_size, (head + 1) * key_size)
-
-
 def _at(space: VectorSpaceWithBasis, part: VectorSpaceWithBasis) -> np.ndarray:
     return space.indices_of(part)
 
 
 def _put_head(
-    params: Params, here: str, head: Head, space: VectorSpaceWithBasis, columns: slice
+    params: Params, here: str, head: Head, space: VectorSpaceWithBasis, at: int, key_size: int
 ) -> None:
+    """Writes head number `at`, whose columns start at `at * key_size`."""
     query, key = head.w_qk.factors
-    size = columns.stop - columns.start
-    start, rank = columns.start, query.shape[1]
+    start, rank = at * key_size, query.shape[1]
     # compensates the division of the scores by the root of the key size
     params[f"{here}/query"]["w"][_at(space, head.w_qk.left_space), start : start + rank] = (
-        query * math.sqrt(size)
+        query * math.sqrt(key_size)
     )
     params[f"{here}/key"]["w"][_at(space, head.w_qk.right_space), start : start + rank] = key
     reads, writes = _at(space, head.w_ov.input_space), _at(space, head.w_ov.output_space)
@@ -143,7 +137,7 @@ def _put_head(
 def embeddings(
     space: VectorSpaceWithBasis, tokens: VectorSpaceWithBasis, indices: VectorSpaceWithBasis
 ) -> Params:
-    """Token and position tables: one-hot rows, the constant direction, and a zeroth position."""
+    """Token and position tables: one-hot rows, the constant direction, a zeroth position."""
     token = np.zeros((tokens.num_dims, space.num_dims), np.float32)
     token[np.arange(tokens.num_dims), _at(space, tokens)] = 1.0
     one = space.index_by_direction.get(BasisDirection(ONE))
@@ -152,14 +146,3 @@ def embeddings(
     position = np.zeros((indices.num_dims + 1, space.num_dims), np.float32)
     position[np.arange(1, indices.num_dims + 1), _at(space, indices)] = 1.0
     return {"token_embed": {"embeddings": token}, "pos_embed": {"embeddings": position}}
-
-
-__all__ = [
-    "AttentionHead",
-    "HalfLayers",
-    "Head",
-    "configuration",
-    "embeddings",
-    "half_layers",
-    "pack",
-]

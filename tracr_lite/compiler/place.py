@@ -1,7 +1,8 @@
 """Stage 4, place: blocks -> layers.
 
-Half-layers alternate attention and MLP. Lowering gives each block the first half-layer of its kind
-after everything it reads, which is the least depth for these blocks; here they are only grouped.
+Half-layers alternate attention and MLP. Lowering gives each block the first half-layer of its
+kind after everything it reads, which is the least depth for these blocks; here they are only
+grouped.
 """
 
 from __future__ import annotations
@@ -25,6 +26,18 @@ class Layers:
 
     layers: tuple[Layer, ...]
     blocks: Blocks
+
+    def __str__(self) -> str:
+        lines: list[str] = []
+        for number, layer in enumerate(self.layers):
+            heads = [self._names(head.nodes) for head in layer.heads]
+            mlps = [f"{self._names(mlp.nodes)} ({mlp.hidden})" for mlp in layer.mlps]
+            lines.append(f"layer {number}  heads: {', '.join(heads) or 'none'}")
+            lines.append(f"{'':8} neurons: {', '.join(mlps) or 'none'}")
+        return "\n".join(lines)
+
+    def _names(self, nodes: tuple[int, ...]) -> str:
+        return " and ".join(self.blocks.labels[node] for node in nodes)
 
 
 def place(blocks: Blocks) -> Layers:

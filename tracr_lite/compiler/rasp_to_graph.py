@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tracr_lite.compiler.graph import postorder
 from tracr_lite.rasp import rasp
+from tracr_lite.rasp.base import topological
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def extract_rasp_graph(tip: rasp.SOp) -> ExtractRaspGraphOutput:
         raise ImportError("extract_rasp_graph needs networkx: pip install networkx") from error
     graph: Any = nx.DiGraph()
     sources: list[dict[str, Any]] = []
-    for expr in postorder(tip):
+    for expr in topological(tip):
         graph.add_node(expr.label, ID=expr.label, EXPR=expr)
         for child in expr.children:
             graph.add_edge(child.label, expr.label)

@@ -1,8 +1,8 @@
 """Asks what would keep a program from compiling, without compiling it.
 
-Tracr needs this because it refuses most of RASP and miscompiles some of the rest. Here nearly all
-of RASP compiles, and `compile_rasp_to_model` itself lists every problem; these functions are for
-code that calls them, and for looking at one input at a time.
+Tracr needs this because it refuses most of RASP and miscompiles some of the rest. Here nearly
+all of RASP compiles, and `compile_rasp_to_model` itself lists every problem; these functions
+are for code that calls them, and for looking at one input at a time.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tracr_lite.compiler.graph import postorder
 from tracr_lite.compiler.values.domain import BadValue, checked, is_number
 from tracr_lite.rasp import rasp
+from tracr_lite.rasp.base import topological
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ def _value_problem(expr: rasp.SOp, values: Sequence[Any]) -> str:
 
 
 def static_validate(program: rasp.RASPExpr) -> list[TracrUnsupportedExpr]:
-    """Problems that can be seen without values: unknown expressions, and a selector as program."""
+    """Problems that can be seen without values: unknown expressions, a selector as program."""
     found: list[TracrUnsupportedExpr] = []
     if not isinstance(program, rasp.SOp):
         found.append(
             TracrUnsupportedExpr(program, "a program is an S-Op: wrap it in Aggregate")
         )
-    for expr in postorder(program):
+    for expr in topological(program):
         if not isinstance(expr, rasp.SOp | rasp.Selector):
             found.append(
                 TracrUnsupportedExpr(expr, f"{type(expr).__name__} is no S-Op or selector")

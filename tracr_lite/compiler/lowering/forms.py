@@ -92,10 +92,11 @@ class Number:
     flag_error: float
     slot: int
 
-
     def folded(self, values: list[Any]) -> Number:
         """The same with flagged numbers read as numbers: for uses that do not tell types apart."""
-        flagged = {i: float(values[i]) for i in self.flags if isinstance(values[i], int | float)}
+        flagged = {
+            i: float(values[i]) for i in self.flags if isinstance(values[i], int | float)
+        }
         if not flagged:
             return self
         read, codes = self.read, self.codes.copy()

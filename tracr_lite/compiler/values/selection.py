@@ -77,7 +77,9 @@ def _compare_all(
         rows = [i for i, kind in enumerate(k_kind) if kind == a]
         for b in (1, 2):
             columns = [i for i, kind in enumerate(q_kind) if kind == b]
-            part = _block(comparison, [keys[i] for i in rows], [queries[i] for i in columns], a == b)
+            part = _block(
+                comparison, [keys[i] for i in rows], [queries[i] for i in columns], a == b
+            )
             table[np.ix_(rows, columns)] = part
     return table
 

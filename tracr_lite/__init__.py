@@ -1,0 +1,32 @@
+"""Compiles RASP programs into transformers that compute exactly that.
+
+`tracr_lite.rasp` is the language, `tracr_lite.compiler.lib` its library. JAX is loaded when
+`compile_rasp_to_model` is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracr_lite import rasp
+    from tracr_lite.compiler.compiling import compile_rasp_to_model
+
+try:
+    __version__ = version("tracr_lite")
+except PackageNotFoundError:  # run from a folder that was never installed
+    __version__ = "0+unknown"
+
+__all__ = ["__version__", "compile_rasp_to_model", "rasp"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "compile_rasp_to_model":
+        from tracr_lite.compiler.compiling import compile_rasp_to_model  # it needs JAX
+
+        return compile_rasp_to_model
+    if name == "rasp":
+        return importlib.import_module("tracr_lite.rasp")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,200 @@
+"""A transformer with the weights of a program, and how it is run on values."""
+
+# pyright: reportUnknownMemberType=false
+# (jax is typed in part only)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tracr_lite.compiler.forward import Shape, bucket, jitted
+from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
+from tracr_lite.craft import bases
+from tracr_lite.craft.bases import VectorSpaceWithBasis
+from tracr_lite.craft.transformers import SeriesWithResiduals
+from tracr_lite.transformer import encoder, model
+
+if TYPE_CHECKING:
+    from tracr_lite.compiler.graph import Graph
+    from tracr_lite.compiler.trace_of import CompileTrace, NodePlace
+    from tracr_lite.rasp import rasp
+
+CHUNK = 2**22  # token positions times d_model of one chunk of a batch
+
+
+@runtime_checkable
+class ModelForward(Protocol):
+    """`forward(params, tokens)`: a function of parameters and token ids [batch, seq]."""
+
+    def __call__(self, params: Any, emb: jax.Array) -> model.CompiledTransformerModelOutput: ...
+
+
+@dataclass(frozen=True)
+class EmbeddingModules:
+    """The modules around the transformer."""
+
+    token_embed: Callable[..., jax.Array]
+    pos_embed: Callable[..., jax.Array]
+    unembed: Callable[..., jax.Array]
+
+
+@dataclass
+class AssembledTransformerModel:
+    """A transformer with weights that compute a known program.
+
+    **Arguments:**
+    - `forward`: `forward(params, token_ids)`; may be jitted, vmapped and differentiated.
+    - `get_compiled_model`: builds the Haiku model, for use inside of `hk.transform`.
+    - `params`: Haiku parameters, weights as [input, output]; the arrays are read-only.
+    - `residual_labels`: what each column of the residual stream stands for.
+    - `input_encoder`, `output_encoder`: between values and what the model reads and writes.
+    - `shape`: sizes and the output columns. `space`: the residual stream as a vector space.
+    - `trace`: how the program was compiled, if it was.
+    """
+
+    forward: ModelForward
+    get_compiled_model: Callable[[], model.CompiledTransformerModel]
+    params: Any
+    model_config: model.TransformerConfig
+    residual_labels: list[str]
+    input_encoder: encoder.Encoder | None = None
+    output_encoder: encoder.Encoder | None = None
+    shape: Shape | None = None
+    space: VectorSpaceWithBasis | None = None
+    trace: CompileTrace | None = None
+    _on_device: tuple[tuple[Any, ...], Any] | None = field(default=None, repr=False)
+
+    def apply(self, tokens: Sequence[bases.Value]) -> AssembledTransformerModelOutput:
+        """Runs on one sequence, BOS first.
+
+        **Returns:** `decoded` values, one per token (the first is BOS), and all activations.
+        **Raises:** `InputError` naming token, position and limit.
+        """
+        ids = self._encode(tokens)
+        raw = self._run(np.asarray([ids], np.int32))
+        decoded = self._decode(np.asarray(raw.unembedded_output)[0, : len(ids)], tokens)
+        return AssembledTransformerModelOutput.from_padded(raw, decoded, len(ids))
+
+    @property
+    def graph(self) -> Graph:
+        """The traced program. **Raises:** `ValueError` if the model was packed by hand."""
+        return self._compiled().graph
+
+    @property
+    def craft_model(self) -> SeriesWithResiduals:
+        """The model as a series of craft blocks. **Raises:** as `graph`."""
+        return self._compiled().craft_model
+
+    @property
+    def nodes(self) -> dict[str, NodePlace]:
+        """Residual columns, heads and neurons of every RASP node, by label.
+
+        **Raises:** as `graph`.
+        """
+        return self._compiled().nodes
+
+    def node(self, expr: rasp.RASPExpr) -> NodePlace:
+        """Where an expression of the compiled program is.
+
+        **Raises:** `KeyError` if it is none.
+        """
+        return self.nodes[self._compiled().label_of(expr)]
+
+    @property
+    def unembedding(self) -> tuple[np.ndarray, list[str]]:
+        """The matrix [d_model, outputs] whose product is decoded, and a label per output."""
+        if self.shape is None:
+            raise ValueError("this model was not made by assemble_craft_model")
+        matrix = self.shape.unembedding()
+        return matrix, [self.residual_labels[i] for i in self.shape.readout.columns]
+
+    def _compiled(self) -> CompileTrace:
+        if self.trace is None:
+            raise ValueError("this model was packed by hand: it has no program")
+        return self.trace
+
+    def predict(self, tokens: Sequence[bases.Value]) -> list[Any]:
+        """The decoded values of one sequence, without BOS."""
+        return self.apply_batch([tokens])[0][1:]
+
+    def apply_batch(self, batch: Iterable[Sequence[bases.Value]]) -> list[list[Any]]:
+        """Decoded values of many sequences, each as `apply(...).decoded`; in padded chunks."""
+        sequences = [list(tokens) for tokens in batch]
+        encoded = [self._encode(tokens) for tokens in sequences]
+        results: list[list[Any]] = [[] for _ in sequences]
+        for chunk in self._chunks([len(ids) for ids in encoded]):
+            size = bucket(max(len(encoded[i]) for i in chunk), self._positions())
+            padded = np.full((len(chunk), size), self._pad_id(), np.int32)
+            for row, i in enumerate(chunk):
+                padded[row, : len(encoded[i])] = encoded[i]
+            answers = np.asarray(self._run(padded).unembedded_output)
+            for row, i in enumerate(chunk):
+                results[i] = self._decode(answers[row, : len(encoded[i])], sequences[i])
+        return results
+
+    def _chunks(self, lengths: list[int]) -> Iterable[list[int]]:
+        """Indices of sequences of like length, few enough that activations stay bounded."""
+        order = sorted(range(len(lengths)), key=lambda i: lengths[i])
+        start = 0
+        while start < len(order):
+            size = bucket(lengths[order[start]], self._positions())
+            width = max(len(self.residual_labels), self.model_config.mlp_hidden_size, 1)
+            stop = start + max(1, CHUNK // (size * width))
+            chunk = [
+                i for i in order[start:stop] if bucket(lengths[i], self._positions()) == size
+            ]
+            yield chunk
+            start += len(chunk)
+
+    def _encode(self, tokens: Sequence[bases.Value]) -> list[Any]:
+        return (
+            list(tokens)
+            if self.input_encoder is None
+            else self.input_encoder.encode(list(tokens))
+        )
+
+    def _decode(self, answers: np.ndarray, tokens: Sequence[bases.Value]) -> list[Any]:
+        decoded: list[Any] = answers.tolist()
+        if self.output_encoder is not None:
+            decoded = self.output_encoder.decode(decoded)
+        if self.input_encoder is not None and self.input_encoder.bos_token is not None:
+            decoded[0] = self.input_encoder.bos_token
+        return decoded
+
+    def _positions(self) -> int:
+        return int(self.params["pos_embed"]["embeddings"].shape[0])
+
+    def _pad_id(self) -> int:
+        pad = None if self.input_encoder is None else self.input_encoder.pad_encoding
+        return 0 if pad is None else pad
+
+    def _run(self, ids: np.ndarray) -> Any:
+        """Runs padded token ids through the jitted forward."""
+        if self.shape is None:
+            return self.forward(self.params, jnp.asarray(ids))
+        size = bucket(ids.shape[1], self.shape.positions)
+        if self.shape.pad_token is None:
+            size = ids.shape[1]
+        if size > ids.shape[1]:
+            padding = np.full((len(ids), size - ids.shape[1]), self._pad_id(), np.int32)
+            ids = np.concatenate([ids, padding], axis=1)
+        return jitted(self.shape)(self._device_params(), ids)
+
+    def _device_params(self) -> Any:
+        """The parameters as device arrays; made again when a leaf of `params` was replaced."""
+        leaves = tuple(jax.tree_util.tree_leaves(self.params))
+        if self._on_device is None or not _same(self._on_device[0], leaves):
+            if any(isinstance(x, np.ndarray) and x.flags.writeable for x in leaves):
+                return self.params  # edited in place by the user: never cached
+            self._on_device = (leaves, jax.device_put(self.params))
+        return self._on_device[1]
+
+
+def _same(old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
+    return len(old) == len(new) and all(a is b for a, b in zip(old, new, strict=True))
