@@ -147,7 +147,9 @@ def _mean_error(
     numbers = [*(v for v in info.values if is_number(v)), *(info.span or ()), fallback]
     reach = max(lowering.reach(kind.value), abs(fallback))
     most = int(lowering.values.selected[kind.selector].widths.high.max())
-    error = scored.error + inner.relative + (most + 2) * 2.0**-24  # products and their sum
+    # A sum of equal terms (of truth values, say) has partial sums of half its size on average.
+    terms = most / 2 if len({v for v in numbers if v}) <= 1 else most
+    error = scored.error + inner.relative + (terms + 3) * 2.0**-24
     if min(numbers) >= 0 or max(numbers) <= 0:
         return inner.absolute + reach * scored.leak, error
     return inner.absolute + reach * error, 2.0**-22

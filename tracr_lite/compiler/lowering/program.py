@@ -139,16 +139,18 @@ def _numerical(lowering: Lowering, root: int) -> Blocks:
     info = lowering.values.info[root]
     flags = [f.dirs[0] for i, f in number.flags.items()]
     known = [v for v in info.values if is_number(v)]
-    _check_number(lowering, root, number, known)
+    snapped, tolerance = _snapping(lowering, root, number, known)
     dirs = [*number.read.dirs, *flags]
-    tolerance = float("inf")
-    if info.span is not None:  # all that is known is which numbers are zero
-        known, tolerance = [0.0], info.least / 2
-    return _finish(lowering, VectorSpaceWithBasis(dirs), False, sorted(known), tolerance)
+    return _finish(lowering, VectorSpaceWithBasis(dirs), False, snapped, tolerance)
 
 
-def _check_number(lowering: Lowering, root: int, number: Number, known: list[Any]) -> None:
-    """A numerical output must be within 1e-5 of the truth, relative, or snap to it."""
+def _snapping(
+    lowering: Lowering, root: int, number: Number, known: list[Any]
+) -> tuple[list[Any], float]:
+    """Numbers to snap a numerical output to, and from how far; without it, it is right to 1e-5.
+
+    **Raises:** `CannotLower` where neither makes the output right.
+    """
     info = lowering.values.info[root]
     if info.span is not None:
         one_sign = info.span[0] >= 0 or info.span[1] <= 0
@@ -160,19 +162,24 @@ def _check_number(lowering: Lowering, root: int, number: Number, known: list[Any
                 "does not give them to 1e-5",
                 "average numbers of one sign, or with fewer distinct values",
             )
-        return
+        return [0.0], info.least / 2  # all that is known is which numbers are zero
     ordered = np.unique(np.array([lowering.float(root, v) for v in known]))
-    gap, size = np.diff(ordered), np.maximum(np.abs(ordered[1:]), np.abs(ordered[:-1]))
-    error = number.absolute + (number.relative + 2.0**-23) * size
-    if (
-        (gap <= 2 * error)
-        & (gap > 1e-5 * np.minimum(np.abs(ordered[1:]), np.abs(ordered[:-1])))
-    ).any():
+    error = number.absolute + (number.relative + 2.0**-23) * np.abs(ordered)
+    gap = np.diff(ordered)
+    size = np.minimum(np.abs(ordered[1:]), np.abs(ordered[:-1]))
+    close = (gap <= error[1:] + error[:-1]) & (gap > 1e-9 * size)
+    good = error <= 9e-6 * np.abs(ordered)  # right as it is, without being snapped
+    if (close & ~(good[1:] & good[:-1])).any():
         raise CannotLower(
             root,
             "two of its numbers are too close to be told apart in float32",
             "use a smaller max_seq_len, or keep it categorical",
         )
+    kept = ~(np.append(close, False) | np.append(False, close))
+    if kept.all():
+        return sorted(known), float("inf")
+    values = {lowering.float(root, v): v for v in known}
+    return [values[x] for x in ordered[kept].tolist()], float(error[kept].max(initial=0.0))
 
 
 def _finish(

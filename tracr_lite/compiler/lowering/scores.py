@@ -8,11 +8,17 @@ import numpy as np
 
 from tracr_lite.compiler.lowering.forms import order_in
 from tracr_lite.compiler.lowering.lower import Lowering
-from tracr_lite.compiler.lowering.match import columns_table
+from tracr_lite.compiler.lowering.match import Match, columns_table
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.lowering.selectors import matches_of
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
-from tracr_lite.craft.blocks.select_head import Literal, literal_scores, sharpness, weight_error
+from tracr_lite.craft.blocks.select_head import (
+    Literal,
+    Scores,
+    literal_scores,
+    sharpness,
+    weight_error,
+)
 from tracr_lite.craft.vectorspace_fns import ScalarBilinear
 
 
@@ -56,49 +62,76 @@ def score_of(lowering: Lowering, selector: int, *, count_bos: bool) -> Scored:
     always wins.
     """
     matches = matches_of(lowering, selector)
+    scored = [literal_scores(Literal(columns_table(m))) for m in matches]
     widths = lowering.values.selected[selector].widths
-    empty = int(widths.low.min()) == 0
-    n = lowering.values.keys.n
-    c = sharpness(n, halved=empty and not count_bos)
-    tables = [columns_table(m) for m in matches]
-    scored = [literal_scores(Literal(t)) for t in tables]
+    empty, most = int(widths.low.min()) == 0, int(widths.high.max())
+    halved, single = empty and not count_bos, most <= 1 and not count_bos
+    noise = sum(_noise(m, s) for m, s in zip(matches, scored, strict=True))
+    c = _sharpness(lowering, selector, noise, halved=halved, single=single)
     rank = sum(s.query.shape[1] for s in scored)
     left, right = Rows(rank + 1), Rows(rank + 1)
     right.at(lowering.bos)[rank] = 1.0
     offset = 0.0 if count_bos else (-0.5 if empty else -1.0)
-    noise, slot, start = 0.0, -1, 0
     _add(left, lowering.one, lowering.bos, offset * c, 1.0, rank)
     left.at(lowering.bos)[rank] += 2.0 * c
+    start = 0
     for match, score in zip(matches, scored, strict=True):
-        stop = start + score.query.shape[1]
-        q, k = match.queries.form, match.keys.form
-        for at, d in enumerate(q.dirs):
-            left.at(d)[start:stop] += c * score.query[at]
-            left.at(d)[rank] += c * score.total[at]
-        for at, d in enumerate(k.dirs):
-            right.at(d)[start:stop] += score.key[at]
-        left.at(lowering.bos)[start:stop] -= c * (q.at_bos @ score.query)
-        left.at(lowering.bos)[rank] -= c * float(q.at_bos @ score.total)
-        right.at(lowering.bos)[start:stop] -= k.at_bos @ score.key
-        noise += c * min(k.spread, float(k.errors @ score.key.any(axis=1)))
-        used = score.query.any(axis=1) | (score.total != 0)
-        noise += 2 * c * min(q.spread, float(q.errors @ used))
-        slot = max(slot, q.slot, k.slot)
-        start = stop
-    if noise > 1.0:
-        raise CannotLower(
-            selector,
-            f"its keys or queries carry an error that moves scores by up to {noise:.2g}",
-            "use a smaller max_seq_len",
-        )
+        _put_literal(left, right, match, score, start, c, lowering.bos)
+        start += score.query.shape[1]
     left_space, left_matrix = left.space()
     right_space, right_matrix = right.space()
     w_qk = ScalarBilinear.from_factors(left_space, right_space, left_matrix, right_matrix)
-    gap = (c / 2 if empty and not count_bos else c) - noise
-    most = int(widths.high.max())
-    scale = noise if most > 1 or count_bos or empty else 0.0
-    leak = (n + 1) * float(np.exp(-gap))
-    return Scored(w_qk, gap, weight_error(n, gap, scale), leak, slot)
+    gap = (c / 2 if halved else c) - c * noise
+    n = lowering.values.keys.n
+    error = weight_error(n, gap, 0.0 if single else c * noise)
+    slot = max(max(m.queries.form.slot, m.keys.form.slot) for m in matches)
+    return Scored(w_qk, gap, error, (n + 1) * float(np.exp(-gap)), slot)
+
+
+def _noise(match: Match, score: Scores) -> float:
+    """How far errors of the one-hots can move a score of a literal, in units of the sharpness."""
+    k, q = match.keys.form, match.queries.form
+    used = score.query.any(axis=1) | (score.total != 0)
+    from_keys = min(k.spread, float(k.errors @ score.key.any(axis=1)))
+    return from_keys + 2 * min(q.spread, float(q.errors @ used))
+
+
+def _sharpness(
+    lowering: Lowering, selector: int, noise: float, *, halved: bool, single: bool
+) -> float:
+    """The score gap; where one key at most is selected it outgrows the noise of the scores."""
+    c = sharpness(lowering.values.keys.n, halved=halved)
+    limit = (0.3 if halved else 0.6) if single else 1.0 / c
+    if noise > limit:
+        raise CannotLower(
+            selector,
+            f"its keys or queries carry errors that move scores by up to {100 * noise:.2g} %",
+            "use a smaller max_seq_len",
+        )
+    room = (0.5 - noise) / 0.5 if halved else 1.0 - noise
+    return float(np.ceil(c / room)) if single else c
+
+
+def _put_literal(
+    left: Rows,
+    right: Rows,
+    match: Match,
+    score: Scores,
+    start: int,
+    c: float,
+    bos: BasisDirection,
+) -> None:
+    """Adds the factors of one literal; readings are zero at the BOS position."""
+    stop = start + score.query.shape[1]
+    q, k = match.queries.form, match.keys.form
+    for at, d in enumerate(q.dirs):
+        left.at(d)[start:stop] += c * score.query[at]
+        left.at(d)[-1] += c * score.total[at]
+    for at, d in enumerate(k.dirs):
+        right.at(d)[start:stop] += score.key[at]
+    left.at(bos)[start:stop] -= c * (q.at_bos @ score.query)
+    left.at(bos)[-1] -= c * float(q.at_bos @ score.total)
+    right.at(bos)[start:stop] -= k.at_bos @ score.key
 
 
 def _add(
