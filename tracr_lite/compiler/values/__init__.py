@@ -1,1 +1,1 @@
-"""Stage 2, infer: which values every node can hold, at which positions, and together with what."""
+"""Stage 2, infer: which values every node can hold, at which positions, and with what else."""

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from tracr_lite.compiler.graph import Combine, Select
+from tracr_lite.compiler.graph import Combine, as_select, evaluate_selector
 from tracr_lite.compiler.values import relations, selection
 from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, spread
 from tracr_lite.compiler.values.pointwise import identity
 from tracr_lite.compiler.values.selection import Logic, Widths
 from tracr_lite.compiler.values.state import Info, Selected, Values
 
+# from what is possible in each class, and the number of ids
+KeyedOf = Callable[[np.ndarray, int], Keyed]
+
 
 def analyse(values: Values, selector: int) -> Selected:
     """How many keys each query can select."""
     atoms = _atoms(values, selector)
-    sides = [[values.nodes[a].keys for a in atoms], [values.nodes[a].queries for a in atoms]]  # type: ignore[union-attr]
-    k, k_parts = selection.joint([values.keyed(x) for x in sides[0]], values.keys)
-    q, q_parts = selection.joint([values.keyed(x) for x in sides[1]], values.keys)
+    selects = [as_select(values.nodes[a]) for a in atoms]
+    k, k_parts = selection.joint([values.keyed(s.keys) for s in selects], values.keys)
+    q, q_parts = selection.joint([values.keyed(s.queries) for s in selects], values.keys)
     if selection.too_many_classes(k, q):
         at = (
             np.arange(values.keys.n)[None, :] + 1
@@ -27,17 +32,16 @@ def analyse(values: Values, selector: int) -> Selected:
         bounds = Widths(np.zeros_like(at), at)
         return Selected(atoms, bounds)
     tables: dict[int, Logic] = {}
-    own: dict[int, Logic | None] = {}
-    for atom, key, query, kp, qp in zip(atoms, *sides, k_parts, q_parts, strict=True):
+    for atom, select, kp, qp in zip(atoms, selects, k_parts, q_parts, strict=True):
         logic = selection.class_logic(
-            values.keyed(key), values.keyed(query), values.truth[atom]
+            values.keyed(select.keys), values.keyed(select.queries), values.truth[atom]
         )
         tables[atom] = logic[np.ix_(kp, qp)]
-        own[atom] = _diagonal(values, atom)
-    logic = _evaluate(values, selector, tables)
+    logic = evaluate_selector(values.nodes, selector, tables, _combined)
+    own = {atom: found for atom in atoms if (found := _diagonal(values, atom)) is not None}
     diagonal = None
-    if all(d is not None for d in own.values()):
-        diagonal = _evaluate(values, selector, own)  # type: ignore[arg-type]
+    if len(own) == len(atoms):
+        diagonal = evaluate_selector(values.nodes, selector, own, _combined)
     bounds = selection.widths(logic, k, q, diagonal, values.keys, values.causal)
     return Selected(atoms, relations.tighten(values, selector, bounds))
 
@@ -50,34 +54,19 @@ def _atoms(values: Values, selector: int) -> tuple[int, ...]:
     return (selector,)
 
 
-def _evaluate(values: Values, selector: int, tables: dict[int, Logic]) -> Logic:
-    """The selector's three-valued truth from that of its Selects; linear in shared nodes."""
-    memo = dict(tables)
-    stack = [selector]
-    while stack:
-        at = stack[-1]
-        node = values.nodes[at]
-        missing = [] if at in memo else [i for i in node.inputs if i not in memo]  # type: ignore[union-attr]
-        if missing:
-            stack.extend(missing)
-            continue
-        stack.pop()
-        if at not in memo:
-            parts = [memo[i] for i in node.inputs]  # type: ignore[union-attr]
-            match node.op:  # type: ignore[union-attr]
-                case "and":
-                    memo[at] = parts[0] & parts[1]
-                case "or":
-                    memo[at] = parts[0] | parts[1]
-                case _:
-                    memo[at] = ~parts[0]
-    return memo[selector]
+def _combined(op: str, parts: list[Logic]) -> Logic:
+    match op:
+        case "and":
+            return parts[0] & parts[1]
+        case "or":
+            return parts[0] | parts[1]
+        case _:
+            return ~parts[0]
 
 
 def _diagonal(values: Values, atom: int) -> Logic | None:
     """Truth of a Select at the query's own position, by (length, position)."""
-    node = values.nodes[atom]
-    assert isinstance(node, Select)
+    node = as_select(values.nodes[atom])
     k, q = values.info[node.keys].table, values.info[node.queries].table
     frame = values.frame(tuple(sorted({*k.leaves, *q.leaves})))
     if frame is None:
@@ -104,7 +93,7 @@ def infer_width(values: Values, at: int, selector: int) -> None:
     )
 
 
-def bounds_by_key(values: Values, widths: Widths) -> tuple[np.ndarray, np.ndarray, Any]:
+def bounds_by_key(values: Values, widths: Widths) -> tuple[np.ndarray, np.ndarray, KeyedOf]:
     """Distinct (low, high) bounds, and a function from rows over them to `Keyed`."""
     keys = values.keys
     shape = (len(keys.lengths), keys.n)

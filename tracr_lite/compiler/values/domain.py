@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,10 +21,10 @@ class BadValue(Exception):
         self.suggestion = suggestion
 
 
-def typed_key(value: Any) -> Hashable:
+def typed_key(value: object) -> Hashable:
     """Identity of a value for user functions, which may tell 1, True and 1.0 apart."""
     if isinstance(value, tuple):
-        return (tuple, *(typed_key(v) for v in value))  # pyright: ignore
+        return (tuple, *(typed_key(v) for v in cast("tuple[Any, ...]", value)))
     if isinstance(value, float):
         return (float, value, math.copysign(1.0, value))
     return (type(value), value)
@@ -38,7 +38,7 @@ def is_number(value: Any) -> bool:
 def checked(value: Any) -> Any:
     """`value`, with numpy scalars unwrapped.
 
-    **Raises:** `BadValue` unless it is None, a finite number, a string, or a tuple of such values.
+    **Raises:** `BadValue` unless it is None, a finite number, a string, or a tuple of such.
     """
     if value is None or type(value) in (bool, int, str):
         return value
@@ -49,7 +49,7 @@ def checked(value: Any) -> Any:
             raise BadValue(f"the non-finite number {value!r}", "use None or a finite number")
         return value
     if type(value) is tuple:
-        return tuple(checked(v) for v in value)  # pyright: ignore
+        return tuple(checked(v) for v in cast("tuple[Any, ...]", value))
     try:
         hash(value)
     except TypeError:

@@ -31,12 +31,13 @@ class Keys:
 
     @cached_property
     def all_pairs(self) -> tuple[Int[np.ndarray, " keys"], Int[np.ndarray, " keys"]]:
-        return np.nonzero(np.arange(self.n)[None, :] < self.lengths[:, None])
+        rows, positions = np.nonzero(np.arange(self.n)[None, :] < self.lengths[:, None])
+        return rows, positions
 
     def pairs(
         self, by_length: bool, by_position: bool
     ) -> tuple[Int[np.ndarray, " keys"], Int[np.ndarray, " keys"]]:
-        """(row of `lengths`, position) of every key, or of one key per class where it is enough."""
+        """(row of `lengths`, position) of every key, or of one per class where it is enough."""
         if by_length and by_position:
             return self.all_pairs
         if by_length:

@@ -24,8 +24,8 @@ class Means:
 def means_of(numbers: list[float], counts: range) -> Means | None:
     """Means of every multiset of `numbers` whose size is in `counts`; None if past the budget.
 
-    Sums are exact (binary fractions scaled to integers), then rounded once and divided once, which
-    is what the evaluator does, save that equal numbers have themselves as mean.
+    Sums are exact (binary fractions scaled to integers), then rounded once and divided once,
+    which is what the evaluator does, save that equal numbers have themselves as mean.
     """
     exact = [Fraction(x) for x in numbers]
     scale = math.lcm(*(x.denominator for x in exact))
@@ -56,7 +56,8 @@ def _divide(sums: list[int], scale: int, count: int) -> Float[np.ndarray, " sums
 
 def _bitset_sums(offsets: list[int], counts: range) -> dict[int, list[int]] | None:
     """Sums as bits of one integer: adding a number is a shift, a union is an or."""
-    sums, bits, total = {}, 1, 0
+    sums: dict[int, list[int]] = {}
+    bits, total = 1, 0
     for count in range(1, counts[-1] + 1):
         grown = 0
         for offset in offsets:

@@ -1,14 +1,22 @@
 """What the values at one position say about the values at another position of the same input.
 
-`determines(k, x)`: two positions with equal k have equal x. It tells that a selection by rank picks
-one key (sort), or equal keys (a dictionary look-up), where bounds on counts alone cannot.
+`determines(k, x)`: two positions with equal k have equal x. It tells that a selection by rank
+picks one key (sort), or equal keys (a dictionary look-up), where bounds on counts alone cannot.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from tracr_lite.compiler.graph import Aggregate, Pointwise, Select, Source, Width
+from tracr_lite.compiler.graph import (
+    Aggregate,
+    Pointwise,
+    Select,
+    Source,
+    Width,
+    as_combine,
+    as_select,
+)
 from tracr_lite.compiler.values.domain import ERR, is_number
 from tracr_lite.compiler.values.selection import Widths
 from tracr_lite.compiler.values.state import Values
@@ -23,8 +31,7 @@ def averages(values: Values, node: Aggregate) -> bool:
     if int(selected.widths.high.max()) <= 1:
         return False
     for atom in _conjuncts(values, node.selector):
-        select = values.nodes[atom]
-        assert isinstance(select, Select)
+        select = as_select(values.nodes[atom])
         if _selects_one_value(values, atom) and determines(values, select.keys, node.value):
             return False
         if _image_is_single(values, atom, node.value):
@@ -48,8 +55,8 @@ def _conjuncts(values: Values, selector: int) -> list[int]:
         seen.add(at)
         if isinstance(part, Select):
             found.append(at)
-        elif part.op == "and":  # type: ignore[union-attr]
-            stack.extend(part.inputs)  # type: ignore[union-attr]
+        elif as_combine(part).op == "and":
+            stack.extend(as_combine(part).inputs)
     return sorted(found)
 
 
@@ -59,8 +66,7 @@ def _selects_one_value(values: Values, atom: int) -> bool:
 
 def _image_is_single(values: Values, atom: int, value: int) -> bool:
     """Whether key and value depend on one node, and each query selects one number of it."""
-    select = values.nodes[atom]
-    assert isinstance(select, Select)
+    select = as_select(values.nodes[atom])
     k, x = values.info[select.keys].table, values.info[value].table
     if values.info[value].span is not None or values.info[select.keys].span is not None:
         return False
@@ -84,8 +90,7 @@ def _image_is_single(values: Values, atom: int, value: int) -> bool:
 def tighten(values: Values, selector: int, widths: Widths) -> Widths:
     """Uses keys that are all different: at most one match, exactly one if they fill a range."""
     for atom in _conjuncts(values, selector):
-        select = values.nodes[atom]
-        assert isinstance(select, Select)
+        select = as_select(values.nodes[atom])
         if int(widths.high.max()) <= 1 and int(widths.low.min()) >= 1:
             break
         if not _selects_one_value(values, atom):
@@ -116,10 +121,7 @@ def _fills(values: Values, atom: int, select: Select) -> bool:
 
 
 def _indices_known(values: Values, node: int) -> bool:
-    return any(
-        isinstance(values.nodes[m], Source) and values.nodes[m].kind == "indices"  # type: ignore[union-attr]
-        for m in _known_from(values, node)
-    )
+    return any(values.nodes[m] == Source("indices") for m in _known_from(values, node))
 
 
 def determines(values: Values, key: int, value: int) -> bool:
@@ -166,7 +168,7 @@ def _depends_on(values: Values, at: int) -> list[int] | None:
             if values.causal:
                 return None
             atoms = values.selected[selector].atoms
-            return [values.nodes[a].queries for a in atoms]  # type: ignore[union-attr]
+            return [as_select(values.nodes[a]).queries for a in atoms]
         case _:
             return None
 

@@ -1,4 +1,7 @@
-"""What a selector may and must select: predicate tables and three-valued logic over key classes."""
+"""What a selector may and must select.
+
+Predicate tables, and three-valued logic over key classes.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def truth_table(
     queries: list[Any],
     reachable: Bool[np.ndarray, "keys queries"],
 ) -> Int[np.ndarray, "keys queries"]:
-    """1 where the predicate holds, 0 where not, `UNREACHABLE` where it is not asked or raises."""
+    """1 where the predicate holds, 0 where not, `UNREACHABLE` where not asked or it raises."""
     if isinstance(predicate, rasp.Comparison):
         fast = _compare_all(predicate, keys, queries)
         if fast is not None:
@@ -68,7 +71,7 @@ def truth_table(
 def _compare_all(
     comparison: rasp.Comparison, keys: list[Any], queries: list[Any]
 ) -> Int[np.ndarray, "keys queries"] | None:
-    """The table of a comparison by ranks; None if there are tuples, which compare item by item."""
+    """The table of a comparison by ranks; None if there are tuples: they compare by item."""
     k_kind, q_kind = ([_kind(v) for v in values] for values in (keys, queries))
     if 3 in k_kind or 3 in q_kind:
         return None
@@ -94,7 +97,7 @@ def _kind(value: Any) -> int:
 def _block(
     comparison: rasp.Comparison, keys: list[Any], queries: list[Any], ordered: bool
 ) -> np.ndarray | int:
-    """Truth between values of one kind, or of two kinds, which are unequal and have no order."""
+    """Truth between values of one kind, or of two kinds: these are unequal and unordered."""
     c = rasp.Comparison
     if not ordered:
         fixed = {c.EQ: 0, c.FALSE: 0, c.NEQ: 1, c.TRUE: 1}
@@ -131,7 +134,7 @@ def histogram(keyed: Keyed, keys: Keys) -> Int[np.ndarray, "lengths classes"]:
 def cooccurrence(
     k: Keyed, q: Keyed, keys: Keys
 ) -> Bool[np.ndarray, "key_classes query_classes"]:
-    """Which class of a key position occurs in one input with which class of a query position."""
+    """Which class of a key position meets which class of a query position in one input."""
     left = (histogram(k, keys) > 0).astype(np.float32)
     right = (histogram(q, keys) > 0).astype(np.float32)
     return (left.T @ right) > 0

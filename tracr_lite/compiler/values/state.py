@@ -118,14 +118,18 @@ class Values:
     def forget(self, size: int) -> None:
         """Removes all nodes from number `size` on."""
         del self.nodes[size:], self.labels[size:]
-        for known in (self.info, self.selected, self.truth, self._keyed):
+        caches: tuple[dict[int, Any], ...] = self.info, self.selected, self.truth, self._keyed
+        for known in caches:
             for node in [n for n in known if n >= size]:
-                del known[node]  # pyright: ignore
+                del known[node]
         self._tables = {k: v for k, v in self._tables.items() if max(k[0], *k[1], 0) < size}
         self._frames = {k: v for k, v in self._frames.items() if max(k, default=0) < size}
 
     def table_on(self, node: int, leaves: tuple[int, ...]) -> Table | None:
-        """The node's value ids on the tuples of other leaves than its own, if they determine it."""
+        """The node's value ids on the tuples of other leaves than its own.
+
+        **Returns:** None if these do not determine it.
+        """
         table = self.info[node].table
         if node in leaves:
             return identity(node, len(self.info[node].values))
