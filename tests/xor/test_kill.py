@@ -14,7 +14,7 @@ from tracr_lite.xor import XorError, decode
 from tracr_lite.xor.store import INSIDE
 
 ROOT = Path(__file__).parents[2]
-KILLS = 40  # of each kind
+KILLS = 25  # of each kind
 
 
 class Forker:

@@ -33,7 +33,7 @@ Releases of the existing xor_codec.py script, plain or gzip, are decoded as well
 Exit codes
   0  every file is right
   1  some file is not; the table says which, and why
-  2  refused: the command or an input is at fault, and nothing was written
+  2  refused as a whole: the command, an input or the disk is at fault
 """
 
 FOLDER = click.Path(path_type=Path)

@@ -15,7 +15,7 @@ from tracr_lite.xor.manifest import MANIFEST, Manifest, read_manifest
 from tracr_lite.xor.names import resolve_dst, walk
 from tracr_lite.xor.planning import Job, Rules, mismatch, plan
 from tracr_lite.xor.report import FileStatus, Report, Status
-from tracr_lite.xor.running import Progress, Runner, size_of
+from tracr_lite.xor.running import Progress, Runner, in_words, size_of
 from tracr_lite.xor.store import Store, locked
 from tracr_lite.xor.streaming import Decoded, decode_stream
 from tracr_lite.xor.sums import Digest, Tick, check_file, no_tick, read_sums
@@ -40,47 +40,60 @@ def decode(
 ) -> Report:
     """Writes to `dst` the files whose XOR with `base` is `payload`.
 
-    **Arguments:**
     - `manifest`: by default the one in `payload`, if there is one.
     - `compress`: None tells by the manifest or the first bytes of each payload.
-    - `base_sums`, `target_sums`: lists as md5sum writes them; every file used has to be
-      listed, and every file of `target_sums` has to come out.
+    - `base_sums`, `target_sums`: lists as md5sum writes them. Every file used has to be in
+      them, and every file of `target_sums` has to come out.
     - `allow_length_mismatch`: without a manifest, a shorter base counts as continued with
-      zeros and a longer one as cut. `max_bytes`: then the most that a payload may unpack to.
-    - `check_base_first`: False hashes the base only if a result is wrong, to tell why. The
-      results are checked in either case.
+      zeros, a longer one as cut, and a payload unpacks to at most `max_bytes`.
+    - `check_base_first`: False hashes the base only if a result is wrong, to tell why.
     - `jobs`, `follow_links`, `progress`: as for `encode`.
 
-    **Returns:** a report in which every file is right.
-    **Raises:** `XorError` if nothing was done; `FilesNotRight` if a file is not right. `dst`
-    then holds what it held, and such new files as were checked.
+    **Raises:** `XorError` if refused as a whole; `FilesNotRight` if a file is not right.
+    `dst` then holds what it held, and such new files as were checked.
     """
-    if compress is not None and compress not in COMPRESSIONS:
-        raise XorError(f"compression {compress!r} is not one of {', '.join(COMPRESSIONS)}")
-    payload, base = Path(payload), Path(base)
-    root = resolve_dst(Path(dst), {"PAYLOAD": payload, "BASE": base})
+    rules = Rules(
+        compress, allow_length_mismatch, max_bytes, _sums(base_sums), _sums(target_sums)
+    )
+    runner, folders = Runner(jobs, progress), (Path(dst), Path(payload), Path(base))
+    with in_words("decode"):
+        return _decode(
+            *folders, manifest, rules, runner, follow_links, check_base_first
+        ).checked()
+
+
+def _sums(path: str | Path | None) -> dict[str, Digest] | None:
+    return None if path is None else read_sums(Path(path))
+
+
+def _decode(
+    dst: Path,
+    payload: Path,
+    base: Path,
+    manifest: str | Path | None,
+    rules: Rules,
+    runner: Runner,
+    follow_links: bool,
+    check_base_first: bool,
+) -> Report:
+    if rules.compress is not None and rules.compress not in COMPRESSIONS:
+        raise XorError(f"compression {rules.compress!r} is not in {', '.join(COMPRESSIONS)}")
+    root = resolve_dst(dst, {"PAYLOAD": payload, "BASE": base})
     packed = walk(payload, "PAYLOAD", follow_links=follow_links)
     other = walk(base, "BASE", follow_links=follow_links)
     known = _manifest(payload, base, manifest)
-    rules = Rules(
-        compress,
-        allow_length_mismatch,
-        max_bytes,
-        None if base_sums is None else read_sums(Path(base_sums)),
-        None if target_sums is None else read_sums(Path(target_sums)),
-    )
     work, rows = plan(packed, other, known, rules)
     if not known and not rows and not work:
         raise XorError(f"PAYLOAD {str(payload)!r} holds neither files nor a manifest")
     with locked(root) as store:
-        rows |= _run(Runner(jobs, progress), store, work, check_base_first)
-        complete = not any(not row.status.right for row in rows.values())
+        rows |= _run(runner, store, work, check_base_first)
+        complete = all(row.status.right for row in rows.values())
         if known and complete:
             rows |= _folders(store, known)
-        wanted = known or (Manifest({}) if target_sums else None)
+        wanted = known or (Manifest({}) if rules.target_sums else None)
         rows |= unexpected(walk(root, "DST", follow_links=True), wanted, rows.keys())
         store.done = complete
-    return Report("decode", tuple(rows[name] for name in sorted(rows))).checked()
+    return Report("decode", tuple(rows[name] for name in sorted(rows)))
 
 
 def _manifest(payload: Path, base: Path, given: str | Path | None) -> Manifest | None:

@@ -15,7 +15,7 @@ from tracr_lite.xor.errors import XorError
 from tracr_lite.xor.manifest import MANIFEST, Entry, FileState, Manifest, read_manifest
 from tracr_lite.xor.names import Tree, parents, reserved, resolve_dst, walk
 from tracr_lite.xor.report import FileStatus, Report, Status, TensorChange
-from tracr_lite.xor.running import Progress, Runner, size_of
+from tracr_lite.xor.running import Progress, Runner, in_words, size_of
 from tracr_lite.xor.store import INSIDE, Store, locked
 from tracr_lite.xor.streaming import encode_stream
 from tracr_lite.xor.sums import Tick, digests_of
@@ -50,29 +50,38 @@ def encode(
     - `count_weights`: report the changed weights of checkpoints.
     - `progress`: called with the step, the bytes just done, and the bytes of the step.
 
-    **Returns:** a report in which every file is right.
-    **Raises:** `XorError` if nothing was done; `FilesNotRight` if the release could not be
-    finished, in which case `dst` is as it was.
+    **Raises:** `XorError` if refused as a whole; `FilesNotRight` if a payload could not be
+    made, and `dst` is as it was.
     """
     if compress not in COMPRESSIONS:
-        raise XorError(f"compression {compress!r} is not one of {', '.join(COMPRESSIONS)}")
-    target, base = Path(target), Path(base)
+        raise XorError(f"compression {compress!r} is not in {', '.join(COMPRESSIONS)}")
+    target, base, runner = Path(target), Path(base), Runner(jobs, progress)
     root = resolve_dst(Path(dst), {"TARGET": target, "BASE": base})
     source = walk(target, "TARGET", follow_links=follow_links)
     other = walk(base, "BASE", follow_links=follow_links)
-    work = {name: _job(name, path, other, compress) for name, path in source.files.items()}
     _check_source(source)
-    runner = Runner(jobs, progress)
-    with locked(root, keep_work=True) as store:
+    work = {name: _job(name, path, other, compress) for name, path in source.files.items()}
+    with in_words("encode"), locked(root, keep_work=True) as store:
         _check_dst(root, work)
         changes = _changes(runner, work) if count_weights else {}
-        entries, rows = _make_all(runner, store, work)
-        report = Report("encode", tuple(rows[name] for name in sorted(rows)), (), changes)
-        report.checked()
-        manifest = Manifest(entries, _removed(source, other), source.folders)
-        _publish(store, manifest)
-        store.done = True
-    return replace(report, notes=_notes(manifest, compress))
+        return _encode(runner, store, work, source, other, changes)
+
+
+def _encode(
+    runner: Runner,
+    store: Store,
+    work: dict[str, _Job],
+    source: Tree,
+    base: Tree,
+    changes: dict[str, tuple[TensorChange, ...]],
+) -> Report:
+    entries, rows = _make_all(runner, store, work)
+    report = Report("encode", tuple(rows[name] for name in sorted(rows)), (), changes)
+    report.checked()
+    manifest = Manifest(entries, _removed(source, base), source.folders)
+    _publish(store, manifest)
+    store.done = True
+    return replace(report, notes=_notes(manifest))
 
 
 def _job(name: str, path: Path, base: Tree, compress: Compression) -> _Job:
@@ -196,12 +205,12 @@ def _detail(entry: Entry) -> str:
     )
 
 
-def _notes(manifest: Manifest, compress: Compression) -> tuple[str, ...]:
+def _notes(manifest: Manifest) -> tuple[str, ...]:
     """What the existing script makes of this release, where it is not the target."""
     new = [name for name, entry in manifest.files.items() if entry.base is None]
     nested = [name for name in manifest.files if parents(name)]
     cannot = {
-        "zstd payloads": compress == "zstd",
+        "zstd payloads": any(each.compress == "zstd" for each in manifest.files.values()),
         "subfolders": bool(nested or manifest.folders),
         "new files": any(name != CLEAR for name in new),
         f"a release without {CLEAR}": CLEAR not in manifest.files,

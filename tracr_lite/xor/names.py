@@ -131,7 +131,10 @@ def resolve_dst(dst: Path, inputs: dict[str, Path]) -> Path:
     **Raises:** `XorError` if `dst` is an input, lies inside one, or has one inside it; also
     when that is so only through links or mounts.
     """
-    real = dst.resolve()
+    try:
+        real = dst.resolve()
+    except (OSError, RuntimeError) as error:
+        raise XorError(f"DST {str(dst)!r} cannot be: {error}") from error
     if real.exists() and not real.is_dir():
         raise XorError(f"DST {str(dst)!r} is not a folder")
     for what, path in inputs.items():

@@ -9,8 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -91,6 +92,17 @@ class Runner:
             self._stop.set()
         where = f" ({error.filename})" if error.filename else ""
         return f"{error.strerror or error}{where}"
+
+
+@contextmanager
+def in_words(action: str) -> Generator[None]:
+    """Turns an error of the system, outside any single file, into one of ours."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        text = f"{action} stopped: {error.strerror or error}{where}; run it again"
+        raise XorError(text) from error
 
 
 def size_of(path: Path) -> int:

@@ -28,14 +28,11 @@ def verify(
 ) -> Report:
     """Checks sizes and SHA-256 of all files in a folder; writes nothing.
 
-    **Arguments:**
-    - `manifest`: the file, or the release that contains it.
-    - `side`: what `folder` is: the finished model, the release itself, or the base.
-    - `jobs`, `follow_links`, `progress`: as for `encode`.
+    **Arguments:** `manifest`: the file, or the release that contains it. `side`: what
+    `folder` is: the finished model, the release, or the base. The others: as for `encode`.
 
-    **Returns:** a report in which every file is right.
     **Raises:** `XorError` if folder or manifest cannot be read; `FilesNotRight` if a file is
-    missing or differs, or, except for a base, if there is one that does not belong there.
+    missing, differs, or (except in a base) does not belong there.
     """
     if side not in SIDES:
         raise XorError(f"side {side!r} is not one of {', '.join(SIDES)}")
