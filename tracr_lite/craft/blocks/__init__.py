@@ -1,7 +1,7 @@
 """MLPs and heads that are exact on a finite set of values; numpy only, no RASP and no JAX.
 
-Each block states its equations, the input error it tolerates and the error it makes, in units of
-its columns, for float32 arithmetic with unit roundoff `U`.
+Each block states its equations, the input error it tolerates and the error it makes, in units
+of its columns, for float32 arithmetic with unit roundoff `U`.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from tracr_lite.craft.blocks import U
 class Literal:
     """One predicate of a conjunction.
 
-    `table[k, q]` is 1 where key column k is selected by query column q, 0 where it is not, and -1
-    where the two never meet.
+    `table[k, q]` is 1 where key column k is selected by query column q, 0 where it is not, and
+    -1 where the two never meet.
     """
 
     table: Int[np.ndarray, "keys queries"]
@@ -36,14 +36,15 @@ class Scores:
 def literal_scores(literal: Literal) -> Scores:
     """Factors in which selected keys score `total`, all others `total - 1`.
 
-    Softmax ignores a function of the query alone, so each query counts either its selected keys as
-    1 or its unselected ones as -1, whichever are fewer. The rank is the number of different
-    nonzero rows or columns, whichever is smaller; one factor is a 0/1 matrix, so scores of equal
-    meaning are computed by equal arithmetic.
+    Softmax ignores a function of the query alone, so each query counts either its selected keys
+    as 1 or its unselected ones as -1, whichever are fewer. The rank is the number of different
+    nonzero rows or columns, whichever is smaller; one factor is a 0/1 matrix, so scores of
+    equal meaning are computed by equal arithmetic.
     """
     ones, zeros = literal.table == 1, literal.table == 0
     inverted = ones.sum(axis=0) > zeros.sum(axis=0)
-    scores = np.where(inverted[None, :], -zeros.astype(float), ones.astype(float))
+    scores = ones.astype(float)
+    scores[:, inverted] = -zeros[:, inverted].astype(float)
     key_rows, key_class = _distinct(scores)
     query_rows, query_class = _distinct(scores.T)
     if len(key_rows) <= len(query_rows):
@@ -55,7 +56,7 @@ def literal_scores(literal: Literal) -> Scores:
 
 
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " rows"]]:
-    """Distinct nonzero rows in order of first occurrence; class of each row, -1 for zero rows."""
+    """Distinct nonzero rows in order of first occurrence; class of each row, -1 if zero."""
     used = np.flatnonzero(rows.any(axis=1))
     classes = np.full(len(rows), -1, np.int64)
     if not len(used) or not rows.shape[1]:
@@ -94,9 +95,9 @@ def sharpness(n: int, *, halved: bool) -> float:
 def weight_error(n: int, gap: float, noise: float) -> float:
     """Bound on the relative error of an attention weight, unselected keys' share included.
 
-    Selected keys have equal scores, so their exponentials are exactly 1 and sum without rounding;
-    what is left is one division. Where scores carry noise, it counts twice, in the numerator and
-    in the sum, and that sum of n + 1 terms is rounded (Higham 2002, section 4.2).
+    Selected keys have equal scores, so their exponentials are exactly 1 and sum without
+    rounding; what is left is one division. Where scores carry noise, it counts twice, in the
+    numerator and in the sum, and that sum of n + 1 terms is rounded (Higham 2002, section 4.2).
     """
     rounding = 4 * U if noise == 0.0 else (n + 8) * U + 2.5 * noise
     return rounding + (n + 1) * float(np.exp(-gap))

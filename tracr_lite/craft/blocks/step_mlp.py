@@ -44,8 +44,9 @@ class Steps:
 class Ramps:
     """Where a step function changes: between rows `below` and `above`, from lo to hi.
 
-    The slope is a power of two of at least 1.25 / gap and lo and hi are 1 / slope apart, on a grid
-    of 1 / (64 slope). So the product of slope and input is exact, and so are all constants.
+    The slope is a power of two of at least 1.25 / gap and lo and hi are 1 / slope apart, on a
+    grid of 1 / (64 slope). So the product of slope and input is exact, and so are all
+    constants.
     """
 
     below: Int[np.ndarray, " ramps"]
@@ -90,17 +91,19 @@ def step_mlp(
 ) -> Neurons:
     """Writes `code[output]` of the row whose gate is open and whose `x` is the number read.
 
-    Between neighbours a < b of a gate with different outputs sits one ramp, from lo to hi around
-    their middle, from 1/16 to 4/5 as wide as the gap, as the error of x needs; s is its slope. With G = 1 for an open gate and
-    G <= 0 otherwise, and r a number below every x (x is 0 and `valid` is 0 where there is none):
+    Between neighbours a < b of a gate with different outputs sits one ramp, from lo to hi
+    around their middle, from 1/16 to 4/5 as wide as the gap, as the error of x needs; s is its
+    slope.
+    With G = 1 for an open gate and G <= 0 otherwise, and r a number below every x (x is 0 and
+    `valid` is 0 where there is none):
 
         hinge(t) = relu(s ((t - r) G - (x - r valid)))
         ramp     = hinge(hi) - hinge(lo)                     1 below lo, 0 above hi, 0 if G <= 0
         out      = code[last] relu(G) + sum over ramps of (code[below] - code[above]) ramp
 
-    or its mirror image, whichever has the smaller numbers. A hinge is exactly zero on one side, so
-    rounding there cannot leak; on the other, each of its sums is off by U times its size. So the
-    block is exact on its values, tolerates an input error of up to 0.46 gaps, and has no
+    or its mirror image, whichever has the smaller numbers. A hinge is exactly zero on one side,
+    so rounding there cannot leak; on the other, each of its sums is off by U times its size. So
+    the block is exact on its values, tolerates an input error of up to 0.46 gaps, and has no
     sharpness to choose.
 
     **Arguments:** `number`: how to read the number from the inputs; `gates`: how to read each G
@@ -109,22 +112,9 @@ def step_mlp(
     """
     ramps = ramps_of(steps)
     sign, ref = _side(steps, ramps)
-    ends = np.append if sign > 0 else lambda a, b: np.insert(a, 0, b)
-    last = np.flatnonzero(ends(np.diff(steps.gate), 1) != 0)
-    opened = gates[steps.gate[last]]
-    rounding = np.abs(code - code.astype(np.float32))
-    base = Neurons(
-        opened[:, :-1].T.copy(),
-        opened[:, -1],
-        code[steps.output[last]],
-        rounding.max(axis=0, initial=0.0),
-        float(rounding.sum(axis=1).max(initial=0.0)),
-    )
-    return _without_zeros(
-        Neurons.concatenate(
-            [base, _ramp_neurons(steps, ramps, code, number, gates, valid, sign, ref)]
-        )
-    )
+    base = _base_neurons(steps, code, gates, sign)
+    changes = _ramp_neurons(steps, ramps, code, number, gates, valid, sign, ref)
+    return _without_zeros(Neurons.concatenate([base, changes]))
 
 
 def _side(steps: Steps, ramps: Ramps) -> tuple[float, float]:
@@ -141,6 +131,21 @@ def _side(steps: Steps, ramps: Ramps) -> tuple[float, float]:
 
 def _reach(edge: np.ndarray, ref: float) -> np.ndarray:
     return np.maximum(np.abs(edge - ref), abs(ref))
+
+
+def _base_neurons(steps: Steps, code: np.ndarray, gates: np.ndarray, sign: float) -> Neurons:
+    """The output at the end of each gate where all ramps are zero."""
+    changes = np.diff(steps.gate) != 0
+    ends = np.flatnonzero(np.append(changes, True) if sign > 0 else np.append(True, changes))
+    opened = gates[steps.gate[ends]]
+    rounding = np.abs(code - code.astype(np.float32))
+    return Neurons(
+        opened[:, :-1].T.copy(),
+        opened[:, -1],
+        code[steps.output[ends]],
+        rounding.max(axis=0, initial=0.0),
+        float(rounding.sum(axis=1).max(initial=0.0)),
+    )
 
 
 def _ramp_neurons(
@@ -195,10 +200,11 @@ def _summation(rise: np.ndarray, largest: np.ndarray, gate: np.ndarray) -> np.nd
 
 def _most(by_column: np.ndarray, gate: np.ndarray) -> Float[np.ndarray, " out"]:
     """Largest sum over the ramps of one gate (`gate` ascending), by column."""
-    if not len(gate):
-        return np.zeros(by_column.shape[1])
-    starts = np.flatnonzero(np.diff(gate, prepend=-1))
-    return np.add.reduceat(by_column, starts, axis=0).max(axis=0, initial=0.0)
+    most: np.ndarray = np.zeros(by_column.shape[1])
+    if len(gate):
+        starts = np.flatnonzero(np.diff(gate, prepend=-1))
+        np.maximum(most, np.add.reduceat(by_column, starts, axis=0).max(axis=0), out=most)
+    return most
 
 
 def _without_zeros(neurons: Neurons) -> Neurons:

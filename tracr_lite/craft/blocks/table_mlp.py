@@ -26,10 +26,10 @@ def table_mlp(
 
     Both are 1 when S = k and 0 when S <= k - 1. The second is flat around both values, so it
     tolerates noise < 1/4 and hands on none of it. The table sits behind the ReLU, so negative
-    outputs survive. Tuples that agree in all but one input and in the output share a neuron: the
-    columns of that input are one-hot, so their sum is a column too.
+    outputs survive. Tuples that agree in all but one input and in the output share a neuron:
+    the columns of that input are one-hot, so their sum is a column too.
 
-    **Arguments:** `cells`: distinct rows of column numbers below `n_in`; `outputs`: row of `code`.
+    **Arguments:** `cells`: distinct rows of columns below `n_in`; `outputs`: row of `code`.
     **Raises:** `ValueError` if `noise` is past the tolerance.
     Source: categorical MLP of Lindner et al. 2023, arXiv:2301.05062, section 3.2; merged anew.
     """
@@ -44,18 +44,30 @@ def table_mlp(
     w_in = np.zeros((n_in, len(first)))
     for column in range(k):
         w_in[cells[:, column], neuron] = 1.0
-    rows = code[outputs[first]]
-    rounding = np.abs(code - code.astype(np.float32))
     if noise == 0.0:  # every sum is exact, so only a rounded code can be off
-        bias = np.full(len(first), 1.0 - k)
-        return Neurons(w_in, bias, rows, _columns(rounding), _largest(rounding.sum(axis=1)))
+        bias, rounding = np.full(len(first), 1.0 - k), _rounding(code)
+        errors, spread = _columns(rounding), _largest(rounding.sum(axis=1))
+        return Neurons(w_in, bias, code[outputs[first]], errors, spread)
+    return _flat(w_in, code[outputs[first]], code, k, exact=alone)
+
+
+def _flat(
+    w_in: np.ndarray, rows: np.ndarray, code: np.ndarray, k: int, *, exact: bool
+) -> Neurons:
+    """The neurons that tolerate noise; `rows`: what each tuple writes; `exact`: so is 2 S."""
+    n, rounding = len(rows), _rounding(code)
     both = np.concatenate([2.0 * w_in, 2.0 * w_in], axis=1)
-    bias = np.concatenate([np.full(len(first), 1.5 - 2 * k), np.full(len(first), 0.5 - 2 * k)])
-    unit = 0.0 if alone else 4 * (k + 1) * U
+    bias = np.concatenate([np.full(n, 1.5 - 2 * k), np.full(n, 0.5 - 2 * k)])
+    unit = 0.0 if exact else 4 * (k + 1) * U
     unit += 2 * U * float(rounding.any())  # both products of an inexact code are rounded
     errors = unit * _columns(code) + _columns(rounding)
     spread = unit * _largest(np.abs(code).sum(axis=1)) + _largest(rounding.sum(axis=1))
     return Neurons(both, bias, np.concatenate([rows, -rows]), errors, spread)
+
+
+def _rounding(code: np.ndarray) -> np.ndarray:
+    """What is lost when the code is stored in float32."""
+    return np.abs(code - code.astype(np.float32))
 
 
 def _columns(code: np.ndarray) -> Float[np.ndarray, " out"]:
