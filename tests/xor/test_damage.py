@@ -67,7 +67,7 @@ def test_every_bit_of_a_manifest_counts(tmp_path):
     parse_manifest(bytes(text))
     for bit in range(8 * len(text)):
         text[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"."):
             parse_manifest(bytes(text))
         text[bit // 8] ^= 1 << bit % 8
 

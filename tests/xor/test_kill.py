@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.xor.trees import grow, nearly, noise, read
-from tracr_lite.xor import XorError, decode
+from tests.xor.trees import flip, grow, nearly, noise, read
+from tracr_lite.xor import XorError, decode, encode, encoding, store
+from tracr_lite.xor.manifest import MANIFEST
 from tracr_lite.xor.store import INSIDE
 
 ROOT = Path(__file__).parents[2]
@@ -137,7 +138,6 @@ def test_many_more_kills(forked, models, tmp_path):
 
 def test_a_second_run_keeps_what_the_first_finished(models, tmp_path, monkeypatch):
     base, target = models
-    from tracr_lite.xor import encode, encoding
 
     def dying(goal, *args):
         if goal.name == "m3":
@@ -154,5 +154,47 @@ def test_a_second_run_keeps_what_the_first_finished(models, tmp_path, monkeypatc
     done = {row.name: row.status.value for row in report.files}
     assert done["m0"] == "already right"
     assert done["m3"] == "written"
+    decode(tmp_path / "d", tmp_path / "r", base)
+    assert read(tmp_path / "d") == read(target)
+
+
+@pytest.mark.parametrize("moves", range(7))
+def test_a_release_is_refused_until_its_last_file_is_there(
+    models, tmp_path, monkeypatch, moves
+):
+    base, target = models
+    left, real = [None] * moves, store.Store.publish
+
+    def publish(*args):
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        real(*args)
+
+    monkeypatch.setattr(store.Store, "publish", publish)
+    with pytest.raises(KeyboardInterrupt):
+        encode(tmp_path / "r", target, base)
+    monkeypatch.setattr(store.Store, "publish", real)
+    with pytest.raises(XorError):
+        decode(tmp_path / "d", tmp_path / "r", base)
+    shutil.rmtree(tmp_path / "d", ignore_errors=True)
+    report = encode(tmp_path / "r", target, base)
+    assert {row.status.value for row in report.files} == {"already right"}
+    decode(tmp_path / "d", tmp_path / "r", base)
+    assert read(tmp_path / "d") == read(target)
+
+
+@pytest.mark.parametrize("what", ["base", "target", "payload", "record"])
+def test_what_an_earlier_run_finished_is_used_only_if_nothing_changed(models, tmp_path, what):
+    base, target = models
+    for _ in range(2):
+        encode(tmp_path / "r", target, base)
+    if what == "record":
+        flip(tmp_path / "r" / MANIFEST, 999)
+    else:
+        flip({"base": base, "target": target, "payload": tmp_path / "r"}[what] / "m1", 77)
+    report = encode(tmp_path / "r", target, base)
+    again = {row.name for row in report.files if row.status.value == "written"}
+    assert again == (set(read(target)) if what == "record" else {"m1"})
     decode(tmp_path / "d", tmp_path / "r", base)
     assert read(tmp_path / "d") == read(target)

@@ -5,10 +5,10 @@ import os
 import shutil
 
 import pytest
-from backports import zstd
 
 from tests.xor.trees import grow, noise, pair, read, rewrite_manifest
 from tracr_lite.xor import FilesNotRight, XorError, decode, encode, verify
+from tracr_lite.xor.codec import zstd
 from tracr_lite.xor.manifest import MANIFEST
 
 

@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -69,6 +70,10 @@ def test_lengths_around_the_chunks(tmp_path, compress, size, more):
     grow(tmp_path / "b", {"m": base})
     grow(tmp_path / "t", {"m": target})
     encode(tmp_path / "r", tmp_path / "t", tmp_path / "b", compress=compress)
+    if compress == "none":  # the arithmetic itself, not only its inverse
+        padded = np.frombuffer(base[:size].ljust(size, b"\0"), np.uint8)
+        expected = np.frombuffer(target, np.uint8) ^ padded
+        assert (tmp_path / "r/m").read_bytes() == expected.tobytes()
     for first in (True, False):
         decode(tmp_path / "d", tmp_path / "r", tmp_path / "b", check_base_first=first)
         assert (tmp_path / "d/m").read_bytes() == target

@@ -12,6 +12,7 @@ from pathlib import Path
 from tracr_lite.xor.changes import count_changes
 from tracr_lite.xor.codec import COMPRESSIONS, Compression
 from tracr_lite.xor.errors import XorError
+from tracr_lite.xor.layouts import SUFFIXES
 from tracr_lite.xor.manifest import MANIFEST, Entry, FileState, Manifest, read_manifest
 from tracr_lite.xor.names import Tree, parents, reserved, resolve_dst, walk
 from tracr_lite.xor.report import FileStatus, Report, Status, TensorChange
@@ -121,7 +122,8 @@ def _changes(runner: Runner, work: dict[str, _Job]) -> dict[str, tuple[TensorCha
         if job.base and (changes := count_changes(job.target, job.base, tick)) is not None:
             found[name] = changes
 
-    runner.each("comparing", work, lambda job: size_of(job.target), count)
+    known = {name: job for name, job in work.items() if job.target.suffix in SUFFIXES}
+    runner.each("comparing", known, lambda job: size_of(job.target), count)
     return dict(sorted(found.items()))
 
 

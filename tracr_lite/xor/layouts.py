@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 MAX_HEADER = 100 << 20  # bytes, the limit of safetensors itself
+SUFFIXES = (".safetensors", ".bin")
 MAX_LAYERS = 10_000
 LLAMA2C_MAGIC = 0x616B3432
 BITS = {
@@ -44,13 +45,13 @@ def layout(path: Path) -> dict[str, Span] | None:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(256)
-        if path.suffix == ".safetensors" and len(head) >= 8:
+        if path.suffix == SUFFIXES[0] and len(head) >= 8:
             (length,) = struct.unpack("<Q", head[:8])
             if not 2 <= length <= min(MAX_HEADER, size - 8):
                 return None
             file.seek(8)
             return _safetensors(file.read(length), 8 + length, size)
-    return _llama2c(head, size) if path.suffix == ".bin" else None
+    return _llama2c(head, size) if path.suffix == SUFFIXES[1] else None
 
 
 def _safetensors(header: bytes, start: int, size: int) -> dict[str, Span] | None:
