@@ -132,7 +132,6 @@ def test_killed_encodes_never_look_complete(forked, models, tmp_path):
 def test_many_more_kills(forked, models, tmp_path):
     assert check_killed_decodes(forked, models, tmp_path, "zstd", 400) > 10
     shutil.rmtree(tmp_path / "r")
-    shutil.rmtree(tmp_path / "whole")
     check_killed_encodes(forked, models, tmp_path, 400)
 
 
