@@ -62,7 +62,23 @@ def _version() -> str:
         return "(a checkout that is not installed)"
 
 
-@click.group(help=ABOUT)
+class _LateXor(click.Group):
+    """Imports `tracr-lite xor` only when it is asked for: the other commands stay quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, `xor` among them."""
+        return sorted([*super().list_commands(ctx), "xor"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by name."""
+        if cmd_name == "xor":
+            from tracr_lite.xor.cli import app as xor
+
+            return xor
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=_LateXor, help=ABOUT)
 @click.version_option(_version(), message="tracr-lite %(version)s", help="Print the version.")
 def app() -> None:
     """`tracr-lite`"""

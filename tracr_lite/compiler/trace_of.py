@@ -100,7 +100,8 @@ class CompileTrace:
         blocks: list[MLP | MultiAttentionHead] = []
         for layer in self.layers.layers:
             if layer.heads:
-                heads = [AttentionHead(h.w_qk, h.w_ov, self.space) for h in layer.heads]
+                causal = self.values.causal
+                heads = [AttentionHead(h.w_qk, h.w_ov, self.space, causal) for h in layer.heads]
                 blocks.append(MultiAttentionHead(heads))
             if layer.mlps:
                 mlps = [MLP(m.fst, m.snd, self.space) for m in layer.mlps]
