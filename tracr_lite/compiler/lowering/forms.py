@@ -1,13 +1,14 @@
 """How a node's value stands in the residual stream, and the blocks that put it there.
 
 A *functional* is a linear combination of residual columns. A node is readable one-hot (a
-functional per value, 1 where it holds) or as a number (one functional, and one per value that is
-no number). Every functional is exactly zero at the BOS position: what a head leaves there is a
-constant known when compiling, and is subtracted through the BOS column.
+functional per value, 1 where it holds) or as a number (one functional, and one per value that
+is no number). Every functional is exactly zero at the BOS position: what a head leaves there is
+a constant known when compiling, and is subtracted through the BOS column.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -47,12 +48,26 @@ class OneHot:
 
 
 @dataclass(frozen=True)
+class View:
+    """A node read through the one-hot columns of `form`; `ids[base id]` is the node's id."""
+
+    form: OneHot
+    ids: Int[np.ndarray, " ids"]
+
+
+@dataclass(frozen=True)
 class Functional:
     """`coefs @ columns`, minus what it would be at BOS."""
 
     dirs: tuple[BasisDirection, ...]
     coefs: Float[np.ndarray, " dirs"]
     at_bos: Float[np.ndarray, " dirs"]
+
+    @classmethod
+    def of_column(cls, column: BasisDirection | None, at_bos: float = 0.0) -> Functional:
+        """Reads one column, which holds `at_bos` at BOS; None reads nothing."""
+        dirs = () if column is None else (column,)
+        return cls(dirs, np.ones(len(dirs)), np.full(len(dirs), at_bos))
 
     @property
     def bos(self) -> float:
@@ -93,7 +108,7 @@ class Number:
     slot: int
 
     def folded(self, values: list[Any]) -> Number:
-        """The same with flagged numbers read as numbers: for uses that do not tell types apart."""
+        """The same, flagged numbers read as numbers: for uses that do not tell types apart."""
         flagged = {
             i: float(values[i]) for i in self.flags if isinstance(values[i], int | float)
         }
@@ -111,7 +126,7 @@ class Number:
 
 @dataclass(frozen=True)
 class HeadBlock:
-    """One attention head; `nodes` are those it computes, `selector` the label it implements."""
+    """One attention head; `nodes` are those it computes, `selector` is what it implements."""
 
     slot: int
     nodes: tuple[int, ...]
@@ -130,6 +145,11 @@ class MLPBlock:
     fst: vectorspace_fns.Linear
     snd: vectorspace_fns.Linear
 
+    @property
+    def hidden(self) -> int:
+        """Number of neurons."""
+        return self.snd.input_space.num_dims
+
 
 Block = HeadBlock | MLPBlock
 
@@ -142,7 +162,8 @@ class Blocks:
     - `blocks`: in the order of their creation.
     - `columns`: residual directions that hold each node.
     - `output`: space that the unembedding reads; `categorical`: by argmax, else as a number.
-    - `known`, `tolerance`: a numerical output this close to one of these numbers is that number.
+    - `known`, `tolerance`: a numerical output this close to one of these numbers is that
+      number.
     """
 
     blocks: tuple[Block, ...]
@@ -152,6 +173,32 @@ class Blocks:
     categorical: bool
     known: tuple[Any, ...]
     tolerance: float
+
+    def __str__(self) -> str:
+        """One line per block: half-layer, kind, nodes, what it reads and writes, and sizes.
+
+        The constant directions are not shown where something else is read.
+        """
+        owner = {d: self.labels[node] for node, dirs in self.columns.items() for d in dirs}
+
+        def names(space: VectorSpaceWithBasis) -> str:
+            found = dict.fromkeys(owner[d] for d in space.basis if d in owner)
+            return ", ".join(found or map(str, space.basis))
+
+        return "\n".join(self._line(block, names) for block in self.blocks)
+
+    def _line(self, block: Block, names: Callable[[VectorSpaceWithBasis], str]) -> str:
+        nodes = " and ".join(self.labels[node] for node in block.nodes)
+        if isinstance(block, MLPBlock):
+            reads, writes = block.fst.input_space, block.snd.output_space
+            text = f"{names(reads)} -> {names(writes)}"
+            size = f"{reads.num_dims} x {block.hidden} x {writes.num_dims}"
+            return f"{block.slot:3} mlp  {nodes:24} {text}  ({size})"
+        qk, reads, writes = block.w_qk, block.w_ov.input_space, block.w_ov.output_space
+        text = f"{self.labels[block.selector]} of queries {names(qk.left_space)}"
+        text += f" and keys {names(qk.right_space)}; {names(reads)} -> {names(writes)}"
+        size = f"rank {qk.factors[0].shape[1]}, {reads.num_dims} x {writes.num_dims}"
+        return f"{block.slot:3} head {nodes:24} {text}  ({size})"
 
 
 def order_in(names: list[BasisDirection], space: VectorSpaceWithBasis) -> list[int]:

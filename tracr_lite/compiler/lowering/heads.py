@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -61,10 +62,9 @@ def _width(lowering: Lowering, node: int, selector: int) -> Number:
     value.at(lowering.bos)[0] = 1.0
     slot = _head(lowering, node, selector, scored, value, [raw], -1)
     codes = 1.0 / (1.0 + np.array(lowering.values.info[node].values, float))
-    read = Functional((raw,), np.ones(1), np.ones(1))
     return Number(
         node,
-        read,
+        Functional.of_column(raw, 1.0),
         {},
         codes,
         True,
@@ -81,62 +81,85 @@ def _put(rows: Rows, functional: Functional, bos: BasisDirection, column: int) -
     rows.at(bos)[column] -= functional.bos
 
 
+@dataclass(frozen=True)
+class _Columns:
+    """Where a mean is written: its number, if it can be one, and a flag per other value id."""
+
+    number: BasisDirection | None
+    flags: dict[int, BasisDirection]
+
+    @property
+    def dirs(self) -> list[BasisDirection]:
+        own = [] if self.number is None else [self.number]
+        return [*own, *self.flags.values()]
+
+    def reads(self, held: np.ndarray) -> tuple[Functional, dict[int, Functional]]:
+        """How the number and the flags are read; `held`: what the columns hold at BOS."""
+        if self.number is None:
+            number, rest = Functional.of_column(None), held
+        else:
+            number, rest = Functional.of_column(self.number, float(held[0])), held[1:]
+        flags = zip(self.flags.items(), rest.tolist(), strict=True)
+        return number, {i: Functional.of_column(d, at_bos) for (i, d), at_bos in flags}
+
+
 def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
     scored = score_of(lowering, kind.selector, count_bos=False)
-    info = lowering.values.info[node]
+    values = lowering.values.info[node].values
     inner = lowering.as_number(kind.value)
-    default = checked(kind.default)
-    label = lowering.values.labels[node]
-    numbers = info.span is not None or any(lowering.counts(node, v) for v in info.values)
-    dirs = [BasisDirection(label)] if numbers else []
-    lowering.columns.setdefault(node, []).extend(dirs)
-    flags = {
-        i: lowering.direction(node, v)
-        for i, v in enumerate(info.values)
-        if not lowering.counts(node, v)
-    }
-    dirs += flags.values()
-    column = {d: i for i, d in enumerate(dirs)}
-    rows = Rows(len(dirs))
-    rows.at(lowering.bos)
-    if numbers:
-        _put(rows, inner.read, lowering.bos, 0)
-    by_value = {typed_key(info.values[i]): column[d] for i, d in flags.items()}
-    held = np.zeros(len(dirs))
-    for i, functional in inner.flags.items():
-        at = by_value.get(typed_key(lowering.values.info[kind.value].values[i]))
-        if at is not None:
-            _put(rows, functional, lowering.bos, at)
-    empty = int(lowering.values.selected[kind.selector].widths.low.min()) == 0
-    if empty and lowering.counts(node, default):
-        held[0] = lowering.float(node, default)
-    elif empty:
-        held[by_value[typed_key(default)]] = 1.0
-    rows.at(lowering.bos)[:] += held
-    slot = _head(lowering, node, kind.selector, scored, rows, dirs, inner.slot)
-    fallback = float(held[0]) if numbers and len(held) else 0.0
+    columns = _mean_columns(lowering, node)
+    rows, held = _mean_rows(lowering, node, kind, inner, columns)
+    slot = _head(lowering, node, kind.selector, scored, rows, columns.dirs, inner.slot)
+    fallback = 0.0 if columns.number is None else float(held[0])
     absolute, relative = _mean_error(lowering, kind, inner, scored, fallback)
-    codes = np.array(
-        [lowering.float(node, v) if lowering.counts(node, v) else 0.0 for v in info.values]
-    )
-    none = np.zeros(1)
-    read = (
-        Functional(tuple(dirs[:1]), np.ones(1), held[:1])
-        if numbers
-        else Functional((), none[:0], none[:0])
-    )
-    read_flags = {i: Functional((d,), np.ones(1), held[[column[d]]]) for i, d in flags.items()}
+    read, flags = columns.reads(held)
     return Number(
         node,
         read,
-        read_flags,
-        codes,
+        flags,
+        np.array(
+            [lowering.as_float(node, v) if lowering.counts(node, v) else 0.0 for v in values]
+        ),
         False,
         absolute=absolute,
         relative=relative,
         flag_error=scored.error + inner.flag_error,
         slot=slot,
     )
+
+
+def _mean_columns(lowering: Lowering, node: int) -> _Columns:
+    info = lowering.values.info[node]
+    own = None
+    if info.span is not None or any(lowering.counts(node, v) for v in info.values):
+        own = BasisDirection(lowering.values.labels[node])
+        lowering.columns.setdefault(node, []).append(own)
+    others = [(i, v) for i, v in enumerate(info.values) if not lowering.counts(node, v)]
+    return _Columns(own, {i: lowering.direction(node, v) for i, v in others})
+
+
+def _mean_rows(
+    lowering: Lowering, node: int, kind: Aggregate, inner: Number, columns: _Columns
+) -> tuple[Rows, np.ndarray]:
+    """What the head reads for each column, and what the columns hold at BOS: the default."""
+    values, default = lowering.values.info[node].values, checked(kind.default)
+    place = {d: at for at, d in enumerate(columns.dirs)}
+    by_value = {typed_key(values[i]): place[d] for i, d in columns.flags.items()}
+    rows, held = Rows(len(place)), np.zeros(len(place))
+    rows.at(lowering.bos)
+    if columns.number is not None:
+        _put(rows, inner.read, lowering.bos, 0)
+    for i, functional in inner.flags.items():
+        at = by_value.get(typed_key(lowering.values.info[kind.value].values[i]))
+        if at is not None:
+            _put(rows, functional, lowering.bos, at)
+    empty = int(lowering.values.selected[kind.selector].widths.low.min()) == 0
+    if empty and lowering.counts(node, default):
+        held[0] = lowering.as_float(node, default)
+    elif empty:
+        held[by_value[typed_key(default)]] = 1.0
+    rows.at(lowering.bos)[:] += held
+    return rows, held
 
 
 def _mean_error(

@@ -1,4 +1,4 @@
-"""Selectors that are no conjunction: one table over the tuples of all their keys and queries."""
+"""Selectors that are no conjunction: one table over tuples of all their keys and queries."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from tracr_lite.compiler.graph import Node, Pointwise
-from tracr_lite.compiler.lowering.lower import Lowering, View
+from tracr_lite.compiler.graph import Pointwise, as_select, evaluate_selector
+from tracr_lite.compiler.lowering.forms import View
+from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.match import ClassOf, Match, classes_of, merged
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.values.domain import typed_key
@@ -22,12 +23,12 @@ class _Tuple:
 
 
 def joint_match(lowering: Lowering, selector: int) -> Match:
-    """A selector that is no conjunction: one table over the tuples of all its keys and queries."""
+    """A selector as one table over the tuples of all its keys and queries."""
     values = lowering.values
     atoms = values.selected[selector].atoms
-    selects = [values.nodes[a] for a in atoms]
-    keys = tuple(dict.fromkeys(s.keys for s in selects))  # type: ignore[union-attr]
-    queries = tuple(dict.fromkeys(s.queries for s in selects))  # type: ignore[union-attr]
+    selects = [as_select(values.nodes[a]) for a in atoms]
+    keys = tuple(dict.fromkeys(s.keys for s in selects))
+    queries = tuple(dict.fromkeys(s.queries for s in selects))
     key, key_parts = _tuple_node(lowering, keys, selector)
     query, query_parts = _tuple_node(lowering, queries, selector)
     size = len(values.info[key].values) * len(values.info[query].values)
@@ -37,9 +38,9 @@ def joint_match(lowering: Lowering, selector: int) -> Match:
         )
     tables: dict[int, np.ndarray] = {}
     for atom, select in zip(atoms, selects, strict=True):
-        k, q = key_parts[select.keys], query_parts[select.queries]  # type: ignore[union-attr]
+        k, q = key_parts[select.keys], query_parts[select.queries]
         tables[atom] = values.truth[atom][np.ix_(k, q)]
-    truth = _boolean(values.nodes, selector, tables)
+    truth = evaluate_selector(values.nodes, selector, tables, _combined)
     k_view, truth = _merge_tuple(lowering, key, truth)
     q_view, truth_t = _merge_tuple(lowering, query, truth.T)
     return Match(k_view, q_view, truth_t.T)
@@ -70,28 +71,13 @@ def _merge_tuple(lowering: Lowering, node: int, truth: np.ndarray) -> tuple[View
     return merged(lowering, node, ClassOf(mapping), rows, "classes")
 
 
-def _boolean(nodes: list[Node], selector: int, tables: dict[int, np.ndarray]) -> np.ndarray:
-    """The selector's truth from that of its Selects; where one is not known, nothing is."""
-    memo = dict(tables)
-    stack = [selector]
-    while stack:
-        at = stack[-1]
-        node = nodes[at]
-        missing = [] if at in memo else [i for i in node.inputs if i not in memo]  # type: ignore[union-attr]
-        if missing:
-            stack.extend(missing)
-            continue
-        stack.pop()
-        if at in memo:
-            continue
-        parts = [memo[i] for i in node.inputs]  # type: ignore[union-attr]
-        unknown = np.any([p < 0 for p in parts], axis=0)
-        match node.op:  # type: ignore[union-attr]
-            case "and":
-                result = parts[0] & parts[1]
-            case "or":
-                result = parts[0] | parts[1]
-            case _:
-                result = 1 - parts[0]
-        memo[at] = np.where(unknown, -1, result)
-    return memo[selector]
+def _combined(op: str, parts: list[np.ndarray]) -> np.ndarray:
+    """Truth where all of the parts are known."""
+    match op:
+        case "and":
+            result = parts[0] & parts[1]
+        case "or":
+            result = parts[0] | parts[1]
+        case _:
+            result = 1 - parts[0]
+    return np.where(np.any([p < 0 for p in parts], axis=0), -1, result)

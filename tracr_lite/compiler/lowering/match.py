@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from tracr_lite.compiler.graph import Pointwise
-from tracr_lite.compiler.lowering.lower import Lowering, View
+from tracr_lite.compiler.lowering.forms import View
+from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.problems import Split
 from tracr_lite.compiler.values.domain import ERR, typed_key
 from tracr_lite.compiler.values.infer import add_node
-
 
 MERGED_ROWS = 600  # more distinct rows are merged only if they are equal
 
@@ -79,22 +79,22 @@ def columns_table(match: Match) -> np.ndarray:
     truth = match.truth.astype(np.int8)
     for view, size, axis in ((match.keys, k_cols, 0), (match.queries, q_cols, 1)):
         known = np.flatnonzero(view.ids != ERR)
-        rows = np.take(truth, view.ids[known], axis=axis)
-        group = view.form.group[known]
-        shape = (size, rows.shape[1]) if axis == 0 else (rows.shape[0], size)
-        if len(np.unique(group)) == len(group):
-            out = np.full(shape, -1, np.int8)
-            if axis == 0:
-                out[group] = rows
-            else:
-                out[:, group] = rows
-        else:
-            ones, zeros = np.zeros(shape, bool), np.zeros(shape, bool)
-            at = group if axis == 0 else (slice(None), group)
-            np.logical_or.at(ones, at, rows == 1)
-            np.logical_or.at(zeros, at, rows == 0)
-            if (ones & zeros).any():
-                raise Split({view.form.node})
-            out = np.where(ones, 1, np.where(zeros, 0, -1)).astype(np.int8)
-        truth = out
+        rows = np.moveaxis(np.take(truth, view.ids[known], axis=axis), axis, 0)
+        out = _by_column(view, view.form.group[known], rows, size)
+        truth = np.moveaxis(out, 0, axis)
     return truth
+
+
+def _by_column(view: View, group: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
+    """One row per column: that of the values, which are `group`, that share it."""
+    shape = (size, rows.shape[1])
+    if len(np.unique(group)) == len(group):
+        out = np.full(shape, -1, np.int8)
+        out[group] = rows
+        return out
+    ones, zeros = np.zeros(shape, bool), np.zeros(shape, bool)
+    np.logical_or.at(ones, group, rows == 1)
+    np.logical_or.at(zeros, group, rows == 0)
+    if (ones & zeros).any():
+        raise Split({view.form.node})
+    return np.where(ones, 1, np.where(zeros, 0, -1)).astype(np.int8)

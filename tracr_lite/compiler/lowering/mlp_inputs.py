@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from tracr_lite.compiler.lowering.forms import Number
+from tracr_lite.compiler.lowering.forms import Functional, Number
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.problems import Split
 from tracr_lite.compiler.values.domain import ERR
@@ -33,6 +33,25 @@ class Inputs:
     number: Number | None
     noise: float
     slot: int
+
+
+def stacked(
+    functionals: list[Functional], dirs: list[BasisDirection], at_bos: np.ndarray
+) -> tuple[list[BasisDirection], np.ndarray, np.ndarray]:
+    """The columns `dirs` and those of the functionals; what they hold at BOS; coefficients.
+
+    Coefficients have a row per functional.
+    """
+    names = list(dict.fromkeys([*dirs, *(d for f in functionals for d in f.dirs)]))
+    place = {d: i for i, d in enumerate(names)}
+    held = np.zeros(len(names))
+    held[: len(dirs)] = at_bos
+    rows = np.zeros((len(functionals), len(names)))
+    for functional, row in zip(functionals, rows, strict=True):
+        at = np.array([place[d] for d in functional.dirs], np.int64)
+        np.add.at(row, at, functional.coefs)
+        held[at] = functional.at_bos
+    return names, held, rows
 
 
 def inputs_of(lowering: Lowering, node: int, group: np.ndarray) -> Inputs:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from tracr_lite.compiler.lowering.forms import Number
-from tracr_lite.compiler.lowering.lower import Lowering
-from tracr_lite.compiler.lowering.mlp_inputs import Inputs
+from tracr_lite.compiler.lowering.mlp_inputs import Inputs, stacked
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.step_mlp import Steps, step_mlp
@@ -15,19 +16,19 @@ from tracr_lite.craft.blocks.table_mlp import table_mlp
 WEIGHT_BUDGET = 2**27  # rows of one MLP's table times columns that it reads and writes
 
 
-def neurons_of(lowering: Lowering, node: int, inputs: Inputs, code: np.ndarray) -> Neurons:
+def neurons_of(node: int, inputs: Inputs, code: np.ndarray) -> tuple[Inputs, Neurons]:
+    """Neurons that write `code[output]`, and the inputs with all columns that these read."""
     if len(inputs.output) * (len(inputs.dirs) + code.shape[1]) > WEIGHT_BUDGET:
         raise CannotLower(
             node,
-            f"its table of {len(inputs.output)} rows over {len(inputs.dirs)} columns would need "
-            "more weights than the budget allows",
+            f"its table of {len(inputs.output)} rows over {len(inputs.dirs)} columns would "
+            "need more weights than the budget allows",
             "reduce the values of its inputs first, for example by a comparison",
         )
     try:
         if inputs.number is None:
-            return table_mlp(
-                inputs.cells, inputs.output, code, len(inputs.dirs), noise=inputs.noise
-            )
+            size, noise = len(inputs.dirs), inputs.noise
+            return inputs, table_mlp(inputs.cells, inputs.output, code, size, noise=noise)
         return _steps(inputs, inputs.number, code)
     except ValueError as error:
         raise CannotLower(
@@ -37,45 +38,49 @@ def neurons_of(lowering: Lowering, node: int, inputs: Inputs, code: np.ndarray) 
         ) from error
 
 
-def _steps(inputs: Inputs, number: Number, code: np.ndarray) -> Neurons:
+def _steps(inputs: Inputs, number: Number, code: np.ndarray) -> tuple[Inputs, Neurons]:
     """Steps on the number for each combination of one-hots; tables where it is no number."""
-    assert inputs.x is not None
-    n_cat = len(inputs.dirs)
-    extra = number.read.dirs + tuple(d for f in number.flags.values() for d in f.dirs)
-    dirs = list(dict.fromkeys([*inputs.dirs, *extra]))
-    place = {d: i for i, d in enumerate(dirs)}
-    at_bos = np.zeros(len(dirs))
-    at_bos[:n_cat] = inputs.at_bos
-    read, flags = np.zeros(len(dirs)), {}
-    for functional, row in [
-        (number.read, read),
-        *((f, flags.setdefault(i, np.zeros(len(dirs)))) for i, f in number.flags.items()),
-    ]:
-        for d, coef, held in zip(
-            functional.dirs, functional.coefs, functional.at_bos, strict=True
-        ):
-            row[place[d]] += coef
-            at_bos[place[d]] = held
-    inputs.dirs[:] = dirs
-    object.__setattr__(inputs, "at_bos", at_bos)
-    flagged = np.isin(inputs.x, list(flags))
-    any_flag = np.sum(list(flags.values()), axis=0) if flags else np.zeros(len(dirs))
+    assert inputs.x is not None, "a number has a column in the table"
+    x = inputs.x
+    inputs, read, flags = _with_number(inputs, number)
+    flagged = np.isin(x, list(flags))
+    any_flag = np.zeros(len(inputs.dirs))
+    for flag in flags.values():
+        any_flag += flag
     parts: list[Neurons] = []
     if not flagged.all():
         parts.append(_gated(inputs, number, code, ~flagged, read, any_flag))
-    for at in sorted(set(inputs.x[flagged].tolist())):
-        rows = np.flatnonzero(inputs.x == at)
-        column = np.full((len(rows), 1), len(dirs))
-        part = table_mlp(
-            np.concatenate([inputs.cells[rows], column], axis=1),
-            inputs.output[rows],
-            code,
-            len(dirs) + 1,
-            noise=inputs.noise + max(number.flag_error, 1e-6),
-        )
-        w_in = part.w_in[:-1] + flags[at][:, None] * part.w_in[-1:]
-        parts.append(Neurons(w_in, part.bias, part.w_out, part.errors, part.spread))
-    return Neurons.concatenate(parts)
+    for at in sorted(set(x[flagged].tolist())):
+        rows = np.flatnonzero(x == at)
+        parts.append(_flagged(inputs, number, code, rows, flags[at]))
+    return inputs, Neurons.concatenate(parts)
+
+
+def _with_number(
+    inputs: Inputs, number: Number
+) -> tuple[Inputs, np.ndarray, dict[int, np.ndarray]]:
+    """The inputs with the columns of the number; how to read from them it and its flags."""
+    functionals = [number.read, *number.flags.values()]
+    dirs, at_bos, rows = stacked(functionals, inputs.dirs, inputs.at_bos)
+    flags = dict(zip(number.flags, rows[1:], strict=True))
+    return replace(inputs, dirs=dirs, at_bos=at_bos), rows[0], flags
+
+
+def _flagged(
+    inputs: Inputs, number: Number, code: np.ndarray, rows: np.ndarray, flag: np.ndarray
+) -> Neurons:
+    """A table of the rows in which the number is replaced by one value, read through `flag`."""
+    size = len(inputs.dirs)
+    column = np.full((len(rows), 1), size)
+    part = table_mlp(
+        np.concatenate([inputs.cells[rows], column], axis=1),
+        inputs.output[rows],
+        code,
+        size + 1,
+        noise=inputs.noise + max(number.flag_error, 1e-6),
+    )
+    w_in = part.w_in[:-1] + flag[:, None] * part.w_in[-1:]
+    return Neurons(w_in, part.bias, part.w_out, part.errors, part.spread)
 
 
 def _gated(
@@ -86,26 +91,25 @@ def _gated(
     read: np.ndarray,
     any_flag: np.ndarray,
 ) -> Neurons:
-    assert inputs.x is not None
+    """Steps on the number in some rows, with a gate for each combination of one-hots."""
+    assert inputs.x is not None, "a number has a column in the table"
     cells, x, output = inputs.cells[rows], number.codes[inputs.x[rows]], inputs.output[rows]
     gate = np.zeros(len(cells), np.int64)
     for column in cells.T:
         gate = gate * (len(inputs.dirs) + 1) + column
     _, first, gate = np.unique(gate, return_index=True, return_inverse=True)
     order = np.lexsort((x, gate.ravel()))
-    _check_types(number, x[order], output[order], gate.ravel()[order])
-    k = cells.shape[1]
+    x, output, gate = x[order], output[order], gate.ravel()[order]
+    _check_types(number, x, output, gate)
     gates = np.zeros((len(first), len(inputs.dirs) + 1))
     for column in cells[first].T:
         gates[np.arange(len(first)), column] += 1.0
     gates[:, :-1] -= 2.0 * any_flag
-    gates[:, -1] = 1.0 - k
-    valid = np.append(-any_flag, 1.0)
-    x, output, gate = x[order], output[order], gate.ravel()[order]
+    gates[:, -1] = 1.0 - cells.shape[1]
     slack = number.absolute + number.relative * np.abs(x)
     gate_error = inputs.noise + 2 * number.flag_error * len(number.flags)
     slack = slack + gate_error * (np.abs(x).max() + 1.0)
-    return step_mlp(Steps(gate, x, output, slack), code, read, gates, valid)
+    return step_mlp(Steps(gate, x, output, slack), code, read, gates, np.append(-any_flag, 1.0))
 
 
 def _check_types(number: Number, x: np.ndarray, output: np.ndarray, gate: np.ndarray) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from tracr_lite.compiler.lowering.forms import Functional, MLPBlock, Number, OneHot, order_in
 from tracr_lite.compiler.lowering.lower import Lowering
-from tracr_lite.compiler.lowering.mlp_inputs import Inputs, inputs_of
+from tracr_lite.compiler.lowering.mlp_inputs import Inputs, inputs_of, stacked
 from tracr_lite.compiler.lowering.mlp_neurons import neurons_of
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.values.domain import is_number
@@ -14,7 +14,6 @@ from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.table_mlp import table_mlp
 from tracr_lite.craft.vectorspace_fns import Linear
-
 
 DIRECTION_LIMIT = 8192  # values of one node that are written one-hot
 
@@ -30,7 +29,7 @@ def write_one_hot(lowering: Lowering, node: int) -> OneHot:
         )
     inputs = inputs_of(lowering, node, group)
     dirs = tuple(lowering.direction(node, v) for v in values)
-    neurons = neurons_of(lowering, node, inputs, np.eye(len(dirs)))
+    inputs, neurons = neurons_of(node, inputs, np.eye(len(dirs)))
     slot = emit(lowering, node, inputs, neurons, dirs)
     return OneHot(node, dirs, group, np.zeros(len(dirs)), neurons.errors, neurons.spread, slot)
 
@@ -41,38 +40,30 @@ def write_number(lowering: Lowering, node: int) -> Number:
     if info.span is not None:
         raise CannotLower(node, "its numbers are too many to list", "use LinearSequenceMap")
     values, group = lowering.groups(node)
-    numbers = [v for v in values if is_number(v)]
-    others = [v for v in values if not is_number(v)]
     inputs = inputs_of(lowering, node, group)
-    dirs = [BasisDirection(lowering.values.labels[node])] if numbers else []
-    lowering.columns.setdefault(node, []).extend(dirs)
-    flags = {v: lowering.direction(node, v) for v in others}
-    dirs += flags.values()
+    own = None
+    if any(is_number(v) for v in values):
+        own = BasisDirection(lowering.values.labels[node])
+        lowering.columns.setdefault(node, []).append(own)
+    flags = {v: lowering.direction(node, v) for v in values if not is_number(v)}
+    dirs = (*(() if own is None else (own,)), *flags.values())
     code = np.zeros((len(values), len(dirs)))
     for at, value in enumerate(values):
         if is_number(value):
-            code[at, 0] = lowering.float(node, value)
+            code[at, 0] = lowering.as_float(node, value)
         else:
             code[at, dirs.index(flags[value])] = 1.0
-    neurons = neurons_of(lowering, node, inputs, code)
-    slot = emit(lowering, node, inputs, neurons, tuple(dirs))
-    none = np.zeros(1)
-    read = (
-        Functional(tuple(dirs[:1]), np.ones(1), none)
-        if numbers
-        else Functional((), none[:0], none[:0])
-    )
-    codes = code[group, 0] if numbers else np.zeros(len(group))
-    ids = {
-        at: Functional((flags[v],), np.ones(1), none)
-        for at, v in enumerate(info.values)
-        if v in flags and not is_number(v)
-    }
+    inputs, neurons = neurons_of(node, inputs, code)
+    slot = emit(lowering, node, inputs, neurons, dirs)
     return Number(
         node,
-        read,
-        ids,
-        codes,
+        Functional.of_column(own),
+        {
+            at: Functional.of_column(flags[v])
+            for at, v in enumerate(info.values)
+            if v in flags and not is_number(v)
+        },
+        np.zeros(len(group)) if own is None else code[group, 0],
         False,
         absolute=neurons.error,
         relative=2.0**-23,
@@ -87,35 +78,23 @@ def copy_number(lowering: Lowering, node: int, number: Number) -> Number:
     relu(x) - relu(-x) = x needs no list of values; flags are copied alike.
     """
     functionals = [number.read, *number.flags.values()]
-    names = list(dict.fromkeys(d for f in functionals for d in f.dirs))
-    place = {d: i for i, d in enumerate(names)}
-    at_bos = np.zeros(len(names))
-    w_in = np.zeros((len(names), len(functionals)))
-    for column, functional in enumerate(functionals):
-        for d, coef, held in zip(
-            functional.dirs, functional.coefs, functional.at_bos, strict=True
-        ):
-            w_in[place[d], column] += coef
-            at_bos[place[d]] = held
+    names, at_bos, rows = stacked(functionals, [], np.zeros(0))
     own = BasisDirection(lowering.values.labels[node])
     lowering.columns.setdefault(node, []).append(own)
     flags = {
         i: lowering.direction(node, lowering.values.info[node].values[i]) for i in number.flags
     }
     dirs = (own, *flags.values())
-    both = np.concatenate([w_in, -w_in], axis=1)
+    both = np.concatenate([rows.T, -rows.T], axis=1)
     out = np.concatenate([np.eye(len(dirs)), -np.eye(len(dirs))])
     neurons = Neurons(both, np.zeros(2 * len(dirs)), out, np.zeros(len(dirs)), 0.0)
     cells, output = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
     inputs = Inputs(names, at_bos, cells, None, output, None, 0.0, number.slot)
     slot = emit(lowering, node, inputs, neurons, dirs)
-    none = np.zeros(1)
-    read = Functional((own,), np.ones(1), none)
-    read_flags = {i: Functional((d,), np.ones(1), none) for i, d in flags.items()}
     return Number(
         node,
-        read,
-        read_flags,
+        Functional.of_column(own),
+        {i: Functional.of_column(d) for i, d in flags.items()},
         number.codes,
         False,
         absolute=number.absolute,
@@ -159,7 +138,7 @@ def emit(
     neurons: Neurons,
     dirs: tuple[BasisDirection, ...],
 ) -> int:
-    """Adds the block at the first MLP half-layer after its inputs; silent at the BOS position."""
+    """Adds the block at the first MLP half-layer after its inputs; it is silent at BOS."""
     slot = inputs.slot if inputs.number is None else max(inputs.slot, inputs.number.slot)
     slot = slot + 1 if slot % 2 == 0 else slot + 2
     rows = np.zeros((len(inputs.dirs) + 2, neurons.hidden))
@@ -167,15 +146,9 @@ def emit(
     rows[-2] = neurons.bias
     held = neurons.bias + inputs.at_bos @ neurons.w_in
     rows[-1] = -(np.maximum(held, 0.0) + np.abs(neurons.w_in).max(axis=0, initial=1.0))
-    used = np.flatnonzero(rows[:-2].any(axis=1))
+    used = np.flatnonzero(rows[:-2].any(axis=1)).tolist()
     names = [*(inputs.dirs[i] for i in used), lowering.one, lowering.bos]
-    rows = rows[[*used, -2, -1]]
-    merged = list(dict.fromkeys(names))
-    if len(merged) < len(names):
-        place = {d: i for i, d in enumerate(merged)}
-        summed = np.zeros((len(merged), rows.shape[1]))
-        np.add.at(summed, [place[d] for d in names], rows)
-        names, rows = merged, summed
+    names, rows = _added(names, rows[[*used, -2, -1]])
     label = lowering.values.labels[node]
     space = VectorSpaceWithBasis(names)
     order = [names.index(d) for d in space.basis] if len(names) < 64 else order_in(names, space)
@@ -188,3 +161,16 @@ def emit(
     snd = Linear(hidden, out, neurons.w_out[:, order_in(list(dirs), out)])
     lowering.blocks.append(MLPBlock(slot, (node,), fst, snd))
     return slot
+
+
+def _added(
+    names: list[BasisDirection], rows: np.ndarray
+) -> tuple[list[BasisDirection], np.ndarray]:
+    """Distinct names; rows of the same name are added."""
+    distinct = list(dict.fromkeys(names))
+    if len(distinct) == len(names):
+        return names, rows
+    place = {d: i for i, d in enumerate(distinct)}
+    total = np.zeros((len(distinct), len(rows.T)))
+    np.add.at(total, [place[d] for d in names], rows)
+    return distinct, total

@@ -17,7 +17,7 @@ def direction_of(label: str, value: Any) -> BasisDirection:
 
 
 def clusters(values: list[Any]) -> dict[Any, Any]:
-    """For each value the number that stands for it: the least of those within 1e-9, relative."""
+    """For each value the number that stands for it: the least within 1e-9 of it, relative."""
     found: dict[Any, Any] = {typed_key(v): v for v in values}
     start: Any = None
     for value in sorted(v for v in values if is_number(v)):

@@ -46,7 +46,7 @@ class Plan:
         return plain and leaves == (kind.value,) and self.is_numeric(kind.value)
 
     def is_linear(self, node: int) -> bool:
-        """A LinearSequenceMap of numbers that are in the stream as numbers: read, not computed."""
+        """A LinearSequenceMap of what is in the stream as numbers: it is read, not computed."""
         kind = self.values.nodes[node]
         if not isinstance(kind, Pointwise) or kind.linear is None:
             return False

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from tracr_lite.compiler.graph import Pointwise, Source, Width
+from tracr_lite.compiler.lowering import heads, mlps
 from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
-from tracr_lite.compiler.lowering.lower import Lowering
+from tracr_lite.compiler.lowering.lower import Lowering, Writers
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.compiler.values.domain import is_number
 from tracr_lite.compiler.values.infer import add_node
@@ -16,13 +17,15 @@ from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.errors import CompileError, InvalidValueSetError, Problem
 
+WRITERS = Writers(mlps.write_one_hot, mlps.write_number, mlps.clean_one_hot, heads.write)
 LISTED_OUTPUTS = 4096  # numbers above this are output as a number, not one-hot
 
 
 def lower(values: Values, bos: BasisDirection) -> Blocks:
     """Every block that the program needs.
 
-    **Raises:** `CompileError` naming the node that has no exact block, and what to write instead.
+    **Raises:** `CompileError` naming the nodes that have no exact block, and what to write
+    instead.
     """
     split: set[int] = set()
     clean = False
@@ -31,7 +34,7 @@ def lower(values: Values, bos: BasisDirection) -> Blocks:
         values.forget(len(values.graph.nodes))
         assumed = frozenset(problems)
         lowering = Lowering(
-            values, bos, split, clean, loose=values.graph.root, assumed=assumed
+            values, bos, split, clean, values.graph.root, assumed, writers=WRITERS
         )
         try:
             blocks = _output(lowering)
@@ -105,9 +108,7 @@ def _output(lowering: Lowering) -> Blocks:
         return _numerical(lowering, root)
     lowering.view(root)
     if root not in lowering.one_hot:
-        from tracr_lite.compiler.lowering.mlps import write_one_hot
-
-        lowering.one_hot[root] = write_one_hot(lowering, root)
+        lowering.one_hot[root] = mlps.write_one_hot(lowering, root)
     form = lowering.one_hot[root]
     return _categorical(lowering, form)
 
@@ -133,11 +134,9 @@ def _numerical(lowering: Lowering, root: int) -> Blocks:
     if number.read.dirs and (
         list(number.read.coefs) != [1.0] or number.read.dirs[0] not in own
     ):
-        from tracr_lite.compiler.lowering.mlps import copy_number
-
-        number = lowering.number[root] = copy_number(lowering, root, number)
+        number = lowering.number[root] = mlps.copy_number(lowering, root, number)
     info = lowering.values.info[root]
-    flags = [f.dirs[0] for i, f in number.flags.items()]
+    flags = [f.dirs[0] for f in number.flags.values()]
     known = [v for v in info.values if is_number(v)]
     snapped, tolerance = _snapping(lowering, root, number, known)
     dirs = [*number.read.dirs, *flags]
@@ -163,7 +162,7 @@ def _snapping(
                 "average numbers of one sign, or with fewer distinct values",
             )
         return [0.0], info.least / 2  # all that is known is which numbers are zero
-    ordered = np.unique(np.array([lowering.float(root, v) for v in known]))
+    ordered = np.unique(np.array([lowering.as_float(root, v) for v in known]))
     error = number.absolute + (number.relative + 2.0**-23) * np.abs(ordered)
     gap = np.diff(ordered)
     size = np.minimum(np.abs(ordered[1:]), np.abs(ordered[:-1]))
@@ -178,7 +177,7 @@ def _snapping(
     kept = ~(np.append(close, False) | np.append(False, close))
     if kept.all():
         return sorted(known), float("inf")
-    values = {lowering.float(root, v): v for v in known}
+    values = {lowering.as_float(root, v): v for v in known}
     return [values[x] for x in ordered[kept].tolist()], float(error[kept].max(initial=0.0))
 
 

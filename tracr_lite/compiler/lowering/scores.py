@@ -45,7 +45,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of a head: both factors, its score gap, the error of its weights, and their leak."""
+    """Scores of a head: both factors, the score gap, the error and the leak of its weights."""
 
     w_qk: ScalarBilinear
     gap: float
@@ -57,9 +57,9 @@ class Scored:
 def score_of(lowering: Lowering, selector: int, *, count_bos: bool) -> Scored:
     """Scores of a selector.
 
-    BOS scores like a selected key when counting (`count_bos`); half-way between selected and not
-    where nothing may be selected; else like a key that is not selected. At its own position it
-    always wins.
+    BOS scores like a selected key when counting (`count_bos`); half-way between selected and
+    not where nothing may be selected; else like a key that is not selected. At its own position
+    it always wins.
     """
     matches = matches_of(lowering, selector)
     scored = [literal_scores(Literal(columns_table(m))) for m in matches]
@@ -89,7 +89,7 @@ def score_of(lowering: Lowering, selector: int, *, count_bos: bool) -> Scored:
 
 
 def _noise(match: Match, score: Scores) -> float:
-    """How far errors of the one-hots can move a score of a literal, in units of the sharpness."""
+    """How far errors of the one-hots can move a literal's score, in units of the sharpness."""
     k, q = match.keys.form, match.queries.form
     used = score.query.any(axis=1) | (score.total != 0)
     from_keys = min(k.spread, float(k.errors @ score.key.any(axis=1)))

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tracr_lite.compiler.graph import Combine, Node, Pointwise, Select, Source
+from tracr_lite.compiler.graph import Combine, Node, Pointwise, Select, Source, as_select
+from tracr_lite.compiler.lowering.forms import View
 from tracr_lite.compiler.lowering.joint import joint_match
-from tracr_lite.compiler.lowering.lower import Lowering, View
+from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.match import ClassOf, Match, classes_of, merged
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.values.domain import typed_key
@@ -44,8 +45,7 @@ def matches_of(lowering: Lowering, selector: int) -> list[Match]:
         return [joint_match(lowering, selector)]
     found: list[Match] = []
     for atom, positive in literals:
-        select = lowering.values.nodes[atom]
-        assert isinstance(select, Select)
+        select = as_select(lowering.values.nodes[atom])
         truth = lowering.values.truth[atom]
         truth = truth if positive else np.where(truth < 0, truth, 1 - truth)
         keys, k_truth = _side(lowering, select.keys, truth)
@@ -55,7 +55,7 @@ def matches_of(lowering: Lowering, selector: int) -> list[Match]:
 
 
 def _literals(nodes: list[Node], selector: int) -> list[tuple[int, bool]] | None:
-    """(Select, positive) of each conjunct, or None if the selector is no conjunction of them."""
+    """(Select, positive) of each conjunct; None if the selector is no conjunction of them."""
     found: dict[tuple[int, bool], None] = {}
     stack = [(selector, True)]
     while stack:

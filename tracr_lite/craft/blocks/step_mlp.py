@@ -200,11 +200,10 @@ def _summation(rise: np.ndarray, largest: np.ndarray, gate: np.ndarray) -> np.nd
 
 def _most(by_column: np.ndarray, gate: np.ndarray) -> Float[np.ndarray, " out"]:
     """Largest sum over the ramps of one gate (`gate` ascending), by column."""
-    most: np.ndarray = np.zeros(by_column.shape[1])
-    if len(gate):
-        starts = np.flatnonzero(np.diff(gate, prepend=-1))
-        np.maximum(most, np.add.reduceat(by_column, starts, axis=0).max(axis=0), out=most)
-    return most
+    if not len(gate):
+        return np.zeros(len(by_column.T))
+    starts = np.flatnonzero(np.diff(gate, prepend=-1))
+    return np.add.reduceat(by_column, starts, axis=0).max(axis=0, initial=0.0)
 
 
 def _without_zeros(neurons: Neurons) -> Neurons:

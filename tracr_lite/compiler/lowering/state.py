@@ -1,0 +1,121 @@
+"""What has been written so far, and how columns are named and shared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tracr_lite.compiler.lowering.forms import EMBEDDED, Block, Number, OneHot
+from tracr_lite.compiler.lowering.naming import clusters, direction_of
+from tracr_lite.compiler.lowering.plan import Plan
+from tracr_lite.compiler.lowering.problems import CannotLower
+from tracr_lite.compiler.values.domain import is_number, typed_key
+from tracr_lite.compiler.values.pointwise import Table
+from tracr_lite.craft.bases import BasisDirection
+from tracr_lite.craft.conventions import ONE
+
+
+@dataclass
+class State(Plan):
+    """Forms written so far, and the blocks that write them.
+
+    **Arguments:**
+    - `split`: nodes whose values get a direction per type.
+    - `clean`: attention never reads one-hots with an error, they are cleaned by an MLP first
+      (deeper, but more exact).
+    - `loose`: the output node, where numbers that differ by rounding only share a direction.
+    - `assumed`: nodes known to have no block, taken as written so that further problems are
+      found.
+    """
+
+    bos: BasisDirection
+    split: set[int]
+    clean: bool
+    loose: int = -1
+    assumed: frozenset[int] = frozenset()
+    one: BasisDirection = field(default_factory=lambda: BasisDirection(ONE))
+    blocks: list[Block] = field(default_factory=list[Block])
+    one_hot: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
+    number: dict[int, Number] = field(default_factory=dict[int, Number])
+    columns: dict[int, list[BasisDirection]] = field(
+        default_factory=dict[int, list[BasisDirection]]
+    )
+    value_of: dict[BasisDirection, Any] = field(default_factory=dict[BasisDirection, Any])
+    cleaned: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
+
+    def table(self, node: int, leaves: tuple[int, ...]) -> Table:
+        """The node on the value tuples of `leaves`. **Raises:** `CannotLower`."""
+        listed = all(self.values.info[leaf].span is None for leaf in leaves)
+        table = self.values.table_on(node, leaves) if listed else None
+        if table is None:
+            raise CannotLower(
+                node,
+                "it depends on more value combinations than can be listed",
+                "split it into functions of fewer values",
+            )
+        return table
+
+    def constant(self, node: int) -> OneHot:
+        """A node that depends on nothing, read from the constant direction."""
+        return OneHot(
+            node, (self.one,), np.zeros(1, np.int64), np.ones(1), np.zeros(1), 0.0, EMBEDDED
+        )
+
+    def embedding(self, node: int, name: str) -> OneHot:
+        """The tokens or the indices, as the embeddings write them."""
+        values = self.values.info[node].values
+        dirs = tuple(BasisDirection(name, v) for v in values)
+        self.columns[node] = list(dirs)
+        none = np.zeros(len(dirs))
+        return OneHot(node, dirs, np.arange(len(dirs)), none, none, 0.0, EMBEDDED)
+
+    def direction(self, node: int, value: Any) -> BasisDirection:
+        """The residual direction of one value of a node, recorded as such."""
+        label = self.values.labels[node]
+        found = direction_of(label, value)
+        if found in self.value_of:  # an equal value of another type
+            found = direction_of(f"{label}<{type(value).__name__}>", value)
+        self.value_of[found] = value
+        self.columns.setdefault(node, []).append(found)
+        return found
+
+    def groups(self, node: int) -> tuple[list[Any], np.ndarray]:
+        """Values that get a direction each, and which of them is whose.
+
+        Types are told apart if the node is split.
+        """
+        values = self.values.info[node].values
+        if node in self.split:
+            return list(values), np.arange(len(values))
+        if node == self.loose:
+            values_of = clusters(values)
+            values = [values_of[typed_key(v)] for v in values]
+        first: dict[Any, int] = {}
+        group = [first.setdefault(v, len(first)) for v in values]
+        return list(first), np.array(group, np.int64)
+
+    def counts(self, node: int, value: Any) -> bool:
+        """Whether a value stands as a number; where types are told apart, only floats do."""
+        return is_number(value) and (node not in self.split or isinstance(value, float))
+
+    def reach(self, node: int) -> float:
+        """Largest magnitude of the node's numbers."""
+        info = self.values.info[node]
+        known = [abs(self.as_float(node, v)) for v in info.values if is_number(v)]
+        return max([*known, *(abs(x) for x in info.span or ())], default=0.0)
+
+    def as_float(self, node: int, value: Any) -> float:
+        """A number as float32 can hold it."""
+        try:
+            found = float(value)
+        except OverflowError:
+            found = float("inf")
+        if abs(found) > 3e38 or (found != 0.0 and abs(found) < 1e-37):
+            raise CannotLower(
+                node,
+                f"the number {value!r} is outside the range of float32",
+                "scale it, or keep it categorical",
+            )
+        return found
