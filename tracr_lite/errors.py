@@ -43,7 +43,9 @@ class CompileError(TracrLiteError, NotImplementedError, ValueError):
         self.stage = stage
         self.problems = tuple(problems)
         lines = "\n".join(str(problem) for problem in self.problems)
-        super().__init__(f"{stage}: {len(self.problems)} problem(s); nothing was compiled\n{lines}")
+        super().__init__(
+            f"{stage}: {len(self.problems)} problem(s); nothing was compiled\n{lines}"
+        )
 
     def __reduce__(self) -> tuple[type, tuple[str, tuple[Problem, ...]]]:
         return type(self), (self.stage, self.problems)
