@@ -1,7 +1,8 @@
 """Every error that tracr_lite raises on purpose.
 
-Each class inherits from `TracrLiteError` and from the builtin exceptions that Tracr raises in the
-same situation, so that an existing `except NotImplementedError` or `except ValueError` still works.
+Each class inherits from `TracrLiteError` and from the builtin exceptions that Tracr raises in
+the same situation, so that an existing `except NotImplementedError` or `except ValueError`
+still works.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Problem:
 class CompileError(TracrLiteError, NotImplementedError, ValueError):
     """A program cannot be compiled exactly; lists every problem found.
 
-    Attributes: `stage`, the compiler stage that found them, and `problems`, a tuple of `Problem`.
+    Attributes: `stage`, the compiler stage that found them, and `problems`, all of them.
     """
 
     def __init__(self, stage: str, problems: Sequence[Problem]):

@@ -21,7 +21,7 @@ def compiled(program: Any, vocab: tuple[Any, ...], n: int, causal: bool = False)
 
 
 def inputs(vocab: Sequence[Any], n: int, limit: int = 400) -> Iterator[list[Any]]:
-    """All inputs of the lengths that have at most `limit`; else equal tokens, and some random."""
+    """All inputs of the lengths that have at most `limit`; else equal tokens, some random."""
     rng = random.Random(0)
     for size in range(1, n + 1):
         if len(vocab) ** size <= limit:

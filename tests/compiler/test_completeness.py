@@ -1,4 +1,4 @@
-"""Every construct that the evaluator evaluates compiles, alone and in the middle of a program."""
+"""Every construct that the evaluator evaluates compiles, alone and inside of a program."""
 
 import pytest
 
@@ -23,8 +23,14 @@ from tests.compiler.constructs import (
 from tracr_lite.compiler import compile_rasp_to_model, lib
 from tracr_lite.errors import CompileError
 from tracr_lite.rasp import rasp
-from tracr_lite.rasp.rasp import Aggregate, ConstantSOp, Full, Map, Select, SelectorWidth
-from tracr_lite.rasp.rasp import SequenceMap, numerical
+from tracr_lite.rasp.rasp import (
+    Aggregate,
+    ConstantSOp,
+    Full,
+    Map,
+    SequenceMap,
+    numerical,
+)
 
 
 @pytest.mark.parametrize("causal", [False, True], ids=["full", "causal"])

@@ -1,4 +1,4 @@
-"""What a user is told: when compiling all problems at once, when running what is wrong where."""
+"""What a user is told: compiling, all problems at once; running, what is wrong where."""
 
 import pickle
 
