@@ -16,7 +16,7 @@ from tracr_lite.craft.vectorspace_fns import Linear, ScalarBilinear
 
 RNG = np.random.default_rng(0)
 Q, K = VectorSpaceWithBasis.from_names("qr"), VectorSpaceWithBasis.from_names("kl")
-V, O = VectorSpaceWithBasis.from_names("vw"), VectorSpaceWithBasis.from_names("op")  # noqa: E741
+V, O = VectorSpaceWithBasis.from_names("vw"), VectorSpaceWithBasis.from_names("op")
 ALL = VectorSpaceWithBasis.from_names("klopqrvwz")
 SEQ = 4
 
