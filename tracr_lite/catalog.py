@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from tracr_lite.errors import TracrLiteError
-from tracr_lite.rasp.rasp import SOp, Value
+from tracr_lite.rasp.rasp import RASPExpr, SOp, Value
 
 PACKAGE = "tracr_lite.programs"
 
@@ -137,12 +137,12 @@ def _entry(name: str, module: ModuleType, attribute: str) -> Entry:
         usable = [n for n, x in found.items() if isinstance(x, SOp)]
         raise ProgramError(_unknown(f"name in {module.__file__}", attribute, usable))
     program = found[attribute]
-    if callable(program) and not isinstance(program, SOp):
+    if callable(program) and not isinstance(program, RASPExpr):
         program = program()
     if not isinstance(program, SOp):
         raise ProgramError(
             f"{name} is of type {type(program).__name__}; needed is an S-Op, or a function "
-            "without arguments that returns one"
+            "without arguments that returns one; wrap a selector in SelectorWidth or Aggregate"
         )
     return Entry(
         name=name,

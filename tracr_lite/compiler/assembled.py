@@ -189,9 +189,9 @@ class AssembledTransformerModel:
     def _device_params(self) -> Any:
         """The parameters as device arrays; made again when a leaf of `params` was replaced."""
         leaves = tuple(jax.tree_util.tree_leaves(self.params))
+        if any(isinstance(x, np.ndarray) and x.flags.writeable for x in leaves):
+            return self.params  # may be edited in place: never cached
         if self._on_device is None or not _same(self._on_device[0], leaves):
-            if any(isinstance(x, np.ndarray) and x.flags.writeable for x in leaves):
-                return self.params  # edited in place by the user: never cached
             self._on_device = (leaves, jax.device_put(self.params))
         return self._on_device[1]
 

@@ -95,6 +95,7 @@ def _assemble(
         bos_token=bos,
         pad_token=pad,
         max_seq_len=max_seq_len,
+        exact_types=True,
     )
     if layers.blocks.categorical:
         model.output_encoder = encoder.CategoricalEncoder(output.basis)

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Iterable
 from typing import Any
 
-from tracr_lite.compiler.values.domain import BadValue, checked
+from tracr_lite.compiler.values.domain import BadValue, checked, typed_key
 from tracr_lite.craft.bases import sort_key
 from tracr_lite.errors import InvalidValueSetError, Problem
 
@@ -55,7 +55,10 @@ def _tokens(vocab: Iterable[Any], problems: list[Problem]) -> list[Any]:
     for value in given:
         try:
             token = checked(value)
-            tokens.setdefault(sort_key(token), token)
+            known = tokens.setdefault(sort_key(token), token)
+            if typed_key(known) != typed_key(token):
+                reason = f"it holds {known!r} and {token!r}, which are equal"
+                problems.append(Problem("vocab", reason, "keep one of them"))
         except BadValue as error:
             problems.append(Problem("vocab", f"it holds {error.reason}", error.suggestion))
     return [tokens[key] for key in sorted(tokens)]

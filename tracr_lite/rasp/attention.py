@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 from tracr_lite.rasp.base import RASPExpr, require, require_function
-from tracr_lite.rasp.functions import conjoin, disjoin, negate
+from tracr_lite.rasp.functions import AllOf, AnyOf, Negated, conjoin, disjoin, negate
 from tracr_lite.rasp.pointwise import SOp
 from tracr_lite.rasp.values import Predicate, SelectorValue, Value
+
+MERGED_PREDICATES = 16  # in one Select; more are combined as selectors
 
 
 class Selector(RASPExpr):
@@ -200,6 +202,20 @@ def selector_or(fst: Selector, snd: Selector, simplify: bool = True) -> Selector
     return SelectorOr(fst, snd) if merged is None else merged
 
 
+def _is_large(selector: Selector) -> bool:
+    """Whether a Select's predicate is made of many others."""
+    stack: list[object] = [selector.predicate] if isinstance(selector, Select) else []
+    count = 0
+    while stack and count <= MERGED_PREDICATES:
+        predicate = stack.pop()
+        count += 1
+        if isinstance(predicate, AllOf | AnyOf):
+            stack.extend(predicate.predicates)
+        elif isinstance(predicate, Negated):
+            stack.append(predicate.predicate)
+    return count > MERGED_PREDICATES
+
+
 def _merge(
     fst: Selector,
     snd: Selector,
@@ -207,6 +223,10 @@ def _merge(
     entries: Callable[[bool, bool], bool],
 ) -> Selector | None:
     """One selector equal to the combination of the two on every input, if there is one."""
+    if fst is snd:
+        return fst
+    if _is_large(fst) or _is_large(snd):
+        return None  # merging would copy shared predicates
     if isinstance(fst, Select) and isinstance(snd, Select):
         if fst.keys is snd.keys and fst.queries is snd.queries:
             return Select(fst.keys, fst.queries, predicates(fst.predicate, snd.predicate))

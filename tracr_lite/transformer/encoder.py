@@ -104,6 +104,7 @@ class CategoricalEncoder(Encoder):
     - `enforce_bos`: inputs must start with `bos_token`, and have it nowhere else.
     - `bos_token`, `pad_token`: values of the basis with a special role.
     - `max_seq_len`: limit on the number of input tokens, without BOS if that is enforced.
+    - `exact_types`: a token must have the type of the value it equals, so 1 is not True.
     - `allow_pad`: inputs may contain `pad_token`; otherwise padding is left to the model.
 
     **Raises:** `ValueError` if two values are equal, or BOS or PAD is missing.
@@ -118,6 +119,7 @@ class CategoricalEncoder(Encoder):
         max_seq_len: int | None = None,
         *,
         allow_pad: bool = False,
+        exact_types: bool = False,
     ):
         self.basis = tuple(basis)
         self.encoding_map = {direction.value: i for i, direction in enumerate(self.basis)}
@@ -132,6 +134,7 @@ class CategoricalEncoder(Encoder):
         self.enforce_bos = enforce_bos
         self.max_seq_len = max_seq_len
         self.allow_pad = allow_pad
+        self.exact_types = exact_types
         self._bos_token = bos_token
         self._pad_token = pad_token
 
@@ -179,10 +182,10 @@ class CategoricalEncoder(Encoder):
         wanted = f"it must start with {self._bos_token!r}"
         if not tokens:
             raise InputError(f"the input is empty; {wanted}")
-        if tokens[0] != self._bos_token:
+        if not _is_token(tokens[0], self._bos_token):
             raise InputError(f"the input starts with {tokens[0]!r} at position 0; {wanted}")
         for position, token in enumerate(tokens[1:], start=1):
-            if token == self._bos_token:
+            if _is_token(token, self._bos_token):
                 raise InputError(
                     f"{token!r} at position {position}: it may only be at position 0"
                 )
@@ -197,11 +200,23 @@ class CategoricalEncoder(Encoder):
             names = [repr(value) for value in self.encoding_map if value not in special]
             shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
             raise InputError(f"unknown token {token!r} at position {position}; known: {shown}")
+        if self.exact_types:
+            self._check_type(token, self.basis[encoding].value, position)
         if encoding == self.pad_encoding and not self.allow_pad:
             raise InputError(
                 f"{token!r} at position {position}: leave it out, the model pads by itself"
             )
         return encoding
+
+    @staticmethod
+    def _check_type(token: Any, known: Value, position: int) -> None:
+        """numpy's scalars count as the Python values that they hold."""
+        plain = token.item() if hasattr(token, "item") else token
+        if type(plain) is not type(known):
+            raise InputError(
+                f"{token!r} at position {position} equals the token {known!r}, but is of "
+                "another type, which a program may tell apart; give the token itself"
+            )
 
     def decode(self, encodings: Iterable[Any]) -> list[Value]:
         """Ids, ints of any kind, to the values of their directions.
@@ -218,3 +233,8 @@ class CategoricalEncoder(Encoder):
                 f"{self.vocab_size - 1}"
             )
         return self.basis[i].value
+
+
+def _is_token(token: Any, special: str | None) -> bool:
+    """Whether a token is BOS; arrays and the like, which compare item by item, are not."""
+    return isinstance(token, str) and token == special

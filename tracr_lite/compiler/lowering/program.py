@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tracr_lite.compiler.graph import Pointwise, Source, Width
+from tracr_lite.compiler.graph import Aggregate, Pointwise, Source, Width
 from tracr_lite.compiler.lowering import heads, mlps
 from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
 from tracr_lite.compiler.lowering.lower import Lowering, Writers
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
-from tracr_lite.compiler.values.domain import is_number
+from tracr_lite.compiler.values.domain import is_number, typed_key
 from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
@@ -39,7 +39,7 @@ def lower(values: Values, bos: BasisDirection) -> Blocks:
         try:
             blocks = _output(lowering)
         except Split as error:
-            if error.nodes <= split:
+            if error.nodes <= split or any(_mixes(values, n) for n in error.nodes):
                 raise _refusal([*problems.values(), _problem(values, _types(error))]) from error
             split |= error.nodes
         except CannotLower as error:
@@ -53,6 +53,18 @@ def lower(values: Values, bos: BasisDirection) -> Blocks:
             if problems:
                 raise _refusal(list(problems.values()))
             return blocks
+
+
+def _mixes(values: Values, node: int) -> bool:
+    """Whether a node may take its value from several equal ones that differ in type."""
+    kind = values.nodes[node]
+    if not isinstance(kind, Aggregate):
+        return False
+    inner = values.info[kind.value].values
+    several = int(values.selected[kind.selector].widths.high.max()) > 1
+    return several and len(
+        {typed_key(v) for v in inner if not isinstance(v, bool | int)}
+    ) > len({v for v in inner if not isinstance(v, bool | int)})
 
 
 def _types(error: Split) -> CannotLower:
