@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,24 +24,37 @@ from tracr_lite.craft.vectorspace_fns import ScalarBilinear
 
 
 class Rows:
-    """Rows of a matrix by direction, created when first used."""
+    """Rows of a matrix by direction, zero until something is added to them."""
 
     def __init__(self, width: int):
         self.place: dict[BasisDirection, int] = {}
-        self.rows: list[np.ndarray] = []
-        self.width = width
+        self._data = np.zeros((16, width))
+
+    def _indices(self, directions: Sequence[BasisDirection]) -> list[int]:
+        found = [self.place.setdefault(d, len(self.place)) for d in directions]
+        if len(self.place) > len(self._data):
+            grown = np.zeros((2 * len(self.place), self._data.shape[1]))
+            grown[: len(self._data)] = self._data
+            self._data = grown
+        return found
 
     def at(self, direction: BasisDirection) -> np.ndarray:
-        if direction not in self.place:
-            self.place[direction] = len(self.rows)
-            self.rows.append(np.zeros(self.width))
-        return self.rows[self.place[direction]]
+        """The row of one direction, to be changed at once: it may move when rows are added."""
+        row = self._indices([direction])[0]  # first: the data may grow
+        return self._data[row]
+
+    def add(
+        self, directions: Sequence[BasisDirection], columns: slice, block: np.ndarray
+    ) -> None:
+        """Adds a block to some columns of the rows of distinct directions."""
+        rows = self._indices(directions)  # first: the data may grow
+        self._data[rows, columns] += block
 
     def space(self) -> tuple[VectorSpaceWithBasis, np.ndarray]:
+        """The directions as a space, and the matrix in the order of its basis."""
         names = list(self.place)
         space = VectorSpaceWithBasis(names)
-        matrix = np.array(self.rows).reshape(len(names), self.width)
-        return space, matrix[order_in(names, space)]
+        return space, self._data[order_in(names, space)]
 
 
 @dataclass(frozen=True)
@@ -124,11 +138,9 @@ def _put_literal(
     """Adds the factors of one literal; readings are zero at the BOS position."""
     stop = start + score.query.shape[1]
     q, k = match.queries.form, match.keys.form
-    for at, d in enumerate(q.dirs):
-        left.at(d)[start:stop] += c * score.query[at]
-        left.at(d)[-1] += c * score.total[at]
-    for at, d in enumerate(k.dirs):
-        right.at(d)[start:stop] += score.key[at]
+    left.add(q.dirs, slice(start, stop), c * score.query)
+    left.add(q.dirs, slice(-1, None), c * score.total[:, None])
+    right.add(k.dirs, slice(start, stop), score.key)
     left.at(bos)[start:stop] -= c * (q.at_bos @ score.query)
     left.at(bos)[-1] -= c * float(q.at_bos @ score.total)
     right.at(bos)[start:stop] -= k.at_bos @ score.key
