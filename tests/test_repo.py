@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "compiler": {"rasp", "craft", "transformer"},
     "sampling": {"rasp", "compiler.lib"},
     "catalog": {"rasp"},
-    "cli": {"catalog", "compiler", "rasp", "xor"},
+    "cli": {"catalog", "compiler", "rasp", "xor", "llama", "lora"},
 }
 # part -> what it may not import
 MAY_NOT_IMPORT = {

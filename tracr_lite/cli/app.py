@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
-from importlib import metadata
+from importlib import import_module, metadata
 
 import click
 
@@ -62,23 +62,25 @@ def _version() -> str:
         return "(a checkout that is not installed)"
 
 
-class _LateXor(click.Group):
-    """Imports `tracr-lite xor` only when it is asked for: the other commands stay quick."""
+# command -> the module whose `app` it is, imported only when it is asked for
+LATER = {"xor": "tracr_lite.xor.cli"}
+
+
+class _Later(click.Group):
+    """Imports a tool only when it is asked for: the other commands stay quick."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, `xor` among them."""
-        return sorted([*super().list_commands(ctx), "xor"])
+        """All names, those of `LATER` among them."""
+        return sorted([*super().list_commands(ctx), *LATER])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """A command by name."""
-        if cmd_name == "xor":
-            from tracr_lite.xor.cli import app as xor
-
-            return xor
+        if cmd_name in LATER:
+            return import_module(LATER[cmd_name]).app
         return super().get_command(ctx, cmd_name)
 
 
-@click.group(cls=_LateXor, help=ABOUT)
+@click.group(cls=_Later, help=ABOUT)
 @click.version_option(_version(), message="tracr-lite %(version)s", help="Print the version.")
 def app() -> None:
     """`tracr-lite`"""
