@@ -1,0 +1,27 @@
+"""Llama models: checkpoints of llama2.c and Hugging Face, tokenizer, generation.
+
+Nothing heavy is imported before it is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracr_lite.llama.config import LlamaConfig
+    from tracr_lite.llama.weights import LlamaWeights, Quantized
+
+# public name -> the module that has it
+_HOME = {
+    "LlamaConfig": "config",
+    "LlamaWeights": "weights",
+    "Quantized": "weights",
+}
+__all__ = ["LlamaConfig", "LlamaWeights", "Quantized"]
+
+
+def __getattr__(name: str) -> Any:  # whatever the name stands for
+    if name in _HOME:
+        return getattr(import_module(f"tracr_lite.llama.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
