@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, cast, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -69,6 +69,13 @@ class AssembledTransformerModel:
     space: VectorSpaceWithBasis | None = None
     trace: CompileTrace | None = None
     _on_device: tuple[tuple[Any, ...], Any] | None = field(default=None, repr=False)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickles and copies make the forward function again from the shape, if it has one."""
+        if self.shape is None or self.forward is not self.shape.transformed.apply:
+            return super().__reduce_ex__(protocol)
+        made = ("forward", "get_compiled_model", "_on_device")
+        return _from_shape, ({k: v for k, v in vars(self).items() if k not in made},)
 
     def apply(self, tokens: Sequence[bases.Value]) -> AssembledTransformerModelOutput:
         """Runs on one sequence, BOS first.
@@ -194,6 +201,13 @@ class AssembledTransformerModel:
         if self._on_device is None or not _same(self._on_device[0], leaves):
             self._on_device = (leaves, jax.device_put(self.params))
         return self._on_device[1]
+
+
+def _from_shape(state: dict[str, Any]) -> AssembledTransformerModel:
+    """A model from its pickle."""
+    shape: Shape = state["shape"]
+    forward = cast("ModelForward", shape.transformed.apply)
+    return AssembledTransformerModel(forward, shape.model, **state)
 
 
 def _same(old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:

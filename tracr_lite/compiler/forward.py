@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from typing import Any, cast
 
@@ -52,6 +52,10 @@ class Shape:
     d_model: int
     readout: Readout
     pad_token: int | None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles hold the fields; the forward function is made again from them."""
+        return Shape, tuple(getattr(self, f.name) for f in fields(self))
 
     def model(self) -> CompiledTransformerModel:
         """The model, for use inside of `hk.transform`."""

@@ -7,7 +7,7 @@ in topological order. Labels depend only on the program's structure.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from tracr_lite.rasp import rasp
@@ -95,6 +95,15 @@ class Graph:
     node_of: dict[int, int]
     exprs: tuple[rasp.RASPExpr, ...]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles find expressions by position: ids mean nothing in another process."""
+        state = {f.name: getattr(self, f.name) for f in fields(self)}
+        nodes = [self.node_of[id(expr)] for expr in self.exprs]
+        return _graph, (state | {"node_of": None}, nodes)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Graph:
+        return self  # immutable, and ids of copied expressions would be unknown
+
     def inputs(self, node: int) -> tuple[int, ...]:
         """The nodes that `node` reads directly."""
         return node_inputs(self.nodes[node])
@@ -105,6 +114,13 @@ class Graph:
             reads = ", ".join(self.labels[i] for i in node_inputs(node))
             lines.append(f"{label:24} {type(node).__name__:10} {reads}")
         return "\n".join(lines)
+
+
+def _graph(state: dict[str, Any], nodes: list[int]) -> Graph:
+    """A graph from its pickle."""
+    found = {id(expr): node for expr, node in zip(state["exprs"], nodes, strict=True)}
+    state["node_of"] = found
+    return Graph(**state)
 
 
 def node_inputs(node: Node) -> tuple[int, ...]:

@@ -12,7 +12,8 @@ Source: the model of Lindner et al. 2023, arXiv:2301.05062, section 3.1; names a
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import haiku as hk
 import jax
@@ -41,6 +42,19 @@ class TransformerConfig:
     activation_function: Callable[[jax.Array], jax.Array] = jax.nn.gelu
     layer_norm: bool = True
     causal: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles name the activation: functions of `jax.nn` cannot be pickled themselves."""
+        sizes = {f.name: getattr(self, f.name) for f in fields(self)}
+        activation = sizes.pop("activation_function")
+        name = getattr(activation, "__name__", "")
+        known = getattr(jax.nn, name, None) is activation
+        return _config, (name if known else activation, sizes)
+
+
+def _config(activation: str | Change, sizes: dict[str, Any]) -> TransformerConfig:
+    known = getattr(jax.nn, activation) if isinstance(activation, str) else activation
+    return TransformerConfig(activation_function=known, **sizes)
 
 
 @pytree
