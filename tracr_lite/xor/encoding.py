@@ -179,8 +179,8 @@ def _again(store: Store, name: str, job: _Job, published: dict[str, Entry]) -> E
 def _is(path: Path, state: FileState | None) -> bool:
     if state is None or size_of(path) != state.bytes:
         return False
-    _, digests = digests_of(path, {"sha256"})
-    return {each.hex for each in digests} == {state.sha256}
+    quick = state.digests[0]
+    return quick in digests_of(path, {quick.algorithm})[1]
 
 
 def _publish(store: Store, manifest: Manifest) -> None:

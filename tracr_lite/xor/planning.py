@@ -111,7 +111,7 @@ def _by_entry(path: Path, base: Tree, name: str, entry: Entry) -> Job:
         base_state=entry.base,
         payload_state=entry.payload,
         target_bytes=entry.target.bytes,
-        base_digests=(Digest("sha256", entry.base.sha256),) if entry.base else (),
+        base_digests=entry.base.digests[:1] if entry.base else (),
         target_digests=(Digest("sha256", entry.target.sha256),),
     )
 

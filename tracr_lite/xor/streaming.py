@@ -6,7 +6,6 @@ the input rules. Whether that is allowed is decided elsewhere.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import numpy as np
 from tracr_lite.xor.codec import Compression, PayloadReader, compressor, fill
 from tracr_lite.xor.errors import FileRefused
 from tracr_lite.xor.manifest import Entry, FileState
-from tracr_lite.xor.sums import CHUNK, Digest, Tick
+from tracr_lite.xor.sums import CHUNK, Digest, Tick, new_hash
 
 SAMPLES, SAMPLE = 8, 1 << 16  # pieces, bytes: what the way of compressing is chosen by
 
@@ -64,7 +63,7 @@ def decode_stream(
     `too_long`: what to add to the refusal of more.
     **Raises:** `FileRefused` for a damaged payload, or one with more than `limit` bytes.
     """
-    hashes = {name: hashlib.new(name) for name in sorted(algorithms)}
+    hashes = {name: new_hash(name) for name in sorted(algorithms)}
     pair, total = _Pair(), 0
     with ExitStack() as stack:
         other = None if base is None else stack.enter_context(base.open("rb", buffering=0))
@@ -93,30 +92,35 @@ def encode_stream(
     file which changes meanwhile cannot lead to a wrong entry.
     """
     squeeze = compressor(compress, target.stat().st_size, _sample(target, base))
-    hashes = [hashlib.sha256() for _ in range(3)]
-    sizes = [0, 0, 0]  # of base, payload, target
-
-    def note(index: int, data: memoryview) -> None:
-        hashes[index].update(data)
-        sizes[index] += len(data)
-
-    for chunk, of_base in _encoded(target, base, lambda data: note(2, data)):
-        note(0, of_base)
+    before, after, packed = _Sums("sha256", "blake3"), _Sums("sha256"), _Sums("sha256")
+    for chunk, of_base in _encoded(target, base, after.add):
+        before.add(of_base)
         if len(chunk):
-            packed = memoryview(squeeze.compress(chunk)).cast("B")
-            note(1, packed)
-            out.write(packed)
+            out.write(packed.add(memoryview(squeeze.compress(chunk)).cast("B")))
         tick(len(chunk))
-    note(1, memoryview(rest := squeeze.flush()))
-    out.write(rest)
-    states = [
-        FileState(size, each.hexdigest()) for size, each in zip(sizes, hashes, strict=True)
-    ]
-    return Entry(compress, None if base is None else states[0], states[1], states[2])
+    out.write(packed.add(memoryview(squeeze.flush())))
+    known = None if base is None else before.state()
+    return Entry(compress, known, packed.state(), after.state())
+
+
+class _Sums:
+    """The size and the sums of what passes."""
+
+    def __init__(self, *algorithms: str):
+        self._size, self._hashes = 0, {name: new_hash(name) for name in algorithms}
+
+    def add(self, data: memoryview) -> memoryview:
+        self._size += len(data)
+        for each in self._hashes.values():
+            each.update(data)
+        return data
+
+    def state(self) -> FileState:
+        return FileState(self._size, **{k: v.hexdigest() for k, v in self._hashes.items()})
 
 
 def _encoded(
-    target: Path, base: Path | None, see: Callable[[memoryview], None]
+    target: Path, base: Path | None, see: Callable[[memoryview], object]
 ) -> Iterator[tuple[memoryview, memoryview]]:
     """Chunks of the XOR and of the base, to the end of both; `see` gets those of the target."""
     pair = _Pair()

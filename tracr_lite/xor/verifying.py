@@ -11,7 +11,7 @@ from tracr_lite.xor.manifest import MANIFEST, FileState, Manifest, read_manifest
 from tracr_lite.xor.names import Tree, walk
 from tracr_lite.xor.report import FileStatus, Report, Status
 from tracr_lite.xor.running import Progress, Runner
-from tracr_lite.xor.sums import Digest, Tick, check_file
+from tracr_lite.xor.sums import Tick, check_file
 
 Side = Literal["target", "payload", "base"]
 SIDES: tuple[Side, ...] = ("target", "payload", "base")
@@ -45,7 +45,7 @@ def verify(
         if (path := tree.find(name)) is None:
             return FileStatus(name, Status.MISSING, "the folder does not contain it")
         try:
-            check_file(path, state.bytes, (Digest("sha256", state.sha256),), tick)
+            check_file(path, state.bytes, state.digests, tick)
         except FileRefused as error:
             raise FileRefused(f"it {error}") from error
         return FileStatus(name, Status.CORRECT, "", state.bytes)
