@@ -63,7 +63,11 @@ def _version() -> str:
 
 
 # command -> the module whose `app` it is, imported only when it is asked for
-LATER = {"llama": "tracr_lite.llama.cli", "xor": "tracr_lite.xor.cli"}
+LATER = {
+    "compile": "tracr_lite.cli.compile",
+    "llama": "tracr_lite.llama.cli",
+    "xor": "tracr_lite.xor.cli",
+}
 
 
 class _Later(click.Group):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from tracr_lite.cli.inputs import Request
 from tracr_lite.errors import TracrLiteError
 from tracr_lite.rasp import causal_eval, rasp
 from tracr_lite.rasp.rasp import Value
+
+if TYPE_CHECKING:
+    from tracr_lite.compiler.assembled import AssembledTransformerModel
 
 
 class ProgramFailure(TracrLiteError, ValueError):
@@ -26,6 +29,20 @@ class Size:
     key_size: int
     mlp_hidden: int
     parameters: int
+
+    @classmethod
+    def of(cls, model: AssembledTransformerModel) -> Size:
+        """The size of a model."""
+        config = model.model_config
+        arrays = [array for group in model.params.values() for array in group.values()]
+        return cls(
+            layers=config.num_layers,
+            d_model=len(model.residual_labels),
+            heads=config.num_heads,
+            key_size=config.key_size,
+            mlp_hidden=config.mlp_hidden_size,
+            parameters=sum(int(array.size) for array in arrays),
+        )
 
 
 @dataclass(frozen=True)
@@ -76,14 +93,4 @@ def run(request: Request) -> Outcome:
         causal=request.causal,
     )
     compiled = model.apply([compiling.COMPILER_BOS, *request.tokens]).decoded[1:]
-    size = Size(
-        layers=model.model_config.num_layers,
-        d_model=len(model.residual_labels),
-        heads=model.model_config.num_heads,
-        key_size=model.model_config.key_size,
-        mlp_hidden=model.model_config.mlp_hidden_size,
-        parameters=sum(
-            int(a.size) for arrays in model.params.values() for a in arrays.values()
-        ),
-    )
-    return Outcome(request.tokens, interpreted, list(compiled), size)
+    return Outcome(request.tokens, interpreted, list(compiled), Size.of(model))

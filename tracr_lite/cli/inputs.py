@@ -56,6 +56,36 @@ def make_request(
     )
 
 
+def make_compile_request(
+    entry: Entry,
+    vocab_text: str | None = None,
+    max_seq_len: int | None = None,
+    causal: bool | None = None,
+) -> Request:
+    """As `make_request`, without an input.
+
+    **Raises:** `UsageError` if neither the program's file nor the command gives vocabulary or
+    length.
+    """
+    vocab = entry.vocab if vocab_text is None else parse_vocab(vocab_text, entry.vocab)
+    for given, option in (
+        (vocab, "--vocab"),
+        (max_seq_len or entry.max_seq_len, "--max-seq-len"),
+    ):
+        if not given:
+            raise UsageError(
+                f"the file of {entry.name} has no {option[2:].upper().replace('-', '_')}; "
+                f"give {option}"
+            )
+    return Request(
+        entry=entry,
+        vocab=vocab,
+        max_seq_len=_choose_length(entry, 0, max_seq_len),
+        causal=entry.causal if causal is None else causal,
+        tokens=[],
+    )
+
+
 def parse_value(text: str) -> Value:
     """A number, True, False, None or a quoted string as in Python; anything else is itself."""
     try:

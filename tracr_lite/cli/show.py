@@ -46,7 +46,7 @@ def print_outcome(console: Console, request: Request, outcome: Outcome) -> None:
             table.add_row(Text(label, style="bold"), *map(Text, column_texts))
         console.print(table)
         console.print()
-    _print_model(console, request, outcome.size)
+    print_model(console, request, outcome.size)
     if outcome.differences:
         where = ", ".join(map(str, outcome.differences))
         console.print(Text(f"They DIFFER at position {where}.", style="bold red"))
@@ -64,7 +64,8 @@ def format_value(value: Value) -> str:
     return repr(value)
 
 
-def _print_model(console: Console, request: Request, size: Size) -> None:
+def print_model(console: Console, request: Request, size: Size) -> None:
+    """How large the transformer is, and what it was compiled for."""
     table = Table(box=None, pad_edge=False)
     for field in fields(Size):
         table.add_column(

@@ -13,19 +13,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tracr_lite.compiler.forward import Shape, bucket, jitted
+from tracr_lite.compiler import batches
+from tracr_lite.compiler.forward import Shape, bucket, jitted, jitted_answer
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
+from tracr_lite.compiler.running import Memory, OnDevice
 from tracr_lite.craft import bases
 from tracr_lite.craft.bases import VectorSpaceWithBasis
 from tracr_lite.craft.transformers import SeriesWithResiduals
 from tracr_lite.transformer import encoder, model
+from tracr_lite.transformer.encode_many import ManyDecoder, ManyEncoder
+from tracr_lite.transformer.pruning import Pruned
 
 if TYPE_CHECKING:
     from tracr_lite.compiler.graph import Graph
     from tracr_lite.compiler.trace_of import CompileTrace, NodePlace
     from tracr_lite.rasp import rasp
-
-CHUNK = 2**22  # token positions times d_model of one chunk of a batch
 
 
 @runtime_checkable
@@ -68,13 +70,13 @@ class AssembledTransformerModel:
     shape: Shape | None = None
     space: VectorSpaceWithBasis | None = None
     trace: CompileTrace | None = None
-    _on_device: tuple[tuple[Any, ...], Any] | None = field(default=None, repr=False)
+    _memory: Memory = field(default_factory=Memory, repr=False, compare=False)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         """Pickles and copies make the forward function again from the shape, if it has one."""
         if self.shape is None or self.forward is not self.shape.transformed.apply:
             return super().__reduce_ex__(protocol)
-        made = ("forward", "get_compiled_model", "_on_device")
+        made = ("forward", "get_compiled_model", "_memory")
         return _from_shape, ({k: v for k, v in vars(self).items() if k not in made},)
 
     def apply(self, tokens: Sequence[bases.Value]) -> AssembledTransformerModelOutput:
@@ -131,33 +133,36 @@ class AssembledTransformerModel:
         return self.apply_batch([tokens])[0][1:]
 
     def apply_batch(self, batch: Iterable[Sequence[bases.Value]]) -> list[list[Any]]:
-        """Decoded values of many sequences, each as `apply(...).decoded`; in padded chunks."""
-        sequences = [list(tokens) for tokens in batch]
-        encoded = [self._encode(tokens) for tokens in sequences]
-        results: list[list[Any]] = [[] for _ in sequences]
-        for chunk in self._chunks([len(ids) for ids in encoded]):
-            size = bucket(max(len(encoded[i]) for i in chunk), self._positions())
-            padded = np.full((len(chunk), size), self._pad_id(), np.int32)
-            for row, i in enumerate(chunk):
-                padded[row, : len(encoded[i])] = encoded[i]
-            answers = np.asarray(self._run(padded).unembedded_output)
-            for row, i in enumerate(chunk):
-                results[i] = self._decode(answers[row, : len(encoded[i])], sequences[i])
-        return results
+        """Decoded values of many sequences, each as `apply(...).decoded`.
 
-    def _chunks(self, lengths: list[int]) -> Iterable[list[int]]:
-        """Indices of sequences of like length, few enough that activations stay bounded."""
-        order = sorted(range(len(lengths)), key=lambda i: lengths[i])
-        start = 0
-        while start < len(order):
-            size = bucket(lengths[order[start]], self._positions())
-            width = max(len(self.residual_labels), self.model_config.mlp_hidden_size, 1)
-            stop = start + max(1, CHUNK // (size * width))
-            chunk = [
-                i for i in order[start:stop] if bucket(lengths[i], self._positions()) == size
-            ]
-            yield chunk
-            start += len(chunk)
+        Sequences of like length run together, padded, in chunks that keep memory bounded, and
+        through the parts of the parameters that are not zero (`pruned`).
+
+        **Raises:** `InputError` as `apply`, with the number of the sequence.
+        """
+        sequences = [x if isinstance(x, list | tuple) else list(x) for x in batch]
+        encoder, decoder = ManyEncoder(self.input_encoder), ManyDecoder(self.output_encoder)
+        lengths = [len(tokens) for tokens in sequences]
+        bos = None if self.input_encoder is None else self.input_encoder.bos_token
+        results: list[list[Any]] = [[] for _ in sequences]
+
+        def prepare(chunk: batches.Chunk) -> np.ndarray:
+            ids = encoder.encode([sequences[i] for i in chunk.members], chunk.members)
+            return batches.padded(
+                ids, [lengths[i] for i in chunk.members], chunk, self._pad_id()
+            )
+
+        def finish(chunk: batches.Chunk, answers: np.ndarray) -> None:
+            rows = decoder.decode(answers[: len(chunk.members)])
+            for row, number in zip(rows, chunk.members, strict=True):
+                del row[lengths[number] :]
+                if bos is not None:
+                    row[0] = bos
+                results[number] = row
+
+        forward, width = self._answers()
+        batches.run(batches.chunks(lengths, self._positions(), width), prepare, forward, finish)
+        return results
 
     def _encode(self, tokens: Sequence[bases.Value]) -> list[Any]:
         return (
@@ -191,24 +196,34 @@ class AssembledTransformerModel:
         if size > ids.shape[1]:
             padding = np.full((len(ids), size - ids.shape[1]), self._pad_id(), np.int32)
             ids = np.concatenate([ids, padding], axis=1)
-        return jitted(self.shape)(self._device_params(), ids)
+        return jitted(self.shape)(self._on_device().dense(), ids)
 
-    def _device_params(self) -> Any:
-        """The parameters as device arrays; made again when a leaf of `params` was replaced."""
-        leaves = tuple(jax.tree_util.tree_leaves(self.params))
-        if any(isinstance(x, np.ndarray) and x.flags.writeable for x in leaves):
-            return self.params  # may be edited in place: never cached
-        if self._on_device is None or not _same(self._on_device[0], leaves):
-            self._on_device = (leaves, jax.device_put(self.params))
-        return self._on_device[1]
+    def _on_device(self) -> OnDevice:
+        return self._memory.of(self.params, self.model_config)
+
+    def pruned(self) -> Pruned | None:
+        """What is left of `params` without heads, lanes, neurons and rows that are all zero.
+
+        `shape.answer(pruned, token_ids)` computes the answers from it, and nothing else.
+
+        **Returns:** numpy arrays, or None if the parameters hold more than weights of a
+        compiled model (biases, or numbers that are not finite).
+        """
+        return self._on_device().pruned()
+
+    def _answers(self) -> tuple[Callable[[np.ndarray], jax.Array], int]:
+        """From padded ids to answers, pruned if possible; and how wide an activation gets."""
+        shape, device = self.shape, self._on_device()
+        pruned = None if shape is None else device.pruned()
+        if shape is None or pruned is None:
+            width = max(len(self.residual_labels), self.model_config.mlp_hidden_size, 1)
+            return lambda ids: self._run(ids).unembedded_output, width
+        held = device.pruned_on_device()
+        return lambda ids: jitted_answer(shape)(held, ids), pruned.width
 
 
 def _from_shape(state: dict[str, Any]) -> AssembledTransformerModel:
-    """A model from its pickle."""
+    """A model again from its picklable parts: the forward pass is that of its shape."""
     shape: Shape = state["shape"]
     forward = cast("ModelForward", shape.transformed.apply)
     return AssembledTransformerModel(forward, shape.model, **state)
-
-
-def _same(old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
-    return len(old) == len(new) and all(a is b for a, b in zip(old, new, strict=True))

@@ -11,6 +11,7 @@ from tracr_lite.compiler.inputs import check_request
 from tracr_lite.compiler.lowering.program import lower
 from tracr_lite.compiler.pack import HalfLayers, Head
 from tracr_lite.compiler.place import Layers, place
+from tracr_lite.compiler.stages import Clock, Stage
 from tracr_lite.compiler.trace_of import CompileTrace
 from tracr_lite.compiler.tracing import trace
 from tracr_lite.compiler.values.infer import infer
@@ -52,11 +53,25 @@ def compile_rasp_to_model(
     """
     del mlp_exactness
     tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
+    clock = Clock()
     graph = trace(program)
+    clock.lap("trace", nodes=len(graph.nodes))
     values = infer(graph, tokens, lengths_of(graph, max_seq_len), causal)
-    bos = BasisDirection(TOKENS, compiler_bos)
-    layers = place(lower(values, bos))
-    return _assemble(layers, values, (tokens, max_seq_len, compiler_bos, compiler_pad), causal)
+    clock.lap("infer", values=sum(len(info.values) for info in values.info.values()))
+    blocks = lower(values, BasisDirection(TOKENS, compiler_bos))
+    clock.lap("lower", blocks=len(blocks.blocks))
+    layers = place(blocks)
+    clock.lap("place", layers=len(layers.layers))
+    request = (tokens, max_seq_len, compiler_bos, compiler_pad)
+    model = _assemble(layers, values, request, causal)
+    arrays = [array for group in model.params.values() for array in group.values()]
+    clock.lap(
+        "assemble",
+        parameters=sum(array.size for array in arrays),
+        bytes=sum(array.nbytes for array in arrays),
+    )
+    model.trace = _trace_of(model, values, layers, tuple(clock.stages))
+    return model
 
 
 def lengths_of(graph: Graph, max_seq_len: int) -> list[int]:
@@ -102,10 +117,15 @@ def _assemble(
     else:
         known, tolerance = layers.blocks.known, layers.blocks.tolerance
         model.output_encoder = encoder.NumericalEncoder(known, tolerance)
+    return model
+
+
+def _trace_of(
+    model: AssembledTransformerModel, values: Values, layers: Layers, stages: tuple[Stage, ...]
+) -> CompileTrace:
     assert model.space is not None
     labels = tuple(model.residual_labels)
-    model.trace = CompileTrace(values.graph, values, layers, model.space, labels)
-    return model
+    return CompileTrace(values.graph, values, layers, model.space, labels, stages)
 
 
 def _packed(layers: Layers) -> list[HalfLayers]:

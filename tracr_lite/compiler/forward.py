@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tracr_lite.errors import InputError
+from tracr_lite.transformer import pruned_model
 from tracr_lite.transformer.attention import PRECISION
 from tracr_lite.transformer.model import (
     CompiledTransformerModel,
@@ -23,6 +24,7 @@ from tracr_lite.transformer.model import (
     Transformer,
     TransformerConfig,
 )
+from tracr_lite.transformer.pruning import Pruned
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,18 @@ class Readout:
     categorical: bool
     numbers: tuple[int, ...] = ()
     flags: tuple[int, ...] = ()
+
+    def answers(self, out: jax.Array, argmax: bool) -> jax.Array:
+        """From the columns, [..., columns], to ids or numbers; NaN stands for None."""
+        if argmax:
+            return jnp.argmax(out, axis=-1)
+        if self.numbers:
+            number = out[..., self.numbers[0]]
+        else:
+            number = jnp.zeros(out.shape[:-1], out.dtype)
+        for flag in self.flags:
+            number = jnp.where(out[..., flag] > 0.5, jnp.nan, number)
+        return number
 
 
 @dataclass(frozen=True)
@@ -77,33 +91,52 @@ class Shape:
 
     def _unembed(self, stream: jax.Array, use_unembed_argmax: bool) -> jax.Array:
         out = jnp.matmul(stream, jnp.asarray(self.unembedding()), precision=PRECISION)
-        if use_unembed_argmax:
-            return jnp.argmax(out, axis=-1)
-        if self.readout.numbers:
-            number = out[..., self.readout.numbers[0]]
-        else:
-            number = jnp.zeros(out.shape[:-1], out.dtype)
-        for flag in self.readout.flags:
-            number = jnp.where(out[..., flag] > 0.5, jnp.nan, number)
-        return number
+        return self.readout.answers(out, use_unembed_argmax)
 
     @cached_property
     def transformed(self) -> hk.Transformed:
         def run(tokens: jax.Array) -> CompiledTransformerModelOutput:
-            if tokens.shape[-1] > self.positions:
-                raise InputError(
-                    f"the input has {tokens.shape[-1]} positions with BOS, "
-                    f"but the model has {self.positions}"
-                )
+            self.check_length(tokens)
             return self.model()(tokens, use_dropout=False)
 
         return hk.without_apply_rng(hk.transform(run))
+
+    def check_length(self, tokens: jax.Array) -> None:
+        """**Raises:** `InputError` if there are more tokens than positions."""
+        if tokens.shape[-1] > self.positions:
+            raise InputError(
+                f"the input has {tokens.shape[-1]} positions with BOS, "
+                f"but the model has {self.positions}"
+            )
+
+    def answer(self, pruned: Pruned, tokens: jax.Array) -> jax.Array:
+        """The answers [batch, seq] of pruned parameters to token ids [batch, seq].
+
+        An ordinary function: it may be jitted, vmapped, differentiated and sharded.
+        **Raises:** as `check_length`.
+        """
+        self.check_length(tokens)
+        stream = pruned_model.run(
+            pruned,
+            tokens,
+            key_size=self.config.key_size,
+            causal=self.config.causal,
+            pad_token=self.pad_token,
+        )
+        out = stream[..., np.asarray(self.readout.columns, np.int32)]
+        return self.readout.answers(out, self.readout.categorical)
 
 
 @lru_cache(maxsize=256)
 def jitted(shape: Shape) -> Callable[..., Any]:
     """The jitted forward of a shape; models of equal shape share it."""
     return cast("Callable[..., Any]", jax.jit(shape.transformed.apply))
+
+
+@lru_cache(maxsize=256)
+def jitted_answer(shape: Shape) -> Callable[..., jax.Array]:
+    """The jitted `answer` of a shape."""
+    return cast("Callable[..., jax.Array]", jax.jit(shape.answer))
 
 
 def bucket(length: int, limit: int) -> int:

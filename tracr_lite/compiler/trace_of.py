@@ -7,6 +7,7 @@ from functools import cached_property
 
 from tracr_lite.compiler.graph import Graph
 from tracr_lite.compiler.place import Layers
+from tracr_lite.compiler.stages import Stage
 from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.transformers import (
@@ -43,7 +44,7 @@ class CompileTrace:
     """The stages of one compilation.
 
     **Arguments:** `graph`, `values`, `layers`: what each stage returned; `space`: the residual
-    stream; `residual_labels`: its columns by name.
+    stream; `residual_labels`: its columns by name; `stages`: seconds and sizes of each stage.
     """
 
     graph: Graph
@@ -51,6 +52,7 @@ class CompileTrace:
     layers: Layers
     space: VectorSpaceWithBasis
     residual_labels: tuple[str, ...]
+    stages: tuple[Stage, ...] = ()
 
     @cached_property
     def nodes(self) -> dict[str, NodePlace]:

@@ -1,0 +1,74 @@
+"""What a model keeps on the device between calls: its parameters, dense and pruned."""
+
+# pyright: reportUnknownMemberType=false
+# (jax is typed in part only)
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from tracr_lite.transformer.model import TransformerConfig
+from tracr_lite.transformer.pruning import Pruned, prune
+
+
+@dataclass
+class OnDevice:
+    """Copies of one set of parameters, each made when it is first asked for.
+
+    **Arguments:** `leaves`: the arrays that were copied; read-only, so they stay as they are.
+    """
+
+    leaves: tuple[Any, ...]
+    params: Any
+    config: TransformerConfig
+    _dense: Any = None
+    _pruned: tuple[Pruned | None] | None = None
+    _pruned_on_device: Any = None
+
+    def dense(self) -> Any:
+        """The parameters as device arrays."""
+        if self._dense is None:
+            self._dense = jax.device_put(self.params)
+        return self._dense
+
+    def pruned(self) -> Pruned | None:
+        """What is left of the parameters without zeros, as numpy arrays."""
+        if self._pruned is None:
+            self._pruned = (prune(self.params, self.config),)
+        return self._pruned[0]
+
+    def pruned_on_device(self) -> Pruned | None:
+        """The same as device arrays."""
+        if self._pruned_on_device is None:
+            self._pruned_on_device = jax.device_put(self.pruned())
+        return self._pruned_on_device
+
+
+class Memory:
+    """The latest `OnDevice` of a model, made again when a leaf of `params` was replaced."""
+
+    def __init__(self) -> None:
+        self._latest: OnDevice | None = None
+
+    def of(self, params: Any, config: TransformerConfig) -> OnDevice:
+        """Copies of `params`. Arrays that may be edited in place are never remembered."""
+        leaves = tuple(jax.tree_util.tree_leaves(params))
+        if any(isinstance(x, np.ndarray) and x.flags.writeable for x in leaves):
+            return OnDevice(leaves, params, config)
+        if self._latest is None or not _same(self._latest.leaves, leaves):
+            self._latest = OnDevice(leaves, params, config)
+        return self._latest
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Memory:
+        return Memory()
+
+    def __reduce__(self) -> tuple[type[Memory], tuple[()]]:
+        return Memory, ()
+
+
+def _same(old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:
+    return len(old) == len(new) and all(a is b for a, b in zip(old, new, strict=True))
