@@ -1,0 +1,132 @@
+"""One worker process, seen from the process that started it.
+
+Workers are started afresh, not forked: JAX runs threads, and a fork of a process with threads
+may hang. Unlike with `multiprocessing`, the script that calls is not imported again: it needs no
+`if __name__ == "__main__"`, and a worker may itself start workers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+from tracr_lite.mass.errors import MassError
+from tracr_lite.mass.worker import STAMP
+
+DEPTH = 2  # jobs a worker holds: the one it works on, and the next
+SMALL = 1 << 16  # bytes that surely fit into a pipe, so that sending them cannot block
+
+_START = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
+    "from tracr_lite.mass.worker import main; main(int(sys.argv[1]), sys.argv[2])"
+)
+# One thread each: there are as many workers as processors. No worker runs a model, so none may
+# take a share of the accelerator.
+_SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "JAX_PLATFORMS": "cpu",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Bytes for the function of a worker, and the number that its answer will have."""
+
+    number: int
+    blob: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a job: bytes, or an exception."""
+
+    number: int
+    value: bytes | None = None
+    error: Exception | None = None
+
+
+class Worker:
+    """A process that answers jobs in their order."""
+
+    def __init__(self, function: str):
+        """**Arguments:** `function`: `module:name` of a function from bytes to bytes."""
+        ours, theirs = Pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _START, str(theirs.fileno()), function, _search_path()],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=os.environ | _SETTINGS,
+                process_group=0,  # out of reach of Ctrl-C
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self.connection: Connection[Any, Any] = ours
+        self.jobs: deque[Job] = deque()
+        self.ready = False
+        self._started = 0.0  # when the first of the jobs was, or could be, begun
+
+    def can_take(self, job: Job) -> bool:
+        """Whether sending the job would neither block nor queue it needlessly."""
+        if not self.jobs:
+            return self.ready or len(job.blob) <= SMALL
+        waiting = sum(len(each.blob) for each in self.jobs)
+        return len(self.jobs) < DEPTH and waiting + len(job.blob) <= SMALL
+
+    def send(self, job: Job) -> None:
+        """**Raises:** `OSError` if the process has ended."""
+        self.connection.send_bytes(job.blob)
+        if not self.jobs:
+            self._started = time.monotonic()
+        self.jobs.append(job)
+
+    def receive(self) -> Answer | None:
+        """The next answer; None if it only says that it is ready.
+
+        **Raises:** `EOFError`, `OSError` if the process has ended.
+        """
+        message: bytes = self.connection.recv_bytes()
+        failed, self._started = STAMP.unpack_from(message)
+        if not self.ready:
+            self.ready = True
+            return None
+        number = self.jobs.popleft().number
+        body = message[STAMP.size :]
+        if failed:
+            return Answer(number, error=pickle.loads(body))
+        return Answer(number, value=body)
+
+    def deadline(self, timeout: float) -> float | None:
+        """When (time.monotonic) the job that it works on has used its time."""
+        return self._started + timeout if self.ready and self.jobs else None
+
+    def end(self) -> str:
+        """Kills the process if it runs; says how it ended."""
+        self._process.kill()
+        code = self._process.wait()
+        self.connection.close()
+        if code >= 0:
+            return f"exited with code {code}"
+        why = ", as when memory runs out" if -code == signal.SIGKILL else ""
+        return f"was ended by {signal.Signals(-code).name}{why}"
+
+
+def _search_path() -> str:
+    if not sys.executable:
+        raise MassError("Python does not know its own program; compile with workers=0")
+    return json.dumps([os.path.abspath(each) for each in sys.path])
