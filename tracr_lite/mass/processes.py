@@ -1,8 +1,8 @@
 """One worker process, seen from the process that started it.
 
 Workers are started afresh, not forked: JAX runs threads, and a fork of a process with threads
-may hang. Unlike with `multiprocessing`, the script that calls is not imported again: it needs no
-`if __name__ == "__main__"`, and a worker may itself start workers.
+may hang. The script that calls is not imported again, as `multiprocessing` does: it needs no
+`if __name__ == "__main__"`. A worker may itself start workers.
 """
 
 from __future__ import annotations

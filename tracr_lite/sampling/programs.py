@@ -71,6 +71,7 @@ def sample_program(
     *,
     nodes: tuple[int, int] = (1, 12),
     max_seq_len: int | None = None,
+    vocab_size: int | None = None,
     causal: bool | None = None,
 ) -> SampledProgram:
     """A random program.
@@ -78,14 +79,14 @@ def sample_program(
     **Arguments:**
     - `seed`: equal seeds give equal programs, in any process; or a source of randomness.
     - `nodes`: least and most expressions aimed at; library functions may add a few more.
-    - `max_seq_len`, `causal`: None draws them too.
+    - `max_seq_len`, `vocab_size`, `causal`: None draws them too.
     """
     rng = seed if isinstance(seed, random.Random) else random.Random(seed)
     target = rng.randint(*nodes)
     drawn = rng.choices(_LENGTHS, _LENGTH_WEIGHTS)[0]
     length = drawn if max_seq_len is None else max_seq_len
     masked = rng.random() < 0.3 if causal is None else causal
-    vocab = sample_vocab(rng)
+    vocab = sample_vocab(rng, vocab_size)
     probes = probe_inputs(rng, vocab, length)
     pool = Pool(rng, vocab, length, masked, Observer(probes, causal=masked))
     program = _bare(pool) if target == 1 else _grown(pool, target)

@@ -34,9 +34,18 @@ _KINDS: tuple[tuple[int, tuple[Value, ...]], ...] = (
 )
 
 
-def sample_vocab(rng: random.Random) -> tuple[Value, ...]:
-    """One to five different values, in random order."""
-    weights = [weight for weight, _ in _KINDS]
-    values = rng.choices([values for _, values in _KINDS], weights)[0]
-    count = min(len(values), rng.choices((1, 2, 3, 4, 5), (1, 5, 6, 4, 2))[0])
-    return tuple(rng.sample(values, count))
+LARGEST = max(len(values) for _, values in _KINDS)
+
+
+def sample_vocab(rng: random.Random, size: int | None = None) -> tuple[Value, ...]:
+    """Different values in random order: `size` of them, or one to five if that is None.
+
+    **Raises:** `ValueError` if no vocabulary here has so many values.
+    """
+    if size is not None and not 1 <= size <= LARGEST:
+        raise ValueError(f"a sampled vocabulary has 1 to {LARGEST} values; got {size}")
+    kinds = [(weight, values) for weight, values in _KINDS if len(values) >= (size or 1)]
+    values = rng.choices([values for _, values in kinds], [weight for weight, _ in kinds])[0]
+    if size is None:
+        size = min(len(values), rng.choices((1, 2, 3, 4, 5), (1, 5, 6, 4, 2))[0])
+    return tuple(rng.sample(values, size))
