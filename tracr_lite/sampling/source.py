@@ -51,6 +51,8 @@ def _text(expr: rasp.RASPExpr, names: dict[int, str]) -> str:
         for field in dataclasses.fields(expr)  # pyright: ignore[reportArgumentType]
         if field.init
     ]
+    if isinstance(expr, rasp.Map) and isinstance(expr.inner, rasp.Map):
+        arguments[-1] = "False"  # what was not made one Map shall stay two
     return _annotated(f"rasp.{type(expr).__name__}({', '.join(arguments)})", expr)
 
 
