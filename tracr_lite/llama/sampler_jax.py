@@ -15,9 +15,12 @@ the tokens need not be those of run.c, `in_order=False` lets XLA choose the orde
 differs when the number drawn falls within the rounding error of a boundary.
 """
 
+# JAX leaves parts of its own signatures without types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
