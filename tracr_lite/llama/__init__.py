@@ -9,16 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tracr_lite.llama.checkpoint import Checkpoint, load_checkpoint
     from tracr_lite.llama.config import LlamaConfig
     from tracr_lite.llama.weights import LlamaWeights, Quantized
 
 # public name -> the module that has it
 _HOME = {
+    "Checkpoint": "checkpoint",
     "LlamaConfig": "config",
     "LlamaWeights": "weights",
     "Quantized": "weights",
+    "load_checkpoint": "checkpoint",
 }
-__all__ = ["LlamaConfig", "LlamaWeights", "Quantized"]
+__all__ = ["Checkpoint", "LlamaConfig", "LlamaWeights", "Quantized", "load_checkpoint"]
 
 
 def __getattr__(name: str) -> Any:  # whatever the name stands for

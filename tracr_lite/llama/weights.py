@@ -7,6 +7,7 @@ by Meta; Hugging Face folders, which turn halves, are permuted when read and wri
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from math import prod
 from typing import TypeAlias
@@ -151,6 +152,13 @@ def shapes(config: LlamaConfig) -> dict[str, Shape]:
         name: shape if name in WHOLE else (config.n_layers, *shape)
         for name, shape in layer_shapes(config).items()
     }
+
+
+def each_tensor(config: LlamaConfig) -> Iterator[tuple[str, int]]:
+    """Name and layer of each tensor of each layer; the layer is 0 for those outside."""
+    for name in layer_shapes(config):
+        for layer in range(1 if name in WHOLE else config.n_layers):
+            yield name, layer
 
 
 def check_weights(config: LlamaConfig, weights: LlamaWeights) -> None:

@@ -1,0 +1,46 @@
+"""The rotary tables that v0 files carry.
+
+    angle[p, i] = p * theta^(-2i / head_size)     p < seq_len, i < head_size / 2
+
+llama2.c writes those of PyTorch's float32 cos and sin, which only PyTorch has bit for bit.
+Here angles are float32 products of float32 frequencies, as there, and cos and sin are rounded
+from float64: mostly equal, else one unit in the last place (6e-8) apart.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracr_lite.llama.config import LlamaConfig
+
+
+def angles(config: LlamaConfig, start: int, stop: int) -> np.ndarray:
+    """The angles of positions `start` to `stop - 1`: float32, in radians."""
+    exponents = np.arange(0, config.head_size, 2) / config.head_size
+    frequencies = (config.rope_theta**-exponents).astype(np.float32)
+    return np.arange(start, stop, dtype=np.float32)[:, None] * frequencies
+
+
+def rope_tables(config: LlamaConfig, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    """cos and sin of `angles`, float32."""
+    turned = angles(config, start, stop).astype(np.float64)
+    return np.cos(turned).astype(np.float32), np.sin(turned).astype(np.float32)
+
+
+def largest_difference(config: LlamaConfig, tables: tuple[np.ndarray, np.ndarray]) -> float:
+    """How far `tables` are from those of `config` anywhere; NaN if they hold one.
+
+    An angle may be off by an ulp of its frequency, position * 6e-8 relative: other ways to
+    compute the frequencies are allowed for, by subtracting that.
+    """
+    worst = 0.0
+    rows = max(1, (1 << 20) // config.head_size)
+    for start in range(0, config.seq_len, rows):
+        stop = min(config.seq_len, start + rows)
+        slack = 4 * np.finfo(np.float32).eps * np.arange(start, stop)[:, None]
+        for mine, theirs in zip(rope_tables(config, start, stop), tables, strict=True):
+            gap = np.abs(mine.astype(np.float64) - theirs[start:stop]) - slack
+            worst = float(np.fmax(worst, gap.max())) if np.isfinite(gap).all() else np.nan
+            if np.isnan(worst):
+                return worst
+    return worst
