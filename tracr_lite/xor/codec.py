@@ -1,10 +1,7 @@
 """Compression of payloads: none, gzip, zstd.
 
 Gzip is what releases have in use. Reading goes through isal, which inflates about twice as fast
-as zlib. Writing at level 9 of zlib, as releases did, spends nearly all its time on searching
-matches in noise. The XOR of two models is zeros and noise: run lengths with a good entropy code
-are as small on most of it; where they are not, zlib-ng's level 7 is, or nearly so.
-`choose_gzip` tries both on a sample.
+as zlib; writing is in `gzipping.py`.
 """
 
 from __future__ import annotations
@@ -13,14 +10,13 @@ import hashlib
 import io
 import sys
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol, cast
 
 from isal import igzip, isal_zlib
-from zlib_ng import zlib_ng
 
 from tracr_lite.xor.errors import FileRefused
+from tracr_lite.xor.gzipping import GzipWriter, Sample
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -31,7 +27,6 @@ Compression = Literal["none", "gzip", "zstd"]
 COMPRESSIONS: tuple[Compression, ...] = ("none", "gzip", "zstd")
 GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 
-SMALL = 1 << 18  # bytes; up to here zlib's level 9 costs nothing
 ZSTD_LEVEL = 1  # higher levels are slower and, on XORed weights, not smaller
 ZSTD_WINDOW_LOG = 24  # 16 MiB: a payload that asks for more memory is refused
 
@@ -52,14 +47,6 @@ class Compressor(Protocol):
     def flush(self) -> bytes: ...
 
 
-class _Gzip(Protocol):
-    """What zlib and zlib-ng have in common."""
-
-    def compress(self, data: bytes | memoryview, /) -> bytes: ...
-
-    def flush(self) -> bytes: ...
-
-
 class _AsItIs:
     """No compression."""
 
@@ -70,11 +57,8 @@ class _AsItIs:
         return b""
 
 
-def compressor(compress: Compression, size: int, sample: bytes) -> Compressor:
-    """A compressor for `size` bytes that look like `sample`.
-
-    The same input gives the same bytes: neither name nor time is stored.
-    """
+def compressor(compress: Compression, size: int, sample: Sample) -> Compressor:
+    """A compressor for `size` bytes, of which `sample` gives any part in advance."""
     if compress == "none":
         return _AsItIs()
     if compress == "zstd":
@@ -84,27 +68,7 @@ def compressor(compress: Compression, size: int, sample: bytes) -> Compressor:
             int(parameter.checksum_flag): 1,
         }
         return zstd.ZstdCompressor(options=options)
-    return choose_gzip(size, sample)
-
-
-def choose_gzip(size: int, sample: bytes) -> Compressor:
-    """The fastest of our ways to write gzip that is hardly larger than the others."""
-    if size <= SMALL:
-        return zlib.compressobj(9, zlib.DEFLATED, 31, 9)
-    ways = [_by_runs, _by_search]
-    runs, search = (
-        len(each.compress(sample) + each.flush()) for each in (way() for way in ways)
-    )
-    return _by_runs() if runs <= 1.01 * search else _by_search()
-
-
-def _by_runs() -> _Gzip:
-    return cast(_Gzip, zlib.compressobj(1, zlib.DEFLATED, 31, 9, zlib.Z_RLE))
-
-
-def _by_search() -> _Gzip:
-    make = cast(Callable[..., _Gzip], vars(zlib_ng)["compressobj"])  # its stub is incomplete
-    return make(7, zlib_ng.DEFLATED, 31, 9, zlib_ng.Z_FILTERED)
+    return GzipWriter(size, sample)
 
 
 def detect(path: Path) -> Compression:

@@ -16,10 +16,9 @@ import numpy as np
 
 from tracr_lite.xor.codec import Compression, PayloadReader, compressor, fill
 from tracr_lite.xor.errors import FileRefused
+from tracr_lite.xor.gzipping import Sample
 from tracr_lite.xor.manifest import Entry, FileState
 from tracr_lite.xor.sums import CHUNK, Digest, Tick, new_hash
-
-SAMPLES, SAMPLE = 8, 1 << 16  # pieces, bytes: what the way of compressing is chosen by
 
 
 class _Pair:
@@ -91,7 +90,7 @@ def encode_stream(
     Each file is read once, and the sums are those of the bytes that were used, so that a
     file which changes meanwhile cannot lead to a wrong entry.
     """
-    squeeze = compressor(compress, target.stat().st_size, _sample(target, base))
+    squeeze = compressor(compress, target.stat().st_size, _sampler(target, base))
     before, after, packed = _Sums("sha256", "blake3"), _Sums("sha256"), _Sums("sha256")
     for chunk, of_base in _encoded(target, base, after.add):
         before.add(of_base)
@@ -139,19 +138,18 @@ def _encoded(
             yield chunk, pair.base[:of_base]
 
 
-def _sample(target: Path, base: Path | None) -> bytes:
-    """The XOR of a few pieces, evenly spread."""
-    pieces: list[bytes] = []
-    pair = _Pair(SAMPLE)
-    step = max(SAMPLE, target.stat().st_size // SAMPLES)
-    with ExitStack() as stack:
-        first = stack.enter_context(target.open("rb", buffering=0))
-        other = None if base is None else stack.enter_context(base.open("rb", buffering=0))
-        for index in range(SAMPLES):
-            first.seek(index * step)
-            count, of_base = fill(cast(BinaryIO, first), pair.data), 0
-            if other is not None:
-                other.seek(index * step)
-                of_base = fill(cast(BinaryIO, other), pair.base[:count])
-            pieces.append(bytes(pair.combine(count, of_base)))
-    return b"".join(pieces)
+def _sampler(target: Path, base: Path | None) -> Sample:
+    """Gives the XOR of any part; a file that changed meanwhile only spoils the choice."""
+
+    def sample(offset: int, length: int) -> bytes:
+        pair = _Pair(max(1, -(-length // 8)) * 8)
+        sizes = [0, 0]
+        for index, path in enumerate((target, base)):
+            if path is not None:
+                with path.open("rb", buffering=0) as file:
+                    file.seek(offset)
+                    buffer = (pair.data, pair.base)[index][:length]
+                    sizes[index] = fill(cast(BinaryIO, file), buffer)
+        return bytes(pair.combine(sizes[0], min(sizes)))
+
+    return sample
