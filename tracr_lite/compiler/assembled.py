@@ -161,7 +161,8 @@ class AssembledTransformerModel:
                 results[number] = row
 
         forward, width = self._answers()
-        batches.run(batches.chunks(lengths, self._positions(), width), prepare, forward, finish)
+        plan = batches.chunks(lengths, self._positions(), width, pads=self._pads())
+        batches.run(plan, prepare, forward, finish)
         return results
 
     def _encode(self, tokens: Sequence[bases.Value]) -> list[Any]:
@@ -182,9 +183,12 @@ class AssembledTransformerModel:
     def _positions(self) -> int:
         return int(self.params["pos_embed"]["embeddings"].shape[0])
 
+    def _pads(self) -> bool:
+        """Whether padding is hidden from attention."""
+        return self.shape is not None and self.shape.pad_token is not None
+
     def _pad_id(self) -> int:
-        pad = None if self.input_encoder is None else self.input_encoder.pad_encoding
-        return 0 if pad is None else pad
+        return 0 if self.shape is None else self.shape.pad_token or 0
 
     def _run(self, ids: np.ndarray) -> Any:
         """Runs padded token ids through the jitted forward."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracr_lite.compiler.forward import bucket
+from tracr_lite.errors import InputError
 
 CHUNK = 2**20  # numbers of the widest activation of one chunk
 SMALLEST = 8  # rows of a chunk, so that few different shapes are compiled
@@ -23,20 +24,24 @@ class Chunk:
     size: int
 
 
-def chunks(lengths: Sequence[int], positions: int, width: int) -> Iterator[Chunk]:
+def chunks(
+    lengths: Sequence[int], positions: int, width: int, *, pads: bool = True
+) -> Iterator[Chunk]:
     """Sequences of like length together, few enough that memory stays bounded.
 
     Rows come in powers of two, and lengths in `bucket`s: each shape is compiled once.
 
     **Arguments:** `lengths`: tokens of each sequence; `positions`: the most that the model
-    takes; `width`: numbers per position of the widest activation, attention weights aside.
+    takes; `width`: numbers per position of the widest activation, attention weights aside;
+    `pads`: whether the model hides padding, so that lengths may be mixed.
     """
     groups: dict[int, list[int]] = {}
     for number, length in enumerate(lengths):
-        groups.setdefault(bucket(length, positions), []).append(number)
+        size = bucket(length, positions) if pads else length
+        groups.setdefault(size, []).append(number)
     for size in sorted(groups):
         members = groups[size]
-        most = _power_of_two_below(CHUNK // (size * max(width, size)))
+        most = _power_of_two_below(CHUNK // (max(size, 1) * max(width, size)))
         start = 0
         while start < len(members):
             part = tuple(members[start : start + most])
@@ -56,7 +61,13 @@ def padded(flat: np.ndarray, lengths: Sequence[int], chunk: Chunk, pad: int) -> 
     """[rows, size] ids, from those of all sequences one after the other.
 
     Rows without a sequence hold padding only.
+    **Raises:** `InputError` if a sequence is longer than the chunk.
     """
+    if max(lengths) > chunk.size:
+        raise InputError(
+            f"a sequence has {max(lengths)} tokens with BOS, but the model has {chunk.size} "
+            "positions"
+        )
     array = np.full((chunk.rows, chunk.size), pad, np.int32)
     used = array[: len(lengths)]
     used[np.arange(chunk.size) < np.asarray(lengths)[:, None]] = flat

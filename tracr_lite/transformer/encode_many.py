@@ -50,7 +50,7 @@ class ManyEncoder:
         encoder = self.encoder
         assert isinstance(encoder, CategoricalEncoder)
         lengths = [len(tokens) for tokens in sequences]
-        if min(lengths, default=1) == 0:
+        if min(lengths, default=0) == 0:
             return False
         starts = accumulate(lengths[:-1], initial=0)
         bos = encoder.bos_encoding

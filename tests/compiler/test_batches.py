@@ -1,0 +1,173 @@
+"""Batches: every sequence once, in bounded chunks, and answered as it is on its own."""
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.compiler.checking import BOS, compiled
+from tracr_lite.compiler import batches, lib
+from tracr_lite.compiler.assemble import assemble_craft_model
+from tracr_lite.compiler.forward import jitted_answer
+from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
+from tracr_lite.craft.transformers import AttentionHead, SeriesWithResiduals
+from tracr_lite.craft.vectorspace_fns import Linear, ScalarBilinear
+from tracr_lite.errors import InputError
+from tracr_lite.rasp import rasp
+from tracr_lite.transformer.encoder import CategoricalEncoder
+
+SORT = lib.make_sort(rasp.tokens, rasp.tokens, max_seq_len=9, min_key=1)
+FRACTION = lib.make_frac_prevs(rasp.tokens == "a")
+
+
+@given(
+    lengths=st.lists(st.integers(1, 40), max_size=60),
+    width=st.integers(1, 10**7),
+)
+def test_every_sequence_is_in_one_chunk_that_fits(lengths, width):
+    plan = list(batches.chunks(lengths, 40, width))
+    assert sorted(i for chunk in plan for i in chunk.members) == list(range(len(lengths)))
+    for chunk in plan:
+        assert max(lengths[i] for i in chunk.members) <= chunk.size <= 40
+        assert len(chunk.members) <= chunk.rows
+        widest = chunk.size * max(width, chunk.size)
+        assert chunk.rows == 1 or chunk.rows * widest <= batches.CHUNK
+
+
+def test_where_padding_cannot_be_hidden_lengths_are_not_mixed():
+    lengths = [3, 5, 3, 4]
+    plan = list(batches.chunks(lengths, 40, 10, pads=False))
+    assert [(chunk.members, chunk.size) for chunk in plan] == [
+        ((0, 2), 3),
+        ((3,), 4),
+        ((1,), 5),
+    ]
+
+
+def test_a_model_without_a_padding_token_answers_mixed_lengths():
+    """A head that averages over all tokens would count padding in."""
+    one, out = BasisDirection("one"), BasisDirection("out")
+    tokens = [BasisDirection("tokens", v) for v in range(3)]
+    indices = [BasisDirection("indices", i) for i in range(4)]
+    space = VectorSpaceWithBasis([one, out, *tokens, *indices])
+    read = VectorSpaceWithBasis(tokens)
+    head = AttentionHead(
+        ScalarBilinear(space, space, np.zeros((space.num_dims, space.num_dims))),
+        Linear(read, VectorSpaceWithBasis([out]), np.array([[0.0], [1.0], [4.0]])),
+        space,
+    )
+    model = assemble_craft_model(
+        SeriesWithResiduals([head]),
+        read,
+        VectorSpaceWithBasis(indices),
+        VectorSpaceWithBasis([out]),
+        categorical_output=False,
+    )
+    assert model.apply_batch([[1, 1, 2, 2], [2], [1, 2]]) == [[2.5] * 4, [4.0], [2.5] * 2]
+
+
+def test_few_shapes_are_compiled_for_batches_of_any_size():
+    shapes = {
+        (chunk.rows, chunk.size)
+        for count in range(1, 600)
+        for chunk in batches.chunks([7] * count, 9, 100)
+    }
+    assert len(shapes) <= 8
+
+
+@pytest.mark.parametrize("chunk", [1, 2**8, 2**20])
+@pytest.mark.parametrize(
+    ("program", "vocab"), [(SORT, (1, 2, 3)), (FRACTION, ("a", "b"))], ids=["sort", "fraction"]
+)
+def test_a_batch_of_mixed_lengths_answers_as_its_sequences_do(
+    program, vocab, chunk, monkeypatch
+):
+    monkeypatch.setattr(batches, "CHUNK", chunk)
+    model = compiled(program, vocab, 9)
+    rng = np.random.default_rng(0)
+    lengths = [9, 1, 4, 9, 2, 8, 1, 3]
+    batch = [[BOS, *(vocab[i] for i in rng.integers(0, len(vocab), n))] for n in lengths]
+    found = model.apply_batch(iter(map(tuple, batch)))
+    assert found == [model.apply(tokens).decoded for tokens in batch]
+
+
+def test_an_empty_batch_has_no_answers():
+    assert compiled(SORT, (1, 2, 3), 9).apply_batch([]) == []
+
+
+def test_a_wrong_sequence_is_named():
+    model = compiled(SORT, (1, 2, 3), 9)
+    with pytest.raises(InputError, match=r"sequence 1 of the batch: unknown token 7 at"):
+        model.apply_batch([[BOS, 1], [BOS, 2, 7]])
+    with pytest.raises(InputError, match="sequence 0 of the batch: the input is empty"):
+        model.apply_batch([[]])
+    with pytest.raises(InputError, match=r"sequence 1 .* 10 tokens"):
+        model.apply_batch([[BOS, 1], [BOS, *[1] * 10]])
+
+
+def test_an_edited_weight_is_seen():
+    """Both copies on the device follow `params`, replaced as a whole or leaf by leaf."""
+    model = compiled(SORT, (1, 2, 3), 9)
+    batch = [[BOS, 3, 1, 2]]
+    assert model.apply_batch(batch) == [[BOS, 1, 2, 3]]
+    kept = model.params
+    try:
+        cut = {**kept["transformer/layer_2/attn/value"]}
+        cut["w"] = np.zeros_like(cut["w"])
+        for writeable in (True, False):
+            cut["w"].flags.writeable = writeable
+            model.params = {**kept, "transformer/layer_2/attn/value": cut}
+            assert model.apply_batch(batch)[0] == model.apply(batch[0]).decoded
+            assert model.apply_batch(batch) != [[BOS, 1, 2, 3]]
+    finally:
+        model.params = kept
+    assert model.apply_batch(batch) == [[BOS, 1, 2, 3]]
+
+
+def test_biases_of_ones_own_are_not_lost():
+    """Such parameters cannot be pruned: the whole network runs."""
+    model = compiled(FRACTION, ("a", "b"), 9)
+    kept = model.params
+    linear = f"transformer/layer_{model.model_config.num_layers - 1}/mlp/linear_2"
+    shifted = {name: np.array(array) for name, array in kept[linear].items()}
+    shifted["b"][:] = 0.25
+    for array in shifted.values():
+        array.flags.writeable = False
+    model.params = {**kept, linear: shifted}
+    try:
+        assert model.pruned() is None
+        plain = np.asarray(model.apply([BOS, "b", "b"]).unembedded)[0, 1:]
+        encoder, model.output_encoder = model.output_encoder, None
+        assert model.apply_batch([[BOS, "b", "b"]])[0][1:] == plain.tolist() == [0.25, 0.25]
+        model.output_encoder = encoder
+    finally:
+        model.params = kept
+
+
+def test_without_encoders_a_batch_holds_ids():
+    model = compiled(SORT, (1, 2, 3), 9)
+    encoders = model.input_encoder, model.output_encoder
+    assert isinstance(encoders[0], CategoricalEncoder)
+    ids = encoders[0].encode([BOS, 3, 1])
+    model.input_encoder = model.output_encoder = None
+    try:
+        (answers,) = model.apply_batch([ids])
+        with pytest.raises(InputError, match="11 tokens with BOS, but the model has 10"):
+            model.apply_batch([[*ids, *[ids[1]] * 8]])
+    finally:
+        model.input_encoder, model.output_encoder = encoders
+    assert model.output_encoder.decode(answers[1:]) == [1, 3]
+
+
+def test_answers_of_the_pruned_forward_are_an_ordinary_function():
+    model = compiled(FRACTION, ("a", "b"), 9)
+    pruned = model.pruned()
+    ids = np.array([model.input_encoder.encode([BOS, *"abba"])])
+    expected = np.asarray(jitted_answer(model.shape)(pruned, ids))
+    np.testing.assert_allclose(expected[0, 1:], [1, 1 / 2, 1 / 3, 1 / 2], rtol=1e-6)
+    twice = jax.vmap(model.shape.answer, in_axes=(None, 0))(pruned, np.stack([ids, ids]))
+    np.testing.assert_allclose(twice, np.stack([expected, expected]), rtol=1e-6)
+    loss = lambda p: model.shape.answer(p, ids)[0, 1:].sum()  # noqa: E731
+    gradient = jax.grad(loss, allow_int=True)(pruned)  # column numbers are ints
+    assert np.abs(gradient.layers[-1].heads[-1].value.weights).max() > 0
