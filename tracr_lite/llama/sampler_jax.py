@@ -1,7 +1,9 @@
 """The choice of `sampler.Sampler` as pure functions of arrays, for use inside compiled loops.
 
-    state = random_state(seed)
-    token, state = sample(logits, state, settings)     # also under jit, vmap, scan, while_loop
+    state, how = random_state(seed), prepare(settings)
+    token, state = sample(logits, state, how)     # also under jit, vmap, scan, while_loop
+
+`how` is an argument like any array: other numbers of the same kind need no new compilation.
 
 The tokens are those of `Sampler`, because every step is: the generator works on two halves of
 32 bits (no 64-bit mode is needed), `exp_of_minus` is the same function, sums run in the same
@@ -21,9 +23,12 @@ differs when the number drawn falls within the rounding error of a boundary.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
+from jax.tree_util import register_dataclass
 from jaxtyping import Bool, Float, Int, UInt32
 
 from tracr_lite.llama.errors import LlamaError
@@ -36,6 +41,34 @@ FIRST = 1024  # so many of the most likely tokens are tried before all are sorte
 
 Numbers = Float[Array, " vocab"]  # float32
 State = UInt32[Array, "2"]  # the upper and the lower half of the state
+
+
+@register_dataclass
+@dataclass(frozen=True)
+class Prepared:
+    """`SamplerSettings` for compiled code: the numbers are arrays, the kind is fixed."""
+
+    temperature: Float[Array, ""]
+    top_p: Float[Array, ""]
+    penalty: Float[Array, ""]
+    greedy: bool = field(metadata={"static": True})
+    uses_top_p: bool = field(metadata={"static": True})
+    uses_penalty: bool = field(metadata={"static": True})
+    top_k: int | None = field(metadata={"static": True})
+
+
+def prepare(settings: SamplerSettings) -> Prepared:
+    """The settings as an argument of compiled functions."""
+    penalty = settings.repetition_penalty
+    return Prepared(
+        jnp.float32(settings.temperature),
+        jnp.float32(settings.top_p),
+        jnp.float32(1.0 if penalty is None else penalty),
+        settings.greedy,
+        settings.uses_top_p,
+        penalty is not None,
+        settings.top_k,
+    )
 
 
 def random_state(seed: int) -> State:
@@ -65,7 +98,7 @@ def draw(state: State) -> tuple[Float[Array, ""], State]:
 def sample(
     logits: Numbers,
     state: State,
-    settings: SamplerSettings,
+    how: Prepared,
     seen: Bool[Array, " vocab"] | None = None,
     *,
     in_order: bool = True,
@@ -74,7 +107,7 @@ def sample(
 
     **Arguments:**
     - `logits`: (vocab,), used as float32. `state`: from `random_state`.
-    - `settings`: fixed while tracing.
+    - `how`: from `prepare`.
     - `seen`: which tokens the repetition penalty holds against; needed if there is one.
     - `in_order`: whether sums run from left to right as in run.c.
 
@@ -84,18 +117,18 @@ def sample(
     """
     values = logits.astype(jnp.float32)
     broken = jnp.isnan(values).any()
-    if settings.repetition_penalty is not None:
+    if how.uses_penalty:
         if seen is None:
             raise LlamaError("a repetition penalty needs `seen`, a mask over the vocabulary")
-        values = _penalized(values, seen, settings.repetition_penalty)
-    if settings.greedy:
+        values = _penalized(values, seen, how.penalty)
+    if how.greedy:
         return _checked(jnp.argmax(values), broken), state
-    values = _divided(values, jnp.float32(settings.temperature))
+    values = _divided(values, how.temperature)
     broken |= ~jnp.isfinite(values.max())
-    probabilities = _softmax(_top_k(values, settings.top_k), in_order)
+    probabilities = _softmax(_top_k(values, how.top_k), in_order)
     coin, state = draw(state)
-    if settings.uses_top_p:
-        token = _choose_top_p(probabilities, settings.top_p, coin, in_order)
+    if how.uses_top_p:
+        token = _choose_top_p(probabilities, how.top_p, coin, in_order)
     else:
         below = coin < _running_sums(probabilities, in_order)
         token = jnp.where(below.any(), jnp.argmax(below), len(probabilities) - 1)
@@ -122,9 +155,10 @@ def _high_half(a: Array, b: Array) -> Array:
     return a1 * b1 + (a1 * b0 >> 16) + (a0 * b1 >> 16) + (middle >> 16)
 
 
-def _penalized(values: Numbers, seen: Bool[Array, " vocab"], penalty: float) -> Numbers:
-    factor = jnp.float32(penalty)
-    changed = jnp.where(values > 0, _divided(values, factor), values * factor)
+def _penalized(
+    values: Numbers, seen: Bool[Array, " vocab"], penalty: Float[Array, ""]
+) -> Numbers:
+    changed = jnp.where(values > 0, _divided(values, penalty), values * penalty)
     return jnp.where(seen, changed, values)
 
 
@@ -152,11 +186,11 @@ def _running_sums(values: Numbers, in_order: bool) -> Numbers:
 
 
 def _choose_top_p(
-    probabilities: Numbers, top_p: float, coin: Float[Array, ""], in_order: bool
+    probabilities: Numbers, top_p: Float[Array, ""], coin: Float[Array, ""], in_order: bool
 ) -> Int[Array, ""]:
     """As `sampler.choose_top_p`; sorts all tokens only where the first ones do not suffice."""
     size = len(probabilities)
-    cutoff = (np.float32(1) - np.float32(top_p)) / np.float32(max(size - 1, 1))
+    cutoff = _divided(1 - top_p, jnp.float32(max(size - 1, 1)))
     kept = jnp.where(probabilities >= cutoff, probabilities, 0.0)
     count = (kept > 0).sum()
 
@@ -164,7 +198,7 @@ def _choose_top_p(
         """The choice among the `number` most likely; whether the others cannot matter."""
         values, ids = lax.top_k(kept, number)
         sums = _running_sums(values, in_order)  # zeros at the end change nothing
-        above = sums > np.float32(top_p)
+        above = sums > top_p
         last = jnp.where(above.any(), jnp.argmax(above), count - 1)
         below = coin * sums[last] < sums
         place = jnp.where(below.any(), jnp.minimum(jnp.argmax(below), last), last)
