@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tracr_lite.llama.checkpoint import Checkpoint, load_checkpoint
     from tracr_lite.llama.config import LlamaConfig
+    from tracr_lite.llama.formats.target import Target
+    from tracr_lite.llama.saving import Written, convert, save_checkpoint
     from tracr_lite.llama.weights import LlamaWeights, Quantized
 
 # public name -> the module that has it
@@ -19,9 +21,23 @@ _HOME = {
     "LlamaConfig": "config",
     "LlamaWeights": "weights",
     "Quantized": "weights",
+    "Target": "formats.target",
+    "Written": "saving",
+    "convert": "saving",
     "load_checkpoint": "checkpoint",
+    "save_checkpoint": "saving",
 }
-__all__ = ["Checkpoint", "LlamaConfig", "LlamaWeights", "Quantized", "load_checkpoint"]
+__all__ = [
+    "Checkpoint",
+    "LlamaConfig",
+    "LlamaWeights",
+    "Quantized",
+    "Target",
+    "Written",
+    "convert",
+    "load_checkpoint",
+    "save_checkpoint",
+]
 
 
 def __getattr__(name: str) -> Any:  # whatever the name stands for

@@ -9,7 +9,10 @@ import click
 ABOUT = """Read, convert and run Llama models: .bin files of llama2.c, Hugging Face folders."""
 
 # command -> the module that has it as `NAME_command`
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "convert": "tracr_lite.llama.cli_files",
+    "info": "tracr_lite.llama.cli_files",
+}
 
 
 class _Later(click.Group):

@@ -35,35 +35,33 @@ def ranges(size: int, multiple: int) -> Iterator[tuple[int, int]]:
 def float_chunks(
     name: str, layer: int, tensor: Tensor, multiple: int = 1
 ) -> Iterator[tuple[int, np.ndarray]]:
+    """As `any_chunks`. Raises `WeightsError` at a number that is not finite, and says where."""
+    for start, numbers in any_chunks(tensor, multiple):
+        finite = np.isfinite(numbers)
+        if not finite.all():
+            first = int(np.argmin(finite))
+            raise WeightsError(
+                f"{where(name, layer)}: number {start + first} is {numbers[first]:g}; a model "
+                "with such weights computes nothing"
+            )
+        yield start, numbers
+
+
+def any_chunks(tensor: Tensor, multiple: int = 1) -> Iterator[tuple[int, np.ndarray]]:
     """The numbers of a matrix or vector as float32, each chunk with its first index.
 
     **Arguments:** `multiple`: all chunks have a length divisible by this, which divides all.
-    **Raises:** `WeightsError` at a number that is not finite; `name` and `layer` say where.
     """
     if isinstance(tensor, Quantized):
         values, scales, group = flat(tensor.values), flat(tensor.scales), tensor.group_size
         for start, stop in ranges(values.size, lcm(multiple, group)):
-            with np.errstate(over="ignore"):  # noticed below
-                numbers = dequantize_groups(
-                    values[start:stop], scales[start // group : stop // group]
-                )
-            yield start, _finite(name, layer, start, numbers)
+            some = scales[start // group : stop // group]
+            with np.errstate(over="ignore", invalid="ignore"):  # for the caller to notice
+                yield start, dequantize_groups(values[start:stop], some)
         return
     numbers = flat(tensor)
     for start, stop in ranges(numbers.size, multiple):
-        chunk = np.asarray(numbers[start:stop], dtype=np.float32)
-        yield start, _finite(name, layer, start, chunk)
-
-
-def _finite(name: str, layer: int, start: int, numbers: np.ndarray) -> np.ndarray:
-    finite = np.isfinite(numbers)
-    if not finite.all():
-        first = int(np.argmin(finite))
-        raise WeightsError(
-            f"{where(name, layer)}: number {start + first} is {numbers[first]:g}; a model with "
-            "such weights computes nothing"
-        )
-    return numbers
+        yield start, np.asarray(numbers[start:stop], dtype=np.float32)
 
 
 def where(name: str, layer: int) -> str:

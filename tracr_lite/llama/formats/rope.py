@@ -3,7 +3,7 @@
     angle[p, i] = p * theta^(-2i / head_size)     p < seq_len, i < head_size / 2
 
 llama2.c writes those of PyTorch's float32 cos and sin, which only PyTorch has bit for bit.
-Here angles are float32 products of float32 frequencies, as there, and cos and sin are rounded
+Here frequencies and angles take the same roundings to float32 as there; cos and sin are rounded
 from float64: mostly equal, else one unit in the last place (6e-8) apart.
 """
 
@@ -16,9 +16,11 @@ from tracr_lite.llama.config import LlamaConfig
 
 def angles(config: LlamaConfig, start: int, stop: int) -> np.ndarray:
     """The angles of positions `start` to `stop - 1`: float32, in radians."""
-    exponents = np.arange(0, config.head_size, 2) / config.head_size
-    frequencies = (config.rope_theta**-exponents).astype(np.float32)
-    return np.arange(start, stop, dtype=np.float32)[:, None] * frequencies
+    exponents = np.arange(0, config.head_size, 2, dtype=np.float32) / np.float32(
+        config.head_size
+    )
+    powers = (config.rope_theta ** exponents.astype(np.float64)).astype(np.float32)
+    return np.arange(start, stop, dtype=np.float32)[:, None] * (np.float32(1) / powers)
 
 
 def rope_tables(config: LlamaConfig, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
