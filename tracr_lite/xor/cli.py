@@ -129,7 +129,7 @@ def encode_command(
 @click.option(
     "--check-base-last",
     is_flag=True,
-    help="Hash the base only if a result is wrong; faster. Results are always checked.",
+    help="Hash a base only if the result is wrong; faster. Results are checked as always.",
 )
 @click.option("--max-bytes", type=click.IntRange(min=1), help="Most that a payload unpacks to.")
 @_common

@@ -46,7 +46,8 @@ def decode(
       them, and every file of `target_sums` has to come out.
     - `allow_length_mismatch`: without a manifest, a shorter base counts as continued with
       zeros, a longer one as cut, and a payload unpacks to at most `max_bytes`.
-    - `check_base_first`: False hashes the base only if a result is wrong, to tell why.
+    - `check_base_first`: False hashes the base only if a result is wrong, to tell why; of
+      files without a sum for the result, the base is hashed first all the same.
     - `jobs`, `follow_links`, `progress`: as for `encode`.
 
     **Raises:** `XorError` if refused as a whole; `FilesNotRight` if a file is not right.
@@ -112,12 +113,14 @@ def _run(
     """All rows; nothing is written if the base is not right."""
     rows = runner.each("checking DST", work, _in_place(store), _Decoding(store).already)
     work = {name: job for name, job in work.items() if name not in rows}
-    if check_base_first:
-        wrong = runner.each("checking base", work, lambda job: _size(job.base), _check_base)
-        if wrong:
-            why = "nothing is written while files of the base are wrong"
-            rows |= {name: FileStatus(name, Status.SKIPPED, why) for name in work}
-            return rows | wrong
+    first = {
+        name: job for name, job in work.items() if check_base_first or not job.target_digests
+    }  # a wrong base can wait for the wrong result that it makes, if there is a sum to tell
+    wrong = runner.each("checking base", first, _to_hash, _check_base)
+    if wrong:
+        why = "nothing is written while files of the base are wrong"
+        rows |= {name: FileStatus(name, Status.SKIPPED, why) for name in work}
+        return rows | wrong
     _check_space(store, work)
     decoding = _Decoding(store, check_base_first)
     return rows | runner.each(
@@ -138,6 +141,10 @@ def _folders(store: Store, manifest: Manifest) -> dict[str, FileStatus]:
 
 def _size(path: Path | None) -> int:
     return 0 if path is None else size_of(path)
+
+
+def _to_hash(job: Job) -> int:
+    return _size(job.base) if job.base_digests else 0
 
 
 def _in_place(store: Store) -> Callable[[Job], int]:

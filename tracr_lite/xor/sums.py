@@ -16,7 +16,16 @@ from tracr_lite.xor.names import check_name
 
 CHUNK = 1 << 18  # bytes; two such buffers stay in the second-level cache
 ALGORITHMS = {32: "md5", 64: "sha256"}  # hex digits -> name
-LINE = re.compile(r"(\\?)([0-9A-Fa-f]+) [ *](.+)")
+FORMS = tuple(
+    re.compile(rf"(?P<escaped>\\?){form}".replace("HEX", "[0-9A-Fa-f]"))
+    for form in (
+        r"(?P<sum>HEX{32}|HEX{64}) [ *](?P<name>.+)",
+        r"MD5 \((?P<name>.+)\) = (?P<sum>HEX{32})",
+        r"SHA256 \((?P<name>.+)\) = (?P<sum>HEX{64})",
+    )
+)
+ESCAPES = {"\\\\": "\\", "\\n": "\n", "\\r": "\r"}
+MAX_LIST = 1 << 26  # bytes; about half a million names
 
 Tick = Callable[[int], None]  # told the number of bytes just done; may raise to stop
 
@@ -47,15 +56,22 @@ class Digest:
 
 
 def read_sums(path: Path) -> dict[str, Digest]:
-    """Reads a list of lines `<hex>  ./name`; md5 and SHA-256 are told apart by length.
+    """Reads a list as md5sum or sha256sum write it, also with `--binary` or `--tag`.
+
+    Lines are `<hex>  ./name`, `<hex> *name` or `MD5 (name) = <hex>`; md5 and SHA-256 are told
+    apart by length. A backslash before a line says that its name is escaped.
 
     **Raises:** `XorError` if it cannot be read, a line is of another form, a name is
     unsafe, or a name occurs with two sums.
     """
     try:
-        lines = path.read_bytes().decode("utf-8", "surrogateescape").split("\n")
+        with path.open("rb") as file:
+            text = file.read(MAX_LIST + 1)
     except OSError as error:
         raise XorError(f"cannot read the sums {str(path)!r}: {error.strerror}") from error
+    if len(text) > MAX_LIST:
+        raise XorError(f"the sums {str(path)!r} have more than {MAX_LIST} bytes")
+    lines = text.decode("utf-8", "surrogateescape").split("\n")
     found: dict[str, Digest] = {}
     for number, line in enumerate(lines, 1):
         if not (line := line.removesuffix("\r")).strip():
@@ -72,15 +88,22 @@ def read_sums(path: Path) -> dict[str, Digest]:
 
 
 def _parse(line: str) -> tuple[str, Digest]:
-    match = LINE.fullmatch(line)
-    if match is None or len(match[2]) not in ALGORITHMS:
-        raise ValueError(f"expected a sum, two spaces and a name; got {line[:80]!r}")
-    name = match[3]
-    if match[1]:  # md5sum escapes backslashes and newlines in names, and says so
-        name = re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], name)
+    match = next(filter(None, (form.fullmatch(line) for form in FORMS)), None)
+    if match is None:
+        raise ValueError(f"expected an md5 or sha256, two spaces, a name; got {line[:80]!r}")
+    name = _unescaped(match["name"]) if match["escaped"] else match["name"]
     while name.startswith("./"):
         name = name[2:]
-    return check_name(name), Digest(ALGORITHMS[len(match[2])], match[2].lower())
+    return check_name(name), Digest(ALGORITHMS[len(match["sum"])], match["sum"].lower())
+
+
+def _unescaped(name: str) -> str:
+    def plain(found: re.Match[str]) -> str:
+        if found[0] not in ESCAPES:
+            raise ValueError(f"the name {name!r} holds the unknown escape {found[0]!r}")
+        return ESCAPES[found[0]]
+
+    return re.sub(r"\\.?", plain, name)
 
 
 def digests_of(
