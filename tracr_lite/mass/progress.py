@@ -30,17 +30,23 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def progress_bar(
-    what: str, total: int | None, *, shown: bool | None, start: int = 0
+    what: str,
+    total: int | None,
+    *,
+    shown: bool | None,
+    start: int = 0,
+    failures: str = "failed",
 ) -> Generator[Advance]:
     """A bar on standard error.
 
     **Arguments:**
     - `what`: before the bar. `total`: None if it is not known. `start`: done already.
+    - `failures`: the word for what did not succeed.
     - `shown`: None shows it at a terminal only.
     """
     console = Console(stderr=True)
     if shown is False or (shown is None and not console.is_terminal):
-        yield lambda done, failed: None
+        yield lambda done, more_failed: None
         return
     columns = (
         TextColumn("{task.description}"),
@@ -50,14 +56,14 @@ def progress_bar(
         _Rate(),
         TimeRemainingColumn(),
     )
-    failures = 0
+    failed = 0
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(what, total=total, completed=start, failures="")
 
-        def advance(done: int, failed: int) -> None:
-            nonlocal failures
-            failures += failed
-            text = f"{failures} failed" if failures else ""
+        def advance(done: int, more_failed: int) -> None:
+            nonlocal failed
+            failed += more_failed
+            text = f"{failed} {failures}" if failed else ""
             bar.update(task, advance=done, failures=text)
 
         yield advance

@@ -1,7 +1,7 @@
 """Parameters without their zeros: of a compiled model, nearly all weights are zero.
 
 All arrays stand one after the other in one vector, each in C order. Kept are the positions in
-it that hold anything but +0.0, and the float32 numbers there; so every bit comes back.
+it that do not hold zero, and the float32 numbers there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class SparseParams:
 
     **Arguments:**
     - `shapes`: module -> leaf -> shape, in the order of the vector.
-    - `positions`: where the vector is not +0.0, ascending; int32 where that suffices.
+    - `positions`: where the vector is not zero, ascending; int32 where that suffices.
     - `values`: what it holds there.
     """
 
@@ -54,8 +54,13 @@ class SparseParams:
         return params
 
 
-def sparse(params: Mapping[str, Mapping[str, Any]]) -> SparseParams:
-    """Drops the zeros. **Raises:** `TypeError` for an array that is not float32."""
+def sparse(
+    params: Mapping[str, Mapping[str, Any]], *, signed_zeros: bool = True
+) -> SparseParams:
+    """Drops the zeros; -0.0 is kept if `signed_zeros`, so that every bit comes back.
+
+    **Raises:** `TypeError` for an array that is not float32.
+    """
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     flat: list[np.ndarray] = [np.zeros(0, np.float32)]
     for module, group in params.items():
@@ -66,7 +71,7 @@ def sparse(params: Mapping[str, Mapping[str, Any]]) -> SparseParams:
             shapes[module][leaf] = tuple(array.shape)
             flat.append(np.asarray(array).ravel())
     vector = np.concatenate(flat)
-    positions = np.flatnonzero(vector.view(np.uint32))
+    positions = np.flatnonzero(vector.view(np.uint32) if signed_zeros else vector)
     if vector.size < 2**31:
         positions = positions.astype(np.int32)
     return SparseParams(shapes, positions, vector[positions])

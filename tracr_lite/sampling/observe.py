@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from collections.abc import Sequence
 from typing import Any
 
-from tracr_lite.rasp import causal_eval, rasp
+from tracr_lite.rasp import rasp
 from tracr_lite.rasp.base import topological
+from tracr_lite.rasp.evaluate import DefaultRASPEvaluator
 from tracr_lite.rasp.values import Value
 
 Seen = list[Any]  # per input what the evaluator returned, or RAISED
@@ -36,27 +36,16 @@ class Observer:
 
     def __init__(self, inputs: Sequence[Sequence[Value]], *, causal: bool):
         self.inputs = inputs
-        self._evaluate = causal_eval.evaluate if causal else rasp.evaluate
+        self._steps = [_Step(xs, causal=causal) for xs in inputs]
         self._seen: dict[int, Seen] = {}
+        self._values: dict[int, list[Value]] = {}
 
     def see(self, expr: rasp.RASPExpr) -> Seen:
         """What `expr` is on each input."""
-        for node in topological(expr, done=self._seen):
-            if node.unique_id not in self._seen:
-                inner = [self._seen[child.unique_id] for child in node.children]
-                self._seen[node.unique_id] = [
-                    self._see_one(node, at, [values[at] for values in inner])
-                    for at in range(len(self.inputs))
-                ]
+        if expr.unique_id not in self._seen:
+            for node in topological(expr, done=self._seen):
+                self._seen[node.unique_id] = [step.see(node) for step in self._steps]
         return self._seen[expr.unique_id]
-
-    def _see_one(self, node: rasp.RASPExpr, at: int, inner: list[Any]) -> Any:
-        if any(values is RAISED for values in inner):
-            return RAISED
-        try:
-            return self._evaluate(_with_constants(node, inner), self.inputs[at])
-        except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError):
-            return RAISED
 
     def lengths(self, expr: rasp.RASPExpr) -> tuple[int, ...]:
         """Lengths of the inputs on which `expr` does not raise, as often as there are some."""
@@ -65,25 +54,43 @@ class Observer:
 
     def values(self, sop: rasp.SOp) -> list[Value]:
         """The different values of an S-Op (1, 1.0 and True differ), in order of occurrence."""
-        found: dict[tuple[str, object], Value] = {}
-        for values in self.see(sop):
-            if values is not RAISED:
-                for value in values:
-                    same = value if isinstance(value, int) else repr(value)  # -0.0 is not 0.0
-                    found.setdefault((type(value).__name__, same), value)
-        return list(found.values())
+        if sop.unique_id not in self._values:
+            found: dict[tuple[str, object], Value] = {}
+            for values in self.see(sop):
+                if values is not RAISED:
+                    for value in values:
+                        same = (
+                            value if isinstance(value, int) else repr(value)
+                        )  # -0.0 is not 0.0
+                        found.setdefault((type(value).__name__, same), value)
+            self._values[sop.unique_id] = list(found.values())
+        return self._values[sop.unique_id].copy()
 
 
-def _with_constants(node: rasp.RASPExpr, inner: list[Any]) -> rasp.RASPExpr:
-    """A copy of `node` that reads constants instead of its children."""
-    if not inner:
-        return node
-    new = node.copy()
-    values = iter(inner)
-    for field in dataclasses.fields(node):  # pyright: ignore[reportArgumentType]
-        child = getattr(node, field.name)
-        if isinstance(child, rasp.SOp):
-            object.__setattr__(new, field.name, rasp.ConstantSOp(next(values)))
-        elif isinstance(child, rasp.Selector):
-            object.__setattr__(new, field.name, rasp.ConstantSelector(next(values)))
-    return new
+class _Step(DefaultRASPEvaluator):
+    """Evaluates single expressions on one input, from what was seen of those they read."""
+
+    def __init__(self, xs: Sequence[Value], *, causal: bool):
+        self._xs, self._causal = xs, causal
+        self._known: dict[int, Any] = {}
+
+    def see(self, node: rasp.RASPExpr) -> Any:
+        """The value of `node`, or RAISED; its children have to be seen before."""
+        self._known[node.unique_id] = value = self._see(node)
+        return value
+
+    def _see(self, node: rasp.RASPExpr) -> Any:
+        if any(self._known[child.unique_id] is RAISED for child in node.children):
+            return RAISED
+        try:
+            value: Any = self._dispatch(node, self._xs)
+        except (ArithmeticError, ValueError, TypeError, LookupError, AttributeError):
+            return RAISED
+        if self._causal and isinstance(node, rasp.Selector):
+            return [
+                [on and key <= i for key, on in enumerate(row)] for i, row in enumerate(value)
+            ]
+        return value
+
+    def _input(self, expr: rasp.RASPExpr, xs: Sequence[Value]) -> Any:
+        return self._known[expr.unique_id]

@@ -1,0 +1,79 @@
+"""What a worker does for a data set: draws a program, compiles it, and writes its record."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tracr_lite.errors import CompileError
+from tracr_lite.mass.recipe import Recipe
+from tracr_lite.mass.records import record_of
+from tracr_lite.mass.sparse import SparseParams, sparse
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A sample that only lacks its index."""
+
+    record: str
+    params: SparseParams
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A program that is no sample.
+
+    **Arguments:** `kind`: "refused" by the compiler, "too large" for the recipe, "crashed" in
+    the compiler, or "died" with its process; `reason`: in words; `text`: the program.
+    """
+
+    draw: int
+    kind: str
+    reason: str
+    text: str
+
+    def to_line(self) -> str:
+        """As one line of JSON."""
+        fields = {"draw": self.draw, "kind": self.kind, "reason": self.reason}
+        return json.dumps(
+            fields | {"program": self.text}, ensure_ascii=False, separators=(",", ":")
+        )
+
+
+def job_of(recipe: Recipe, draw: int) -> bytes:
+    """The bytes for `draw_job`."""
+    return json.dumps([recipe.to_json(), draw]).encode()
+
+
+def draw_job(job: bytes) -> bytes:
+    """A job to a pickled `Drawn` or `Refused`."""
+    arguments, number = json.loads(job)
+    return pickle.dumps(draw(_recipe(json.dumps(arguments)), number), 5)
+
+
+@lru_cache(maxsize=8)
+def _recipe(text: str) -> Recipe:
+    return Recipe.from_json(json.loads(text))
+
+
+def draw(recipe: Recipe, number: int) -> Drawn | Refused:
+    """The sample, or the refusal, of a number. **Raises:** as `Recipe.program`."""
+    from tracr_lite.compiler.compiling import compile_rasp_to_model  # it needs JAX
+
+    sample = recipe.program(number)
+    try:
+        model = compile_rasp_to_model(
+            sample.program, sample.vocab, sample.max_seq_len, causal=sample.causal
+        )
+        params = sparse(model.params, signed_zeros=False)
+        record = record_of(sample, model, number)
+    except CompileError as error:
+        return Refused(number, "refused", str(error), sample.text)
+    except Exception as error:  # a fault of the compiler; kept as a refusal that says so
+        return Refused(number, "crashed", f"{type(error).__name__}: {error}", sample.text)
+    if recipe.max_parameters is not None and params.size > recipe.max_parameters:
+        reason = f"{params.size} parameters, more than {recipe.max_parameters}"
+        return Refused(number, "too large", reason, sample.text)
+    return Drawn(record, params)
