@@ -64,7 +64,9 @@ def _version() -> str:
 
 # command -> the module whose `app` it is, imported only when it is asked for
 LATER = {
+    "benchmark": "tracr_lite.benchmark.cli",
     "compile": "tracr_lite.cli.compile",
+    "dataset": "tracr_lite.mass.cli",
     "llama": "tracr_lite.llama.cli",
     "xor": "tracr_lite.xor.cli",
 }
