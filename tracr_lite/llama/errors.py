@@ -23,3 +23,7 @@ class CheckpointError(LlamaError):
 
 class CannotStore(CheckpointError):
     """The target format has no place for something the model has; nothing was written."""
+
+
+class TokenizerError(LlamaError):
+    """A tokenizer that cannot be read, built, written or used for what was asked."""
