@@ -19,7 +19,7 @@ from tracr_lite.llama.formats.source import ArraySource
 from tracr_lite.llama.formats.target import Target, bin_header
 from tracr_lite.llama.formats.write_bin import Errors, write_bin
 from tracr_lite.llama.formats.write_hf import plan_folder, write_folder
-from tracr_lite.llama.weights import LlamaWeights, check_weights, shapes
+from tracr_lite.llama.weights import NAMES, LlamaWeights, check_weights, shapes
 
 Progress = Callable[[int, int], None]  # numbers just done, numbers in all
 
@@ -130,6 +130,7 @@ def _make_folder(model: Checkpoint, goal: Path, target: Target, tick: Tick) -> W
         part = work / "model"
         part.mkdir()
         errors = write_folder(part, model.config, model.source, plan, model.hf_config, tick)
+        errors = {name: errors[name] for name in NAMES if name in errors}
         publish(part, goal)
     paths = tuple(sorted(goal.iterdir()))
     size = sum(each.stat().st_size for each in paths)

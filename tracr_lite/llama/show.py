@@ -38,7 +38,7 @@ def print_info(info: CheckpointInfo) -> None:
     """All about a checkpoint, as tables."""
     console = make_console()
     groups = f", groups of {info.group_size}" if info.group_size else ""
-    console.print(f"format      {KINDS[info.format]}{groups}")
+    console.print(f"{'format':<18}{KINDS[info.format]}{groups}")
     config = asdict(info.config) | {"head_size": info.config.head_size}
     for name, value in config.items():
         console.print(f"{name:<18}{value}")

@@ -53,9 +53,9 @@ def read_header(head: bytes, size: int) -> Header:
     if kind := next((what for key, what in OTHERS.items() if head.startswith(key)), None):
         raise CheckpointError(f"this is {kind}")
     try:
-        header = _versioned(head) if head.startswith(MAGIC) else _v0(head, size)
+        header = _versioned(head) if head.startswith(MAGIC) else _v0(head)
     except ConfigError as error:
-        raise CheckpointError(f"its header says: {error}{_hint(head)}") from error
+        raise CheckpointError(f"its header makes no sense: {error}{_hint(head)}") from error
     if size != (wanted := header.layout.size):
         less = (
             "is cut short" if size < wanted else "has bytes at the end that belong to nothing"
@@ -78,7 +78,7 @@ def _hint(head: bytes) -> str:
     return ""
 
 
-def _v0(head: bytes, size: int) -> Header:
+def _v0(head: bytes) -> Header:
     if head.startswith(MAGIC[::-1]):
         raise CheckpointError(
             "its numbers are in big-endian order; llama2.c's files are little-endian. Export "

@@ -61,7 +61,9 @@ def any_chunks(tensor: Tensor, multiple: int = 1) -> Iterator[tuple[int, np.ndar
         return
     numbers = flat(tensor)
     for start, stop in ranges(numbers.size, multiple):
-        yield start, np.asarray(numbers[start:stop], dtype=np.float32)
+        with np.errstate(invalid="ignore"):  # signalling NaN
+            chunk = np.asarray(numbers[start:stop], dtype=np.float32)
+        yield start, chunk
 
 
 def where(name: str, layer: int) -> str:
