@@ -142,6 +142,6 @@ def _utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError as error:
         raise TokenizerError(
-            f"character {error.start} of the text, {text[error.start]!r}, is half of a surrogate "
-            "pair and has no UTF-8; give the bytes instead"
+            f"character {error.start} of the text, {text[error.start]!r}, is half of a "
+            "surrogate pair and has no UTF-8; give the bytes instead"
         ) from error
