@@ -12,7 +12,7 @@ from tracr_lite.compiler.forward import Readout, Shape
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import TOKENS
 from tracr_lite.mass.errors import DatasetError
-from tracr_lite.mass.json_values import from_json
+from tracr_lite.rasp.json_values import from_json
 from tracr_lite.transformer.encoder import CategoricalEncoder, Encoder, NumericalEncoder
 from tracr_lite.transformer.model import TransformerConfig
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 from tracr_lite.compiler.graph import Graph, Source
 from tracr_lite.compiler.trace_of import NodePlace
 from tracr_lite.mass.errors import DatasetError
-from tracr_lite.mass.json_values import from_json, to_json
 from tracr_lite.mass.program_text import ReadProgram, read_program
 from tracr_lite.mass.sparse import Params
+from tracr_lite.rasp.json_values import from_json, to_json
 from tracr_lite.sampling import SampledProgram
 
 if TYPE_CHECKING:
