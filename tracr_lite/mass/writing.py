@@ -14,11 +14,12 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
+from tracr_lite.mass.beginning import begun, known, new_recipe
 from tracr_lite.mass.draws import Drawn, Refused, draw_job, job_of
 from tracr_lite.mass.errors import DatasetError, WorkerDied
-from tracr_lite.mass.folder import holds_others, locked, remove_parts, write_file
+from tracr_lite.mass.folder import locked, write_file
 from tracr_lite.mass.manifest import MANIFEST, FileState, Manifest, ShardEntry, read_manifest
 from tracr_lite.mass.pool import Pool, default_workers
 from tracr_lite.mass.processes import Answer
@@ -55,67 +56,20 @@ def write_dataset(
     given = {name: value for name, value in arguments.items() if value is not None}
     if unknown := sorted(given.keys() - Recipe.__dataclass_fields__.keys()):
         raise DatasetError(f"a data set has no argument {unknown[0]!r}")
+    if workers is not None and workers < 0:
+        raise DatasetError(f"workers is {workers}; it must be 0 or more")
+    if not (path / MANIFEST).exists():
+        new_recipe(given)  # before the folder is made
     with locked(path), _in_words(path):
-        manifest = _begin(path, given)
-        count = default_workers() if workers is None else workers
-        start, total = manifest.samples, manifest.recipe.count
-        with progress_bar(
-            "sampling", total, shown=progress, start=start, failures="refused"
-        ) as advance:
-            return _continue(path, manifest, count, advance)
-
-
-def _begin(folder: Path, given: dict[str, Any]) -> Manifest:
-    """The manifest in the folder, or a new one."""
-    if not (folder / MANIFEST).exists():
-        if holds_others(folder):
-            raise DatasetError(
-                f"{str(folder)!r} holds other files; choose a new or an empty folder"
-            )
-        manifest = Manifest(_new_recipe(given))
-        write_file(folder, MANIFEST, manifest.to_bytes())
-        return manifest
-    manifest = read_manifest(folder)
-    known = manifest.recipe.to_json()
-    wrong = [
-        f"{name} is {value!r}, but was {known[name]!r}"
-        for name, value in given.items()
-        if _plain(value) != known[name]
-    ]
-    if wrong:
-        raise DatasetError(
-            f"{str(folder)!r} was begun with other arguments: {'; '.join(wrong)}. Leave them "
-            "out to continue it, or choose another folder"
-        )
-    if manifest.made_by != (ours := Manifest(manifest.recipe).made_by):
-        raise DatasetError(
-            f"{str(folder)!r} was begun by {manifest.made_by}; this is {ours}, which may draw "
-            "or compile other programs. Continue with that version, or choose another folder"
-        )
-    _check_sizes(folder, manifest)
-    remove_parts(folder)
-    return manifest
-
-
-def _plain(value: Any) -> Any:
-    return list(cast("tuple[Any, ...]", value)) if isinstance(value, tuple) else value
-
-
-def _new_recipe(given: dict[str, Any]) -> Recipe:
-    if "count" not in given:
-        raise DatasetError("a new data set needs count, the number of samples")
-    return Recipe(**given)
-
-
-def _check_sizes(folder: Path, manifest: Manifest) -> None:
-    """Raises `DatasetError` if a finished file is gone or has another size."""
-    for shard in manifest.shards:
-        for name, state in shard.files.items():
-            path = folder / name
-            size = path.stat().st_size if path.is_file() else None
-            if size != state.bytes:
-                found = "is missing" if size is None else f"has {size} bytes, not {state.bytes}"
-                raise DatasetError(f"{str(path)!r} {found}; this data set is damaged")
+        if (path / MANIFEST).exists():
+            return _run(path, known(path, given), workers, progress)
+        manifest = begun(path, given)
+        try:
+            return _run(path, manifest, workers, progress)
+        except DatasetError:
+            if not read_manifest(path).shards:  # nothing came of these arguments
+                (path / MANIFEST).unlink()
+            raise
 
 
 @contextmanager
@@ -129,6 +83,18 @@ def _in_words(folder: Path) -> Generator[None]:
             f"cannot write {where!r}: {error.strerror or error}. What is finished stays; run "
             "the same again to continue"
         ) from error
+
+
+def _run(
+    folder: Path, manifest: Manifest, workers: int | None, progress: bool | None
+) -> Manifest:
+    """Writes what is missing, with a bar."""
+    count = default_workers() if workers is None else workers
+    start, total = manifest.samples, manifest.recipe.count
+    with progress_bar(
+        "sampling", total, shown=progress, start=start, failures="refused"
+    ) as advance:
+        return _continue(folder, manifest, count, advance)
 
 
 @dataclass
