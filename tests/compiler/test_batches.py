@@ -26,23 +26,31 @@ FRACTION = lib.make_frac_prevs(rasp.tokens == "a")
     width=st.integers(1, 10**7),
 )
 def test_every_sequence_is_in_one_chunk_that_fits(lengths, width):
-    plan = list(batches.chunks(lengths, 40, width))
-    assert sorted(i for chunk in plan for i in chunk.members) == list(range(len(lengths)))
-    for chunk in plan:
-        assert max(lengths[i] for i in chunk.members) <= chunk.size <= 40
-        assert len(chunk.members) <= chunk.rows
+    plan = batches.plan(lengths, 40, width)
+    order = plan.order or range(len(lengths))
+    assert sorted(order) == list(range(len(lengths)))
+    assert [c.start for c in plan.chunks] == [0, *(c.stop for c in plan.chunks)][:-1]
+    assert sum(c.stop - c.start for c in plan.chunks) == len(lengths)
+    for chunk in plan.chunks:
+        assert max(lengths[i] for i in order[chunk.start : chunk.stop]) <= chunk.size <= 40
+        assert chunk.stop - chunk.start <= chunk.rows
         widest = chunk.size * max(width, chunk.size)
         assert chunk.rows == 1 or chunk.rows * widest <= batches.CHUNK
 
 
 def test_where_padding_cannot_be_hidden_lengths_are_not_mixed():
-    lengths = [3, 5, 3, 4]
-    plan = list(batches.chunks(lengths, 40, 10, pads=False))
-    assert [(chunk.members, chunk.size) for chunk in plan] == [
-        ((0, 2), 3),
-        ((3,), 4),
-        ((1,), 5),
-    ]
+    plan = batches.plan([3, 5, 3, 4], 40, 10, pads=False)
+    assert plan.order == (0, 2, 3, 1)
+    assert [(c.start, c.stop, c.size) for c in plan.chunks] == [(0, 2, 3), (2, 3, 4), (3, 4, 5)]
+
+
+def test_few_shapes_are_compiled_for_batches_of_any_size():
+    shapes = {
+        (chunk.rows, chunk.size)
+        for count in range(1, 3000, 7)
+        for chunk in batches.plan([7] * count, 9, 100).chunks
+    }
+    assert len(shapes) <= 8
 
 
 def test_a_model_without_a_padding_token_answers_mixed_lengths():
@@ -65,15 +73,6 @@ def test_a_model_without_a_padding_token_answers_mixed_lengths():
         categorical_output=False,
     )
     assert model.apply_batch([[1, 1, 2, 2], [2], [1, 2]]) == [[2.5] * 4, [4.0], [2.5] * 2]
-
-
-def test_few_shapes_are_compiled_for_batches_of_any_size():
-    shapes = {
-        (chunk.rows, chunk.size)
-        for count in range(1, 600)
-        for chunk in batches.chunks([7] * count, 9, 100)
-    }
-    assert len(shapes) <= 8
 
 
 @pytest.mark.parametrize("chunk", [1, 2**8, 2**20])
@@ -171,3 +170,38 @@ def test_answers_of_the_pruned_forward_are_an_ordinary_function():
     loss = lambda p: model.shape.answer(p, ids)[0, 1:].sum()  # noqa: E731
     gradient = jax.grad(loss, allow_int=True)(pruned)  # column numbers are ints
     assert np.abs(gradient.layers[-1].heads[-1].value.weights).max() > 0
+
+
+def test_ids_go_in_and_answers_come_out():
+    model = compiled(SORT, (1, 2, 3), 9)
+    batch = [[BOS, 3, 1, 2], [BOS, 2, 2, 1]] * 700
+    ids = np.array([model.input_encoder.encode(tokens) for tokens in batch])
+    answers = model.apply_ids(ids)
+    assert answers.shape == ids.shape
+    decoded = [model.output_encoder.decode(row[1:]) for row in answers.tolist()]
+    assert decoded == [sorted(tokens[1:]) for tokens in batch]
+    padded = np.full((2, 6), model.input_encoder.pad_encoding)
+    padded[:, :4] = ids[:2]
+    assert model.apply_ids(padded)[:, :4].tolist() == answers[:2].tolist()
+    assert model.apply_ids(ids[:0]).shape == (0, 4)
+
+
+@pytest.mark.parametrize("ids", [np.zeros(4, int), np.zeros((2, 3)), [["a"]]])
+def test_what_is_no_array_of_ids_is_refused(ids):
+    with pytest.raises(InputError, match="whole numbers"):
+        compiled(SORT, (1, 2, 3), 9).apply_ids(ids)
+
+
+def test_ids_of_too_long_sequences_are_refused():
+    with pytest.raises(InputError, match="11 tokens with BOS, but the model has 10"):
+        compiled(SORT, (1, 2, 3), 9).apply_ids(np.zeros((2, 11), int))
+
+
+@pytest.mark.parametrize("bad", [-1, 5])
+def test_an_id_without_a_token_is_refused(bad):
+    ids = np.zeros((2, 3), int)
+    ids[1, 2] = bad
+    with pytest.raises(
+        InputError, match=rf"id {bad} \(row 1, position 2\); ids go from 0 to 4"
+    ):
+        compiled(SORT, (1, 2, 3), 9).apply_ids(ids)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tracr_lite.compiler import batches
+from tracr_lite.compiler.batched import Batched
 from tracr_lite.compiler.forward import Shape, bucket, jitted, jitted_answer
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
 from tracr_lite.compiler.running import Memory, OnDevice
@@ -21,7 +21,6 @@ from tracr_lite.craft import bases
 from tracr_lite.craft.bases import VectorSpaceWithBasis
 from tracr_lite.craft.transformers import SeriesWithResiduals
 from tracr_lite.transformer import encoder, model
-from tracr_lite.transformer.encode_many import ManyDecoder, ManyEncoder
 from tracr_lite.transformer.pruning import Pruned
 
 if TYPE_CHECKING:
@@ -140,30 +139,17 @@ class AssembledTransformerModel:
 
         **Raises:** `InputError` as `apply`, with the number of the sequence.
         """
-        sequences = [x if isinstance(x, list | tuple) else list(x) for x in batch]
-        encoder, decoder = ManyEncoder(self.input_encoder), ManyDecoder(self.output_encoder)
-        lengths = [len(tokens) for tokens in sequences]
-        bos = None if self.input_encoder is None else self.input_encoder.bos_token
-        results: list[list[Any]] = [[] for _ in sequences]
+        return self._batched().values(batch)
 
-        def prepare(chunk: batches.Chunk) -> np.ndarray:
-            ids = encoder.encode([sequences[i] for i in chunk.members], chunk.members)
-            return batches.padded(
-                ids, [lengths[i] for i in chunk.members], chunk, self._pad_id()
-            )
+    def apply_ids(self, ids: np.ndarray) -> np.ndarray:
+        """As `apply_batch` without encoders: token ids [batch, seq] to answers [batch, seq].
 
-        def finish(chunk: batches.Chunk, answers: np.ndarray) -> None:
-            rows = decoder.decode(answers[: len(chunk.members)])
-            for row, number in zip(rows, chunk.members, strict=True):
-                del row[lengths[number] :]
-                if bos is not None:
-                    row[0] = bos
-                results[number] = row
+        Answers are ids of output values, or numbers, NaN for None. BOS comes first in each row;
+        rows are filled up with the id of `compiler_pad`, and answers there mean nothing.
 
-        forward, width = self._answers()
-        plan = batches.chunks(lengths, self._positions(), width, pads=self._pads())
-        batches.run(plan, prepare, forward, finish)
-        return results
+        **Raises:** `InputError` if `ids` is not such an array, or has too many columns.
+        """
+        return self._batched().answers(ids)
 
     def _encode(self, tokens: Sequence[bases.Value]) -> list[Any]:
         return (
@@ -180,12 +166,11 @@ class AssembledTransformerModel:
             decoded[0] = self.input_encoder.bos_token
         return decoded
 
-    def _positions(self) -> int:
-        return int(self.params["pos_embed"]["embeddings"].shape[0])
-
-    def _pads(self) -> bool:
-        """Whether padding is hidden from attention."""
-        return self.shape is not None and self.shape.pad_token is not None
+    def _table(self) -> tuple[int, int]:
+        """Numbers of token ids and of positions."""
+        tables = self.params["token_embed"], self.params["pos_embed"]
+        tokens, positions = (int(table["embeddings"].shape[0]) for table in tables)
+        return tokens, positions
 
     def _pad_id(self) -> int:
         return 0 if self.shape is None else self.shape.pad_token or 0
@@ -215,15 +200,21 @@ class AssembledTransformerModel:
         """
         return self._on_device().pruned()
 
-    def _answers(self) -> tuple[Callable[[np.ndarray], jax.Array], int]:
-        """From padded ids to answers, pruned if possible; and how wide an activation gets."""
+    def _batched(self) -> Batched:
+        """Runs the pruned parameters if there are any, else all of them."""
         shape, device = self.shape, self._on_device()
         pruned = None if shape is None else device.pruned()
+        encoders = self.input_encoder, self.output_encoder
+        pad = None if shape is None else shape.pad_token
         if shape is None or pruned is None:
             width = max(len(self.residual_labels), self.model_config.mlp_hidden_size, 1)
-            return lambda ids: self._run(ids).unembedded_output, width
-        held = device.pruned_on_device()
-        return lambda ids: jitted_answer(shape)(held, ids), pruned.width
+            return Batched(self._dense_answers, *self._table(), width, pad, *encoders)
+        held, run = device.pruned_on_device(), jitted_answer(shape)
+        forward: Callable[[np.ndarray], jax.Array] = lambda ids: run(held, ids)  # noqa: E731
+        return Batched(forward, *self._table(), pruned.width, pad, *encoders)
+
+    def _dense_answers(self, ids: np.ndarray) -> jax.Array:
+        return self._run(ids).unembedded_output
 
 
 def _from_shape(state: dict[str, Any]) -> AssembledTransformerModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,21 +12,32 @@ from tracr_lite.compiler.forward import bucket
 from tracr_lite.errors import InputError
 
 CHUNK = 2**20  # numbers of the widest activation of one chunk
-SMALLEST = 8  # rows of a chunk, so that few different shapes are compiled
+MOST, LEAST = 1024, 8  # rows: few shapes to compile, and little padding in the last chunk
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """`members`: numbers of sequences; they run as an array of `rows` times `size` ids."""
+    """Sequences `start` to `stop` of the plan's order, as an array of `rows` times `size`."""
 
-    members: tuple[int, ...]
+    start: int
+    stop: int
     rows: int
     size: int
 
 
-def chunks(
-    lengths: Sequence[int], positions: int, width: int, *, pads: bool = True
-) -> Iterator[Chunk]:
+@dataclass(frozen=True)
+class Plan:
+    """Which sequences run together.
+
+    **Arguments:** `order`: numbers of all sequences, those of like length together; None: as
+    they are. `chunks`: parts of that order.
+    """
+
+    order: tuple[int, ...] | None
+    chunks: tuple[Chunk, ...]
+
+
+def plan(lengths: Sequence[int], positions: int, width: int, *, pads: bool = True) -> Plan:
     """Sequences of like length together, few enough that memory stays bounded.
 
     Rows come in powers of two, and lengths in `bucket`s: each shape is compiled once.
@@ -35,26 +46,29 @@ def chunks(
     takes; `width`: numbers per position of the widest activation, attention weights aside;
     `pads`: whether the model hides padding, so that lengths may be mixed.
     """
-    groups: dict[int, list[int]] = {}
-    for number, length in enumerate(lengths):
-        size = bucket(length, positions) if pads else length
-        groups.setdefault(size, []).append(number)
-    for size in sorted(groups):
-        members = groups[size]
+    size_of = {n: bucket(n, positions) if pads else n for n in sorted(set(lengths))}
+    sizes = list(map(size_of.__getitem__, lengths))
+    order = None
+    if len(set(sizes)) > 1:
+        order = tuple(sorted(range(len(sizes)), key=sizes.__getitem__))
+    chunks: list[Chunk] = []
+    for size in dict.fromkeys(size_of.values()):
         most = _power_of_two_below(CHUNK // (max(size, 1) * max(width, size)))
-        start = 0
-        while start < len(members):
-            part = tuple(members[start : start + most])
-            yield Chunk(part, min(most, _power_of_two_above(len(part))), size)
-            start += len(part)
+        chunks += _cut(sizes.count(size), chunks[-1].stop if chunks else 0, most, size)
+    return Plan(order, tuple(chunks))
+
+
+def _cut(count: int, start: int, most: int, size: int) -> Iterator[Chunk]:
+    end = start + count
+    while start < end:
+        stop = min(start + most, end)
+        rows = min(most, max(LEAST, 1 << (stop - start - 1).bit_length()))
+        yield Chunk(start, stop, rows, size)
+        start = stop
 
 
 def _power_of_two_below(number: int) -> int:
-    return 1 << max(number, 1).bit_length() - 1
-
-
-def _power_of_two_above(number: int) -> int:
-    return max(SMALLEST, 1 << (number - 1).bit_length())
+    return min(MOST, 1 << max(number, 1).bit_length() - 1)
 
 
 def padded(flat: np.ndarray, lengths: Sequence[int], chunk: Chunk, pad: int) -> np.ndarray:
@@ -63,6 +77,8 @@ def padded(flat: np.ndarray, lengths: Sequence[int], chunk: Chunk, pad: int) -> 
     Rows without a sequence hold padding only.
     **Raises:** `InputError` if a sequence is longer than the chunk.
     """
+    if len(flat) == chunk.rows * chunk.size:
+        return flat.reshape(chunk.rows, chunk.size)
     if max(lengths) > chunk.size:
         raise InputError(
             f"a sequence has {max(lengths)} tokens with BOS, but the model has {chunk.size} "
@@ -75,14 +91,14 @@ def padded(flat: np.ndarray, lengths: Sequence[int], chunk: Chunk, pad: int) -> 
 
 
 def run(
-    plan: Iterable[Chunk],
+    chunks: Sequence[Chunk],
     prepare: Callable[[Chunk], np.ndarray],
     forward: Callable[[np.ndarray], Any],
     finish: Callable[[Chunk, np.ndarray], None],
 ) -> None:
     """Prepares, runs and finishes each chunk; JAX computes one while the next is prepared."""
     waiting: tuple[Chunk, Any] | None = None
-    for chunk in plan:
+    for chunk in chunks:
         answers = forward(prepare(chunk))  # returns before it is computed
         if waiting is not None:
             finish(waiting[0], np.asarray(waiting[1]))

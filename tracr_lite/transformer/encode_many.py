@@ -5,27 +5,34 @@ An encoder of a class of the user's own is called sequence by sequence.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import accumulate, chain
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, cast
 
 import numpy as np
 
 from tracr_lite.errors import InputError
 from tracr_lite.transformer.encoder import CategoricalEncoder, Encoder, NumericalEncoder
 
+NUMBERS = frozenset({bool, int, float})
+PLAIN = NUMBERS | {str, type(None)}
+
 
 class ManyEncoder:
-    """Sequences of tokens to ids. Holds a table, so keep it for the batches to come."""
+    """Sequences of tokens to ids. Holds tables, so keep it for the batches to come."""
 
     def __init__(self, encoder: Encoder | None):
         self.encoder = encoder
-        self._ids: dict[tuple[type, Any], int] | None = None
+        self._ids: dict[Any, int] = {}
+        self._typed: dict[tuple[type, Any], int] = {}
         if type(encoder) is CategoricalEncoder and encoder.enforce_bos:
+            ids = dict(encoder.encoding_map)
+            if encoder.pad_token is not None and not encoder.allow_pad:
+                del ids[encoder.pad_token]
+            self._ids = ids
             # keyed by type too: 1, 1.0 and True are equal, but not the same token
-            self._ids = {(type(v), v): i for v, i in encoder.encoding_map.items()}
-            if not encoder.allow_pad:
-                self._ids.pop((type(encoder.pad_token), encoder.pad_token), None)
+            self._typed = {(type(v), v): i for v, i in ids.items()}
+        self._numbers: set[type] = {type(v) for v in self._ids} & NUMBERS
 
     def encode(self, sequences: Sequence[Sequence[Any]], numbers: Sequence[int]) -> np.ndarray:
         """The ids of all sequences, one after the other, int32.
@@ -33,33 +40,40 @@ class ManyEncoder:
         **Arguments:** `numbers`: what to call each sequence in messages.
         **Raises:** `InputError` as the encoder does, with the number of the sequence.
         """
-        if self._ids is not None:
-            flat = list(chain.from_iterable(sequences))
-            try:
-                ids = list(map(self._ids.get, zip(map(type, flat), flat, strict=True)))
-            except TypeError:  # an unhashable token: found again, and named, below
-                ids = []
-            if len(ids) == len(flat) and None not in ids and self._fits(sequences, ids):
-                return np.array(ids, np.int32)
+        if self._ids:
+            ids = self._at_once(list(chain.from_iterable(sequences)))
+            if ids is not None and self._fits(list(map(len, sequences)), ids):
+                return ids
         pairs = zip(sequences, numbers, strict=True)
         parts = [self._one(tokens, number) for tokens, number in pairs]
         return np.array(list(chain.from_iterable(parts)), np.int32)
 
-    def _fits(self, sequences: Sequence[Sequence[Any]], ids: list[int | None]) -> bool:
+    def _at_once(self, flat: list[Any]) -> np.ndarray | None:
+        """Ids of tokens that all are in the table; None sends them to the encoder."""
+        types: set[type] = set(map(type, flat))
+        plain = types <= PLAIN and (types & NUMBERS) <= self._numbers and len(self._numbers) < 2
+        found = (
+            map(self._ids.get, flat)
+            if plain  # then a token that equals a known one is of its type
+            else map(self._typed.get, zip(map(type, flat), flat, strict=True))
+        )
+        try:
+            return np.fromiter(cast("Iterator[int]", found), np.int32, len(flat))
+        except TypeError:  # no id, or an unhashable token: found again, and named, one by one
+            return None
+
+    def _fits(self, lengths: list[int], ids: np.ndarray) -> bool:
         """One BOS per sequence, in front, and no sequence too long."""
         encoder = self.encoder
         assert isinstance(encoder, CategoricalEncoder)
-        lengths = [len(tokens) for tokens in sequences]
         if min(lengths, default=0) == 0:
             return False
-        starts = accumulate(lengths[:-1], initial=0)
-        bos = encoder.bos_encoding
         limit = encoder.max_seq_len
-        return (
-            all(ids[start] == bos for start in starts)
-            and ids.count(bos) == len(sequences)
-            and (limit is None or max(lengths, default=0) <= limit + 1)
-        )
+        if limit is not None and max(lengths) > limit + 1:
+            return False
+        bos = ids == encoder.bos_encoding
+        starts = np.cumsum([0, *lengths[:-1]])
+        return bool(bos[starts].all()) and np.count_nonzero(bos) == len(lengths)
 
     def _one(self, tokens: Sequence[Any], number: int) -> list[Any]:
         if self.encoder is None:
@@ -87,15 +101,23 @@ class ManyDecoder:
         elif type(encoder) is NumericalEncoder:
             self._values = _objects(encoder.values)
 
-    def decode(self, answers: np.ndarray) -> list[list[Any]]:
-        """What the encoder's `decode` gives for each row."""
+    def decode(self, answers: np.ndarray, first: Any = None) -> list[list[Any]]:
+        """What the encoder's `decode` gives for each row; `first` replaces its first item."""
+        values = self._decode(answers)
+        if isinstance(values, np.ndarray):
+            if first is not None and values.shape[1]:
+                values[:, 0] = first
+            return values.tolist()
+        return values if first is None else [[first, *row[1:]] for row in values]
+
+    def _decode(self, answers: np.ndarray) -> np.ndarray | list[list[Any]]:
         if self.encoder is None:
-            return answers.tolist()
+            return answers.astype(object)
         if type(self.encoder) is CategoricalEncoder and answers.dtype.kind in "iu":
             if answers.size == 0 or 0 <= answers.min() <= answers.max() < len(self._values):
-                return self._values[answers].tolist()
+                return self._values[answers]
         if type(self.encoder) is NumericalEncoder:
-            return self._numbers(answers, self.encoder).tolist()
+            return self._numbers(answers, self.encoder)
         return [self.encoder.decode(row.tolist()) for row in answers]
 
     def _numbers(self, answers: np.ndarray, encoder: NumericalEncoder) -> np.ndarray:

@@ -1,0 +1,108 @@
+"""Many sequences through one model: values in and out, or ids in and answers out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
+
+import jax
+import numpy as np
+
+from tracr_lite.compiler import batches
+from tracr_lite.errors import InputError
+from tracr_lite.transformer.encode_many import ManyDecoder, ManyEncoder
+from tracr_lite.transformer.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class Batched:
+    """How to run a model on arrays of ids.
+
+    **Arguments:**
+    - `forward`: from ids [rows, size] to answers of the same shape.
+    - `vocab_size`: number of ids. `positions`: the most tokens with BOS.
+    - `width`: numbers per position of the widest activation.
+    - `pad`: the id that fills sequences up; None if the model cannot hide it from attention.
+    """
+
+    forward: Callable[[np.ndarray], jax.Array]
+    vocab_size: int
+    positions: int
+    width: int
+    pad: int | None
+    input_encoder: Encoder | None
+    output_encoder: Encoder | None
+
+    def values(self, batch: Iterable[Sequence[Any]]) -> list[list[Any]]:
+        """Decoded values of each sequence, BOS first.
+
+        **Raises:** `InputError` with the number of the sequence.
+        """
+        sequences = [x if isinstance(x, list | tuple) else list(x) for x in batch]
+        encoder, decoder = ManyEncoder(self.input_encoder), ManyDecoder(self.output_encoder)
+        bos = None if self.input_encoder is None else self.input_encoder.bos_token
+        lengths = list(map(len, sequences))
+        plan = self._plan(lengths)
+        numbers: Sequence[int] = range(len(sequences))
+        if plan.order is not None:
+            numbers = plan.order
+            sequences = [sequences[i] for i in numbers]
+            lengths = [lengths[i] for i in numbers]
+        results: list[list[Any]] = []
+
+        def prepare(chunk: batches.Chunk) -> np.ndarray:
+            part = slice(chunk.start, chunk.stop)
+            ids = encoder.encode(sequences[part], numbers[part])
+            return batches.padded(ids, lengths[part], chunk, self.pad or 0)
+
+        def finish(chunk: batches.Chunk, answers: np.ndarray) -> None:
+            rows = decoder.decode(answers[: chunk.stop - chunk.start], bos)
+            used = lengths[chunk.start : chunk.stop]
+            if min(used) < chunk.size:
+                rows = [row[:length] for row, length in zip(rows, used, strict=True)]
+            results.extend(rows)
+
+        batches.run(plan.chunks, prepare, self.forward, finish)
+        if plan.order is None:
+            return results
+        return [
+            row for _, row in sorted(zip(plan.order, results, strict=True), key=itemgetter(0))
+        ]
+
+    def answers(self, ids: np.ndarray) -> np.ndarray:
+        """Ids [batch, seq] to answers [batch, seq]: ids of output values, or numbers.
+
+        **Raises:** `InputError` if `ids` is not such an array of whole numbers, or too wide.
+        """
+        ids = np.asarray(ids)
+        if ids.ndim != 2 or ids.dtype.kind not in "iu":
+            raise InputError(
+                f"ids must be an array of whole numbers, [batch, seq]; got {ids.dtype} "
+                f"{list(ids.shape)}"
+            )
+        if ids.size and not 0 <= ids.min() <= ids.max() < self.vocab_size:
+            row, column = np.argwhere((ids < 0) | (ids >= self.vocab_size))[0]
+            raise InputError(
+                f"no token has id {ids[row, column]} (row {row}, position {column}); "
+                f"ids go from 0 to {self.vocab_size - 1}"
+            )
+        count, size = ids.shape
+        results: list[np.ndarray] = []
+
+        def prepare(chunk: batches.Chunk) -> np.ndarray:
+            flat = ids[chunk.start : chunk.stop].astype(np.int32).ravel()
+            return batches.padded(
+                flat, [size] * (chunk.stop - chunk.start), chunk, self.pad or 0
+            )
+
+        def finish(chunk: batches.Chunk, answers: np.ndarray) -> None:
+            results.append(answers[: chunk.stop - chunk.start, :size])
+
+        batches.run(self._plan([size] * count).chunks, prepare, self.forward, finish)
+        return np.concatenate(results) if results else np.zeros((0, size), np.int32)
+
+    def _plan(self, lengths: Sequence[int]) -> batches.Plan:
+        pads = self.pad is not None
+        return batches.plan(lengths, self.positions, self.width, pads=pads)
