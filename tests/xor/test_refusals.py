@@ -51,6 +51,7 @@ NAMES = [
     "",
     "a/",
     "a\0b",
+    "\ud800",
     "..",
     "sub/m/x",
     MANIFEST,

@@ -9,9 +9,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.xor.trees import GOLDEN, grow, needs_golden
-from tracr_lite.xor import TensorChange, encode
+from tracr_lite.xor import TensorChange, decode, encode
 from tracr_lite.xor.changes import count_changes
-from tracr_lite.xor.layouts import layout
+from tracr_lite.xor.layouts import MAX_HEADER, layout
 
 KINDS = [np.float32, np.float16, ml_dtypes.bfloat16, np.float64, np.int8]
 
@@ -123,3 +123,25 @@ def test_a_broken_checkpoint_is_released_as_bytes(tmp_path, content):
         content = struct.pack("<Q", len(header)) + header + bytes(4)
     base = grow(tmp_path / "b", {"m.safetensors": content})
     assert encode(tmp_path / "r", base, base).changes == {}
+
+
+def test_a_header_that_would_take_much_memory_is_not_read_but_said(tmp_path):
+    header = b" " * (MAX_HEADER + 1)
+    content = struct.pack("<Q", len(header)) + header
+    base = grow(tmp_path / "b", {"m.safetensors": content, "n.safetensors": content})
+    report = encode(tmp_path / "r", base, base)
+    assert report.changes == {}
+    notes = [note for note in report.notes if "not compared: its header has 2097153" in note]
+    assert [note.split()[2] for note in notes] == ["m.safetensors", "n.safetensors"]
+
+
+def test_a_file_that_cannot_be_compared_is_released_and_said(tmp_path, monkeypatch):
+    base = grow(tmp_path / "b", {"m.bin": bytes(9)})
+
+    def broken(*_):
+        raise OSError(5, "Input/output error", "m.bin")
+
+    monkeypatch.setattr("tracr_lite.xor.encoding.count_changes", broken)
+    report = encode(tmp_path / "r", base, base)
+    assert "weights of m.bin not compared: Input/output error (m.bin)" in report.notes
+    assert decode(tmp_path / "d", tmp_path / "r", base).wrong == ()

@@ -24,6 +24,7 @@ def count_changes(
 
     **Returns:** one row for each tensor of either file, those of the target first, or None
     if a file is no checkpoint in a format that we know.
+    **Raises:** `FileRefused` for a header that would take much memory.
     """
     spans, others = layout(target), layout(base)
     if spans is None or others is None:

@@ -13,7 +13,7 @@ from tracr_lite.xor import show
 from tracr_lite.xor.codec import COMPRESSIONS, Compression
 from tracr_lite.xor.decoding import decode
 from tracr_lite.xor.encoding import encode
-from tracr_lite.xor.errors import FilesNotRight
+from tracr_lite.xor.errors import FilesNotRight, XorError
 from tracr_lite.xor.report import Report
 from tracr_lite.xor.running import Progress
 from tracr_lite.xor.verifying import SIDES, Side, verify
@@ -67,10 +67,15 @@ def _run(quiet: bool, action: Callable[[Progress | None], Report]) -> None:
         with show.progress_bar(quiet) as progress:
             report = action(progress)
     except FilesNotRight as error:
-        show.print_report(error.report)
-        sys.exit(WRONG)
-    show.print_report(report)
-    sys.exit(RIGHT)
+        report = error.report
+    try:
+        show.print_report(report)
+    except BrokenPipeError:  # nobody reads on, as with `| head`; click knows what to do
+        raise
+    except OSError as error:
+        text = f"the run ended, but its table cannot be printed: {error.strerror}"
+        raise XorError(text) from error
+    sys.exit(WRONG if report.wrong else RIGHT)
 
 
 @app.command("encode")

@@ -12,10 +12,10 @@ from pathlib import Path
 from tracr_lite.xor.codec import COMPRESSIONS, Compression, PayloadReader
 from tracr_lite.xor.errors import FileRefused, XorError
 from tracr_lite.xor.manifest import MANIFEST, Manifest, read_manifest
-from tracr_lite.xor.names import resolve_dst, walk
+from tracr_lite.xor.names import apart, resolve_dst, walk
 from tracr_lite.xor.planning import Job, Rules, mismatch, plan
 from tracr_lite.xor.report import FileStatus, Report, Status
-from tracr_lite.xor.running import Progress, Runner, in_words, size_of
+from tracr_lite.xor.running import Progress, Runner, in_words, reason, size_of
 from tracr_lite.xor.store import Store, locked
 from tracr_lite.xor.streaming import Decoded, decode_stream
 from tracr_lite.xor.sums import Digest, Tick, check_file, no_tick, read_sums
@@ -82,6 +82,7 @@ def _decode(
     root = resolve_dst(dst, {"PAYLOAD": payload, "BASE": base})
     packed = walk(payload, "PAYLOAD", follow_links=follow_links)
     other = walk(base, "BASE", follow_links=follow_links)
+    apart(root, packed, other)
     known = _manifest(payload, base, manifest)
     work, rows = plan(packed, other, known, rules)
     if not known and not rows and not work:
@@ -134,8 +135,8 @@ def _folders(store: Store, manifest: Manifest) -> dict[str, FileStatus]:
     for folder in manifest.folders:
         try:
             store.make_folder(folder)
-        except FileRefused as error:
-            rows[f"{folder}/"] = FileStatus(f"{folder}/", Status.REFUSED, str(error))
+        except (FileRefused, OSError) as error:
+            rows[f"{folder}/"] = FileStatus(f"{folder}/", Status.REFUSED, reason(error))
     return rows
 
 
@@ -180,12 +181,14 @@ class _Decoding:
 
     def already(self, name: str, job: Job, tick: Tick) -> FileStatus | None:
         """A row if an earlier run finished this file, and sums prove it."""
-        path = self._store.root / name
+        path = self._store.place(name)
         if not job.target_digests or not path.is_file() or not self._plain(path):
             return None
         try:
             check_file(path, job.target_bytes, job.target_digests, tick)
         except FileRefused:
+            return None
+        if not self._store.claim(name):
             return None
         return FileStatus(name, Status.ALREADY, "", size_of(path))
 

@@ -14,7 +14,7 @@ from tracr_lite.xor.codec import COMPRESSIONS, Compression
 from tracr_lite.xor.errors import XorError
 from tracr_lite.xor.layouts import SUFFIXES
 from tracr_lite.xor.manifest import MANIFEST, Entry, FileState, Manifest, read_manifest
-from tracr_lite.xor.names import Tree, parents, reserved, resolve_dst, walk
+from tracr_lite.xor.names import Tree, apart, parents, reserved, resolve_dst, walk
 from tracr_lite.xor.report import FileStatus, Report, Status, TensorChange
 from tracr_lite.xor.running import Progress, Runner, in_words, size_of
 from tracr_lite.xor.store import INSIDE, Store, locked
@@ -60,12 +60,14 @@ def encode(
     root = resolve_dst(Path(dst), {"TARGET": target, "BASE": base})
     source = walk(target, "TARGET", follow_links=follow_links)
     other = walk(base, "BASE", follow_links=follow_links)
+    apart(root, source, other)
     _check_source(source)
     work = {name: _job(name, path, other, compress) for name, path in source.files.items()}
     with in_words("encode"), locked(root, keep_work=True) as store:
         _check_dst(root, work)
-        changes = _changes(runner, work) if count_weights else {}
-        return _encode(runner, store, work, source, other, changes)
+        changes, notes = _changes(runner, work) if count_weights else ({}, ())
+        report = _encode(runner, store, work, source, other, changes)
+    return replace(report, notes=report.notes + notes)
 
 
 def _encode(
@@ -79,7 +81,7 @@ def _encode(
     entries, rows = _make_all(runner, store, work)
     report = Report("encode", tuple(rows[name] for name in sorted(rows)), (), changes)
     report.checked()
-    manifest = Manifest(entries, _removed(source, base), source.folders)
+    manifest = Manifest(dict(sorted(entries.items())), _removed(source, base), source.folders)
     _publish(store, manifest)
     store.done = True
     return replace(report, notes=_notes(manifest))
@@ -114,8 +116,13 @@ def _removed(source: Tree, base: Tree) -> tuple[str, ...]:
     return tuple(sorted({*base.files, *base.refused} - source.files.keys()))
 
 
-def _changes(runner: Runner, work: dict[str, _Job]) -> dict[str, tuple[TensorChange, ...]]:
-    """Changed weights of all files in which both sides are checkpoints."""
+def _changes(
+    runner: Runner, work: dict[str, _Job]
+) -> tuple[dict[str, tuple[TensorChange, ...]], tuple[str, ...]]:
+    """Changed weights of all files in which both sides are checkpoints; notes on failures.
+
+    One file at a time: this is fast, and the names of all tensors take memory.
+    """
     found: dict[str, tuple[TensorChange, ...]] = {}
 
     def count(name: str, job: _Job, tick: Tick) -> None:
@@ -123,8 +130,9 @@ def _changes(runner: Runner, work: dict[str, _Job]) -> dict[str, tuple[TensorCha
             found[name] = changes
 
     known = {name: job for name, job in work.items() if job.target.suffix in SUFFIXES}
-    runner.each("comparing", known, lambda job: size_of(job.target), count)
-    return dict(sorted(found.items()))
+    rows = runner.each("comparing", known, lambda job: size_of(job.target), count, jobs=1)
+    notes = [f"weights of {row.name} not compared: {row.detail}" for row in rows.values()]
+    return dict(sorted(found.items())), tuple(sorted(notes))
 
 
 def _make_all(

@@ -14,9 +14,11 @@ from math import prod
 from pathlib import Path
 from typing import cast
 
-MAX_HEADER = 100 << 20  # bytes, the limit of safetensors itself
+from tracr_lite.xor.errors import FileRefused
+
+MAX_HEADER = 2 << 20  # bytes; 20,000 tensors, for which 30 MB of memory are needed
 SUFFIXES = (".safetensors", ".bin")
-MAX_LAYERS = 10_000
+MAX_LAYERS = 1_000
 LLAMA2C_MAGIC = 0x616B3432
 BITS = {
     **dict.fromkeys(("BOOL", "U8", "I8", "F8_E4M3", "F8_E5M2", "F8_E8M0"), 8),
@@ -26,7 +28,7 @@ BITS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Span:
     """`count` numbers of `width` bytes each, from byte `start` of the file."""
 
@@ -41,14 +43,19 @@ class Span:
 
 
 def layout(path: Path) -> dict[str, Span] | None:
-    """The tensors in a file by name, or None if it is no checkpoint that we know."""
+    """The tensors in a file by name, or None if it is no checkpoint that we know.
+
+    **Raises:** `FileRefused` for a header that would take much memory.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(256)
         if path.suffix == SUFFIXES[0] and len(head) >= 8:
             (length,) = struct.unpack("<Q", head[:8])
-            if not 2 <= length <= min(MAX_HEADER, size - 8):
+            if not 2 <= length <= size - 8:
                 return None
+            if length > MAX_HEADER:
+                raise FileRefused(f"its header has {length} bytes, more than {MAX_HEADER}")
             file.seek(8)
             return _safetensors(file.read(length), 8 + length, size)
     return _llama2c(head, size) if path.suffix == SUFFIXES[1] else None

@@ -15,12 +15,16 @@ def check_name(name: str) -> str:
     """Returns `name` if it is a plain path below a root, with `/` between its parts.
 
     **Raises:** `FileRefused` for an absolute name, an empty one, one with `.`, `..`, or
-    empty parts, or with a NUL.
+    empty parts, with a NUL, or that no disk can hold.
     """
     if name.startswith("/"):
         raise FileRefused(f"the name {name!r} is absolute")
     if "\0" in name:
         raise FileRefused(f"the name {name!r} holds a NUL")
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise FileRefused(f"the name {name!r} cannot be that of a file here") from error
     if any(part in ("", ".", "..") for part in name.split("/")):
         raise FileRefused(f"the name {name!r} has an empty part, '.' or '..'")
     return name
@@ -131,14 +135,11 @@ def resolve_dst(dst: Path, inputs: dict[str, Path]) -> Path:
     **Raises:** `XorError` if `dst` is an input, lies inside one, or has one inside it; also
     when that is so only through links or mounts.
     """
-    try:
-        real = dst.resolve()
-    except (OSError, RuntimeError) as error:
-        raise XorError(f"DST {str(dst)!r} cannot be: {error}") from error
+    real = _real(dst, "DST")
     if real.exists() and not real.is_dir():
         raise XorError(f"DST {str(dst)!r} is not a folder")
     for what, path in inputs.items():
-        given = path.resolve()
+        given = _real(path, what)
         if _same(real, given):
             raise XorError(f"DST {str(dst)!r} is {what} itself; choose another folder")
         if any(_same(above, given) for above in real.parents):
@@ -146,6 +147,21 @@ def resolve_dst(dst: Path, inputs: dict[str, Path]) -> Path:
         if any(_same(above, real) for above in given.parents):
             raise XorError(f"{what} {str(path)!r} lies inside DST {str(dst)!r}")
     return real
+
+
+def _real(path: Path, what: str) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
+        raise XorError(f"{what} {str(path)!r} cannot be: {error}") from error
+
+
+def apart(root: Path, *trees: Tree) -> None:
+    """Raises `XorError` if an input is read, through a link, from the DST at `root`."""
+    for tree in trees:
+        for path in tree.files.values():
+            if path.is_symlink() and path.resolve().is_relative_to(root):
+                raise XorError(f"{str(path)!r} is a link into DST; choose another folder")
 
 
 def _same(one: Path, other: Path) -> bool:

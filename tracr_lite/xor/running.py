@@ -51,8 +51,9 @@ class Runner:
         work: Mapping[str, T],
         size: Callable[[T], int],
         do: Callable[[str, T, Callable[[int], None]], FileStatus | None],
+        jobs: int | None = None,
     ) -> dict[str, FileStatus]:
-        """Calls `do(name, item, tick)` for all items; the larger ones first.
+        """Calls `do(name, item, tick)` for all items, `jobs` at once; the larger ones first.
 
         What `do` raises for a file becomes its row; rows are returned by name. A full disk
         stops the step, as the other files would meet it too.
@@ -78,7 +79,7 @@ class Runner:
                 return FileStatus(name, Status.REFUSED, self._say(error))
 
         order = sorted(work, key=lambda name: -size(work[name]))
-        with ThreadPoolExecutor(self._jobs) as pool:
+        with ThreadPoolExecutor(jobs or self._jobs) as pool:
             try:
                 rows = list(pool.map(run, order))
             except BaseException:
@@ -90,8 +91,15 @@ class Runner:
         if error.errno in DISK_FULL:
             self._why = "the disk is full"
             self._stop.set()
-        where = f" ({error.filename})" if error.filename else ""
-        return f"{error.strerror or error}{where}"
+        return reason(error)
+
+
+def reason(error: Exception) -> str:
+    """An error in words; one of the system with the path that it is about."""
+    if not isinstance(error, OSError):
+        return str(error)
+    path = error.filename2 or error.filename  # of a rename, the goal
+    return f"{error.strerror or error}{f' ({path})' if path else ''}"
 
 
 @contextmanager
@@ -100,9 +108,7 @@ def in_words(action: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        text = f"{action} stopped: {error.strerror or error}{where}; run it again"
-        raise XorError(text) from error
+        raise XorError(f"{action} stopped: {reason(error)}; run it again") from error
 
 
 def size_of(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -70,6 +71,7 @@ def print_report(report: Report) -> None:
         console.print(f"note: {safe(note)}")
     right = len(report.files) - len(report.wrong)
     console.print(f"{right} of {len(report.files)} file(s) right")
+    console.file.flush()
 
 
 def _changes(file: str, changes: tuple[TensorChange, ...]) -> Table:
@@ -90,6 +92,7 @@ def _percent(part: int, whole: int) -> str:
 
 
 def safe(text: str) -> str:
-    """Text from outside, without control characters, half characters or markup."""
+    """Text from outside, without control characters, markup, or what cannot be printed here."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return escape(shown)
+    return escape(shown.encode(encoding, "backslashreplace").decode(encoding))

@@ -7,11 +7,13 @@ is one on the folder DST itself: it needs no file, and ends with the process.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
 import re
 import stat
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,6 +32,12 @@ class Store:
     def __init__(self, root: Path, work: Path):
         self.root, self.work = root, work
         self.done = False
+        self._names: dict[tuple[int, int], str] = {}  # device and inode -> name
+        self._guard = threading.Lock()
+
+    def place(self, name: str) -> Path:
+        """Where `name` belongs in the end."""
+        return self.root / name
 
     def aside(self, name: str, ending: str = "part") -> Path:
         """Where `name` grows until it is finished."""
@@ -49,12 +57,38 @@ class Store:
 
     def publish(self, finished: Path, name: str) -> None:
         """Renames a finished and synced file to its place; nobody sees a half of it."""
-        goal = self.root / name
+        goal = self.place(name)
         self.make_folder(str(Path(name).parent))
         if goal.is_dir() and not goal.is_symlink():
             raise FileRefused(f"{str(goal)!r} is a folder")
-        finished.replace(goal)
+        with self._guard:
+            if other := self._taken(name):
+                raise FileRefused(f"the disk of DST takes this name and {other!r} for one")
+            finished.replace(goal)
+            self._keep(name)
         sync_folder(goal.parent)
+
+    def claim(self, name: str) -> bool:
+        """Notes that the file at `name` stays; False if another name means the same file."""
+        with self._guard:
+            return not self._taken(name) and self._keep(name)
+
+    def _taken(self, name: str) -> str | None:
+        """The other name under which this run has put a file at `name`.
+
+        Disks that ignore case, or that rewrite letters, have such. Hard links are two files.
+        """
+        try:
+            found = self.place(name).lstat()
+        except FileNotFoundError:
+            return None
+        other = self._names.get((found.st_dev, found.st_ino))
+        return other if other != name and found.st_nlink == 1 else None
+
+    def _keep(self, name: str) -> bool:
+        found = self.place(name).lstat()
+        self._names[found.st_dev, found.st_ino] = name
+        return True
 
     def make_folder(self, name: str) -> None:
         """Makes a subfolder. Raises `FileRefused` if a link or a file is in the way."""
@@ -135,15 +169,17 @@ def _work_folder(root: Path, keep: bool) -> Path:
     """Beside `root` if a rename from there works, else inside it."""
     beside, inside = root.parent / f".{root.name}{INSIDE}", root / INSIDE
     for work in (beside, inside):
-        if work.is_symlink() or (work.exists() and not work.is_dir()):
-            raise XorError(f"{str(work)!r} is in the way; remove it")
         try:
+            if work.is_symlink() or (work.exists() and not work.is_dir()):
+                raise XorError(f"{str(work)!r} is in the way; remove it")
             same_disk = root.parent.stat().st_dev == root.stat().st_dev
             if work == beside and (not same_disk or os.path.ismount(root)):
                 continue
             if work.exists() and _contents(work) and not keep:
                 _remove(work)
             work.mkdir(mode=0o700, exist_ok=True)
+            if work == beside and inside.is_dir():  # of a run that had no room beside
+                _remove(inside)
             return work
         except OSError as error:
             problem = error
@@ -165,9 +201,12 @@ def _remove(work: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes renames in a folder last beyond a power failure."""
+    """Makes renames in a folder last beyond a power failure, where its disk can do that."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # what disks say that cannot
+            raise
     finally:
         os.close(handle)
