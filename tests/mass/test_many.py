@@ -1,6 +1,8 @@
 """compile_many: what comes out is what compile_rasp_to_model makes, in order, or an error."""
 
+import copy
 import itertools
+import pickle
 import sys
 import threading
 
@@ -9,10 +11,11 @@ import pytest
 
 import tracr_lite
 from tests.mass.programs import REVERSE, bits, children, endless, sampled
-from tracr_lite import compiler
+from tracr_lite import catalog, compiler
 from tracr_lite.compiler import compile_many, compile_rasp_to_model, lib
 from tracr_lite.errors import CompileError
-from tracr_lite.mass import NotSendable
+from tracr_lite.mass import MassError, NotSendable
+from tracr_lite.mass.worker import dump_error
 from tracr_lite.rasp import rasp
 
 REFUSED = rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.EQ)  # no S-Op
@@ -103,25 +106,60 @@ def test_programs_that_fail_yield_their_error_and_stop_nobody():
         assert "there is no option 'casual'" in texts[4]
         assert "are a mapping; got 'causal'" in texts[5]
         assert "is an S-Op; got 'abc'" in texts[6]
+        if workers:
+            assert isinstance(items[8].error, MassError)
+            assert "SystemExit in a worker process" in texts[8]
         requests.insert(8, (rasp.Map(angry, rasp.tokens), "abc", 3))
 
 
-def test_a_fault_in_a_function_shows_where_it_was_raised():
-    class Odd:
-        """Neither hashable nor comparable: the compiler trips over it."""
+class Needy(Exception):
+    """Cannot be pickled: it needs two arguments, and passes on one."""
 
-        def __eq__(self, other):
-            raise LookupError("odd one")
+    def __init__(self, one, two):
+        super().__init__(one)
 
-        __hash__ = None
 
-    program = rasp.Map(lambda x: Odd(), rasp.tokens)
-    here, there = (next(iter(compile_many([(program, "ab", 2)], workers=w))) for w in (0, 1))
-    assert type(here.error) is type(there.error)
-    assert str(here.error) == str(there.error)
-    assert isinstance(there.error, CompileError) or any(
-        "in a worker process:\nTraceback" in note for note in there.error.__notes__
-    )
+def a_lookup_error():
+    return [][1]
+
+
+def a_local_error():
+    class Local(Exception):
+        pass
+
+    raise Local("local")
+
+
+def an_exit():
+    raise SystemExit(3)
+
+
+def a_needy_error():
+    raise Needy("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [(a_lookup_error, IndexError), (a_needy_error, MassError), (an_exit, MassError)],
+)
+def test_any_error_of_a_worker_comes_back_and_shows_where_it_was_raised(fault, kind):
+    try:
+        fault()
+    except BaseException as error:
+        sent = pickle.loads(dump_error(error))
+    assert type(sent) is kind
+    text = str(sent) + "".join(getattr(sent, "__notes__", ()))
+    assert "in a worker process:\nTraceback" in text
+    assert f"in {fault.__name__}" in text
+
+
+def test_an_error_of_a_class_made_in_a_function_comes_back():
+    try:
+        a_local_error()
+    except Exception as error:
+        sent = pickle.loads(dump_error(error))
+    assert type(sent).__name__ == "Local"
+    assert str(sent) == "local"
 
 
 def test_options_are_common_or_of_one_request():
@@ -205,8 +243,6 @@ def test_functions_of_a_module_that_only_this_process_has_are_sent(tmp_path):
         "def twice(x):\n    return 2 * x\n"
         "PROGRAM = rasp.Map(twice, rasp.tokens)\nVOCAB = {1, 2}\nMAX_SEQ_LEN = 2\n"
     )
-    from tracr_lite import catalog
-
     entry = catalog.load(f"{file}:PROGRAM")
     (item,) = compile_many([(entry.program, entry.vocab, 2)], workers=1)
     assert item.model.predict(["compiler_bos", 2, 1]) == [4, 2]
@@ -272,9 +308,6 @@ def test_the_bar_counts_and_goes_to_standard_error(capfd):
 
 
 def test_a_trace_is_as_good_as_one_compiled_here():
-    import copy
-    import pickle
-
     (item,) = compile_many([(REVERSE, "ab", 3)], workers=1)
     model = item.model
     with pytest.raises(AttributeError):

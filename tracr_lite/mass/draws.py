@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import pickle
 from dataclasses import dataclass
-from functools import lru_cache
 
 from tracr_lite.errors import CompileError
 from tracr_lite.mass.recipe import Recipe
 from tracr_lite.mass.records import record_of
 from tracr_lite.mass.sparse import SparseParams, sparse
+
+JOB = "tracr_lite.mass.jobs:draw_job"  # what workers do
 
 
 @dataclass(frozen=True)
@@ -42,20 +42,9 @@ class Refused:
         )
 
 
-def job_of(recipe: Recipe, draw: int) -> bytes:
-    """The bytes for `draw_job`."""
-    return json.dumps([recipe.to_json(), draw]).encode()
-
-
-def draw_job(job: bytes) -> bytes:
-    """A job to a pickled `Drawn` or `Refused`."""
-    arguments, number = json.loads(job)
-    return pickle.dumps(draw(_recipe(json.dumps(arguments)), number), 5)
-
-
-@lru_cache(maxsize=8)
-def _recipe(text: str) -> Recipe:
-    return Recipe.from_json(json.loads(text))
+def job_of(recipe: Recipe, number: int) -> bytes:
+    """The bytes for `JOB`."""
+    return json.dumps([recipe.to_json(), number]).encode()
 
 
 def draw(recipe: Recipe, number: int) -> Drawn | Refused:

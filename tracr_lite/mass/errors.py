@@ -10,7 +10,7 @@ class MassError(TracrLiteError, RuntimeError):
 
 
 class WorkerDied(MassError):
-    """The process that compiled a program ended: killed, out of memory, or crashed."""
+    """The process that compiled a program died, twice: killed, out of memory, or crashed."""
 
 
 class TimedOut(MassError, TimeoutError):

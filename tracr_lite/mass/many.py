@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tracr_lite.compiler.assembled import AssembledTransformerModel
 
 OPTIONS = ("causal", "compiler_bos", "compiler_pad", "mlp_exactness")
+JOB = "tracr_lite.mass.jobs:compile_job"  # what workers do
 AHEAD = 32  # programs taken in advance, for each worker
 
 # (program, vocab, max_seq_len), and perhaps a mapping of options; checked when its turn comes
@@ -162,7 +163,7 @@ def _in_workers(
             else:
                 yield job
 
-    with Pool(compile_job, workers, timeout) as pool:
+    with Pool(JOB, workers, timeout) as pool:
         for answer in stream(pool, jobs(), ahead=ahead, ordered=ordered):
             yield _item(answer, programs.pop(answer.number))
 
@@ -178,15 +179,6 @@ def _item(answer: Answer, program: Any) -> CompiledProgram:
         failed.__cause__ = error
         return CompiledProgram(answer.number, program, failed)
     return CompiledProgram(answer.number, program, None, model)
-
-
-def compile_job(job: bytes) -> bytes:
-    """What a worker does: the bytes of a request to the bytes of its model."""
-    from tracr_lite.compiler.compiling import compile_rasp_to_model  # it needs JAX
-
-    program, (vocab, size, options) = wire.load_request(job)
-    model = compile_rasp_to_model(cast(Any, program), vocab, size, **options)
-    return wire.dump_model(model, program)
 
 
 def _program_of(request: Request) -> Any:

@@ -1,16 +1,22 @@
-"""Jobs spread over worker processes; a worker that dies costs one job, and is replaced."""
+"""Jobs spread over worker processes; workers that die are replaced.
+
+The job of a worker that died is done once more: perhaps another process took the memory, or
+somebody ended the worker. When it dies again, the job has failed.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from dataclasses import replace
 from selectors import EVENT_READ, DefaultSelector
 from typing import cast
 
 from tracr_lite.mass.errors import MassError, TimedOut, WorkerDied
 from tracr_lite.mass.processes import DEPTH, Answer, Job, Worker
+
+STARTS = 3  # failures to start a worker, one after the other, before a run gives up
 
 
 def default_workers() -> int:
@@ -22,15 +28,14 @@ def default_workers() -> int:
 class Pool:
     """Worker processes. Use it with `with`: leaving ends all of them."""
 
-    def __init__(
-        self, function: Callable[[bytes], bytes], workers: int, timeout: float | None = None
-    ):
-        """**Arguments:** `function`: of a module; `timeout`: seconds for a job."""
-        self._function = f"{function.__module__}:{function.__qualname__}"
+    def __init__(self, function: str, workers: int, timeout: float | None = None):
+        """**Arguments:** `function`: `module:name`, bytes to bytes; `timeout`: seconds."""
+        self._function = function
         self._limit, self._timeout = workers, timeout
         self._workers: list[Worker] = []
         self._waiting: deque[Job] = deque()
         self._pipes = DefaultSelector()
+        self._failed_starts = 0  # one after the other
 
     def __enter__(self) -> Pool:
         return self
@@ -59,6 +64,7 @@ class Pool:
             try:
                 answer = worker.receive()
                 found += [answer] if answer else []
+                self._failed_starts = 0
             except (EOFError, OSError):
                 found += self._bury(worker)
         return found + self._stop_late_jobs()
@@ -100,16 +106,25 @@ class Pool:
         return max(0.0, min(known) - time.monotonic()) if known else None
 
     def _bury(self, worker: Worker) -> list[Answer]:
-        """Removes a worker that has died; the job it worked on fails, others are done again."""
+        """Removes a worker that has died; its jobs are done again, or its first one fails."""
         how = self._remove(worker)
         if not worker.ready:
-            raise MassError(
-                f"a worker process {how} before it was ready; what it said is on standard "
-                "error. workers=0 does without worker processes"
-            )
-        return self._fail(worker, WorkerDied(f"the worker process of this program {how}"))
+            self._failed_starts += 1
+            if self._failed_starts == STARTS:
+                raise MassError(
+                    f"a worker process {how} before it was ready; what it said is on standard "
+                    "error. workers=0 does without worker processes"
+                )
+        elif worker.jobs and worker.jobs[0].first_try:
+            worker.jobs[0] = replace(worker.jobs[0], first_try=False)
+        else:
+            text = f"the worker process of this program {how}; so did another one before"
+            return self._fail(worker, WorkerDied(text))
+        self._waiting.extendleft(reversed(worker.jobs))
+        return []
 
     def _fail(self, worker: Worker, error: MassError) -> list[Answer]:
+        """Fails the job that a worker worked on; others are given to other workers."""
         if not worker.jobs:
             return []
         job = worker.jobs.popleft()

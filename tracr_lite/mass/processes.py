@@ -46,6 +46,7 @@ class Job:
 
     number: int
     blob: bytes
+    first_try: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,8 @@ class Worker:
         self.connection: Connection[Any, Any] = ours
         self.jobs: deque[Job] = deque()
         self.ready = False
-        self._started = 0.0  # when the first of the jobs was, or could be, begun
+        self._free = 0.0  # when (time.monotonic) it had nothing to do, or began the first job
+        self._sent: deque[float] = deque()  # when each job was sent
 
     def can_take(self, job: Job) -> bool:
         """Whether sending the job would neither block nor queue it needlessly."""
@@ -91,8 +93,7 @@ class Worker:
     def send(self, job: Job) -> None:
         """**Raises:** `OSError` if the process has ended."""
         self.connection.send_bytes(job.blob)
-        if not self.jobs:
-            self._started = time.monotonic()
+        self._sent.append(time.monotonic())
         self.jobs.append(job)
 
     def receive(self) -> Answer | None:
@@ -101,11 +102,12 @@ class Worker:
         **Raises:** `EOFError`, `OSError` if the process has ended.
         """
         message: bytes = self.connection.recv_bytes()
-        failed, self._started = STAMP.unpack_from(message)
+        failed, self._free = STAMP.unpack_from(message)
         if not self.ready:
             self.ready = True
             return None
         number = self.jobs.popleft().number
+        self._sent.popleft()
         body = message[STAMP.size :]
         if failed:
             return Answer(number, error=pickle.loads(body))
@@ -113,7 +115,9 @@ class Worker:
 
     def deadline(self, timeout: float) -> float | None:
         """When (time.monotonic) the job that it works on has used its time."""
-        return self._started + timeout if self.ready and self.jobs else None
+        if not self.ready or not self.jobs:
+            return None
+        return max(self._free, self._sent[0]) + timeout
 
     def end(self) -> str:
         """Kills the process if it runs; says how it ended."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tracr_lite.mass.beginning import begun, known, new_recipe
-from tracr_lite.mass.draws import Drawn, Refused, draw_job, job_of
+from tracr_lite.mass.draws import JOB, Drawn, Refused, draw, job_of
 from tracr_lite.mass.errors import DatasetError, WorkerDied
 from tracr_lite.mass.folder import locked, write_file
 from tracr_lite.mass.manifest import MANIFEST, FileState, Manifest, ShardEntry, read_manifest
@@ -156,22 +156,20 @@ def _drawing(
 ) -> Generator[Iterator[tuple[int, Drawn | Refused]]]:
     """Endless (number, outcome) pairs, from number `start` on, in order."""
 
+    if workers == 0:
+        yield ((number, draw(recipe, number)) for number in itertools.count(start))
+        return
+
     def outcomes(answers: Iterator[Answer]) -> Generator[tuple[int, Drawn | Refused]]:
         for number, answer in enumerate(answers, start):
             yield number, _outcome(recipe, number, answer)
 
     jobs = (job_of(recipe, number) for number in itertools.count(start))
-    if workers == 0:
-        yield outcomes(Answer(0, value=draw_job(job)) for job in jobs)
-        return
-    with Pool(draw_job, workers) as pool:
+    with Pool(JOB, workers) as pool:
         yield outcomes(stream(pool, jobs, ahead=AHEAD * workers, ordered=True))
 
 
 def _outcome(recipe: Recipe, number: int, answer: Answer) -> Drawn | Refused:
-    if isinstance(answer.error, WorkerDied):  # perhaps by chance: once more, with nobody else
-        with Pool(draw_job, 1) as pool:
-            answer = next(stream(pool, iter([job_of(recipe, number)]), ahead=1, ordered=True))
     if isinstance(answer.error, WorkerDied):
         return Refused(number, "died", str(answer.error), recipe.program(number).text)
     if answer.error is not None:

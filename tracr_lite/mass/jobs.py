@@ -1,0 +1,31 @@
+"""What workers do, from bytes to bytes; importing this imports the whole compiler, and JAX."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from functools import lru_cache
+from typing import Any, cast
+
+from tracr_lite.compiler.compiling import compile_rasp_to_model
+from tracr_lite.mass import wire
+from tracr_lite.mass.draws import draw
+from tracr_lite.mass.recipe import Recipe
+
+
+def compile_job(job: bytes) -> bytes:
+    """A request of `compile_many` to its model."""
+    program, (vocab, size, options) = wire.load_request(job)
+    model = compile_rasp_to_model(cast(Any, program), vocab, size, **options)
+    return wire.dump_model(model, program)
+
+
+def draw_job(job: bytes) -> bytes:
+    """A recipe and a number, in JSON, to a pickled `Drawn` or `Refused`."""
+    arguments, number = json.loads(job)
+    return pickle.dumps(draw(_recipe(json.dumps(arguments)), number), 5)
+
+
+@lru_cache(maxsize=8)
+def _recipe(text: str) -> Recipe:
+    return Recipe.from_json(json.loads(text))
