@@ -49,18 +49,16 @@ def classes_of(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     distinct = rows[first]
     if len(distinct) > MERGED_ROWS or (distinct >= 0).all():
         return inverse.ravel(), distinct
-    merged_rows: list[np.ndarray] = []
-    of: list[int] = []
-    for row in distinct:
-        for at, known in enumerate(merged_rows):
-            if not ((row >= 0) & (known >= 0) & (row != known)).any():
-                merged_rows[at] = np.maximum(row, known)
-                of.append(at)
-                break
-        else:
-            of.append(len(merged_rows))
-            merged_rows.append(row)
-    return np.array(of)[inverse.ravel()], np.array(merged_rows)
+    rows_so_far, used = np.full_like(distinct, -1), 0
+    of = np.zeros(len(distinct), np.int64)
+    for number, row in enumerate(distinct):
+        known = rows_so_far[:used]
+        clash = ((row ^ known) == 1).any(axis=1)  # 0 and 1; -1 differs in more bits
+        at = int(np.argmin(clash)) if not clash.all() else used
+        used = max(used, at + 1)
+        of[number] = at
+        np.maximum(rows_so_far[at], row, out=rows_so_far[at])
+    return of[inverse.ravel()], rows_so_far[:used]
 
 
 def merged(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracr_lite.compiler.lowering import assumed
 from tracr_lite.compiler.lowering.forms import Functional, MLPBlock, Number, OneHot, order_in
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, inputs_of, stacked
@@ -16,6 +17,7 @@ from tracr_lite.craft.blocks.table_mlp import table_mlp
 from tracr_lite.craft.vectorspace_fns import Linear
 
 DIRECTION_LIMIT = 8192  # values of one node that are written one-hot
+ASSUMED_WEIGHTS = 2**20  # larger tables are not built for a program that is refused anyway
 
 
 def write_one_hot(lowering: Lowering, node: int) -> OneHot:
@@ -28,6 +30,8 @@ def write_one_hot(lowering: Lowering, node: int) -> OneHot:
             "compare or round it before it is used, so that it has fewer values",
         )
     inputs = inputs_of(lowering, node, group)
+    if lowering.assumed and len(inputs.output) * len(values) > ASSUMED_WEIGHTS:
+        return assumed.one_hot(lowering, node)
     dirs = tuple(lowering.direction(node, v) for v in values)
     inputs, neurons = neurons_of(node, inputs, np.eye(len(dirs)))
     slot = emit(lowering, node, inputs, neurons, dirs)
@@ -148,10 +152,13 @@ def emit(
     rows[-1] = -(np.maximum(held, 0.0) + np.abs(neurons.w_in).max(axis=0, initial=1.0))
     used = np.flatnonzero(rows[:-2].any(axis=1)).tolist()
     names = [*(inputs.dirs[i] for i in used), lowering.one, lowering.bos]
-    names, rows = _added(names, rows[[*used, -2, -1]])
+    kept = np.array([*used, len(rows) - 2, len(rows) - 1])
+    if len(set(names)) < len(names):
+        names, rows = _added(names, rows[kept])
+        kept = np.arange(len(names))
     label = lowering.values.labels[node]
     space = VectorSpaceWithBasis(names)
-    order = [names.index(d) for d in space.basis] if len(names) < 64 else order_in(names, space)
+    order = kept[order_in(names, space)]
     hidden = VectorSpaceWithBasis(
         [BasisDirection(f"{label}.{len(lowering.blocks)}", i) for i in range(neurons.hidden)],
         _basis_is_sorted=True,
@@ -168,8 +175,6 @@ def _added(
 ) -> tuple[list[BasisDirection], np.ndarray]:
     """Distinct names; rows of the same name are added."""
     distinct = list(dict.fromkeys(names))
-    if len(distinct) == len(names):
-        return names, rows
     place = {d: i for i, d in enumerate(distinct)}
     total = np.zeros((len(distinct), len(rows.T)))
     np.add.at(total, [place[d] for d in names], rows)

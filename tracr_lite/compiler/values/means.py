@@ -49,9 +49,10 @@ def means_of(numbers: list[float], counts: range) -> Means | None:
 
 
 def _divide(sums: list[int], scale: int, count: int) -> Float[np.ndarray, " sums"]:
-    if scale == 1:  # Python divides integers with one rounding
+    # Python divides integers with one rounding, however large they are
+    if scale == 1:
         return np.array([s / count for s in sums])
-    return np.array([float(Fraction(s, scale)) / count for s in sums])
+    return np.array([s / scale / count for s in sums])
 
 
 def _bitset_sums(offsets: list[int], counts: range) -> dict[int, list[int]] | None:
@@ -73,15 +74,17 @@ def _bitset_sums(offsets: list[int], counts: range) -> dict[int, list[int]] | No
 
 
 def _set_sums(offsets: list[int], counts: range) -> dict[int, list[int]] | None:
+    kind = np.int64 if offsets[-1] * counts[-1] < 2**62 else object
+    step = np.array(offsets, kind)
     sums: dict[int, list[int]] = {}
-    reached, total = {0}, 0
+    reached, total = np.zeros(1, kind), 0
     for count in range(1, counts[-1] + 1):
         if len(reached) * len(offsets) > SUMS_BUDGET:
             return None
-        reached = {s + offset for s in reached for offset in offsets}
+        reached = np.unique(reached[:, None] + step)
         if count in counts:
             total += len(reached)
             if total > SUMS_BUDGET:
                 return None
-            sums[count] = sorted(reached)
+            sums[count] = reached.tolist()
     return sums

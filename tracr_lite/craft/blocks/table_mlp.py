@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -41,41 +43,51 @@ def table_mlp(
     alone = noise > 0.0 and k == 1  # then 2 S is exact, and so is the difference
     rows_of = np.arange(len(cells))
     neuron, first = (rows_of, rows_of) if alone else _share(cells, outputs, n_in)
-    w_in = np.zeros((n_in, len(first)))
-    for column in range(k):
-        w_in[cells[:, column], neuron] = 1.0
+    n, sizes = len(first), _Sizes.of(code)
+    w_in = np.zeros((n_in, n if noise == 0.0 else 2 * n))
     if noise == 0.0:  # every sum is exact, so only a rounded code can be off
-        bias, rounding = np.full(len(first), 1.0 - k), _rounding(code)
-        errors, spread = _columns(rounding), _largest(rounding.sum(axis=1))
-        return Neurons(w_in, bias, code[outputs[first]], errors, spread)
-    return _flat(w_in, code[outputs[first]], code, k, exact=alone)
+        for column in range(k):
+            w_in[cells[:, column], neuron] = 1.0
+        rows = code[outputs[first]]
+        bias, lost = np.full(n, 1.0 - k), sizes.lost_in_all
+        return Neurons(w_in, bias, rows, sizes.lost, lost)
+    for column in range(k):
+        w_in[cells[:, column], neuron] = 2.0
+        w_in[cells[:, column], neuron + n] = 2.0
+    return _flat(w_in, code[outputs[first]], sizes, k, exact=alone)
 
 
-def _flat(
-    w_in: np.ndarray, rows: np.ndarray, code: np.ndarray, k: int, *, exact: bool
-) -> Neurons:
+@dataclass(frozen=True)
+class _Sizes:
+    """How large a code is, by column and in all, and what is lost when it is float32."""
+
+    largest: Float[np.ndarray, " out"]
+    in_all: float
+    lost: Float[np.ndarray, " out"]
+    lost_in_all: float
+
+    @classmethod
+    def of(cls, code: Float[np.ndarray, "n_outputs out"]) -> _Sizes:
+        size = np.abs(code)
+        rounded = code.astype(np.float32)
+        largest, in_all = size.max(axis=0, initial=0.0), size.sum(axis=1).max(initial=0.0)
+        if np.array_equal(code, rounded):
+            return cls(largest, float(in_all), np.zeros_like(largest), 0.0)
+        lost = np.abs(code - rounded)
+        lost_in_all = float(lost.sum(axis=1).max(initial=0.0))
+        return cls(largest, float(in_all), lost.max(axis=0, initial=0.0), lost_in_all)
+
+
+def _flat(w_in: np.ndarray, rows: np.ndarray, sizes: _Sizes, k: int, *, exact: bool) -> Neurons:
     """The neurons that tolerate noise; `rows`: what each tuple writes; `exact`: so is 2 S."""
-    n, rounding = len(rows), _rounding(code)
-    both = np.concatenate([2.0 * w_in, 2.0 * w_in], axis=1)
+    n = len(rows)
     bias = np.concatenate([np.full(n, 1.5 - 2 * k), np.full(n, 0.5 - 2 * k)])
     unit = 0.0 if exact else 4 * (k + 1) * U
-    unit += 2 * U * float(rounding.any())  # both products of an inexact code are rounded
-    errors = unit * _columns(code) + _columns(rounding)
-    spread = unit * _largest(np.abs(code).sum(axis=1)) + _largest(rounding.sum(axis=1))
-    return Neurons(both, bias, np.concatenate([rows, -rows]), errors, spread)
-
-
-def _rounding(code: np.ndarray) -> np.ndarray:
-    """What is lost when the code is stored in float32."""
-    return np.abs(code - code.astype(np.float32))
-
-
-def _columns(code: np.ndarray) -> Float[np.ndarray, " out"]:
-    return np.abs(code).max(axis=0, initial=0.0)
-
-
-def _largest(code: np.ndarray) -> float:
-    return float(np.abs(code).max(initial=0.0))
+    unit += 2 * U * float(sizes.lost_in_all > 0)  # both products of an inexact code are rounded
+    w_out = np.concatenate([rows, rows])
+    np.negative(w_out[n:], out=w_out[n:])
+    errors, spread = unit * sizes.largest + sizes.lost, unit * sizes.in_all + sizes.lost_in_all
+    return Neurons(w_in, bias, w_out, errors, spread)
 
 
 def _share(
