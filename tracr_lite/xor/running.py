@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from tracr_lite.xor.errors import FileRefused, XorError
 from tracr_lite.xor.report import FileStatus, Status
+from tracr_lite.xor.sums import Tick
 
 T = TypeVar("T")
 Progress = Callable[[str, int, int], None]  # step, bytes just done, bytes of the step in all
@@ -50,7 +51,7 @@ class Runner:
         step: str,
         work: Mapping[str, T],
         size: Callable[[T], int],
-        do: Callable[[str, T, Callable[[int], None]], FileStatus | None],
+        do: Callable[[str, T, Tick], FileStatus | None],
         jobs: int | None = None,
     ) -> dict[str, FileStatus]:
         """Calls `do(name, item, tick)` for all items, `jobs` at once; the larger ones first.
@@ -68,15 +69,7 @@ class Runner:
                     self._progress(step, count, total)
 
         def run(name: str) -> FileStatus | None:
-            try:
-                tick(0)
-                return do(name, work[name], tick)
-            except Stopped as error:
-                return FileStatus(name, Status.SKIPPED, str(error))
-            except FileRefused as error:
-                return FileStatus(name, Status.REFUSED, str(error))
-            except OSError as error:
-                return FileStatus(name, Status.REFUSED, self._say(error))
+            return self._row(name, work[name], do, tick)
 
         order = sorted(work, key=lambda name: -size(work[name]))
         with ThreadPoolExecutor(jobs or self._jobs) as pool:
@@ -86,6 +79,20 @@ class Runner:
                 self._stop.set()
                 raise
         return {row.name: row for row in rows if row is not None}
+
+    def _row(
+        self, name: str, item: T, do: Callable[[str, T, Tick], FileStatus | None], tick: Tick
+    ) -> FileStatus | None:
+        """What `do` returns, or raises."""
+        try:
+            tick(0)
+            return do(name, item, tick)
+        except Stopped as error:
+            return FileStatus(name, Status.SKIPPED, str(error))
+        except FileRefused as error:
+            return FileStatus(name, Status.REFUSED, str(error))
+        except OSError as error:
+            return FileStatus(name, Status.REFUSED, self._say(error))
 
     def _say(self, error: OSError) -> str:
         if error.errno in DISK_FULL:
