@@ -12,6 +12,7 @@ vocabulary. Such places cut a text into parts, mostly words, that can be merged 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
 
@@ -26,14 +27,21 @@ _UNITS = re.compile(rb"[\x00-\xff][\x80-\xbf]{0,3}")
 NEVER = -1e10  # scores up to this one never merge
 KEPT_WORDS, KEPT_PAIRS, WORD = 1 << 16, 1 << 20, 64  # limits of what is remembered
 
-Pair = tuple[float, int]  # minus the score, and the id, of what two tokens make
+Pair = tuple[float, int]  # of what two tokens make: minus the score, or the rank; and the id
 
 
 class Merger:
-    """Turns texts into tokens by the rules of a vocabulary; remembers words it has merged."""
+    """Turns texts into tokens by the rules of a vocabulary; remembers words it has merged.
 
-    def __init__(self, vocabulary: Vocabulary):
+    **Arguments:** `rule`: what two tokens make; by default what their texts put together make,
+    with the score of that token.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, rule: Callable[[int, int], Pair | None] | None = None
+    ):
         self._vocabulary = vocabulary
+        self._rule = rule or self._by_score
         self._words: dict[tuple[int, ...], list[int]] = {}
         self._pairs: dict[tuple[int, int], Pair | None] = {}
         self._joined, self._first, self._last = _touching(vocabulary.texts)
@@ -109,11 +117,14 @@ class Merger:
         if key not in self._pairs:
             if len(self._pairs) >= KEPT_PAIRS:
                 self._pairs.clear()
-            texts = self._vocabulary.texts
-            made = self._vocabulary.find(texts[first] + texts[second])
-            score = float(self._vocabulary.scores[made]) if made >= 0 else NEVER
-            self._pairs[key] = (-score, made) if score > NEVER else None
+            self._pairs[key] = self._rule(first, second)
         return self._pairs[key]
+
+    def _by_score(self, first: int, second: int) -> Pair | None:
+        texts = self._vocabulary.texts
+        made = self._vocabulary.find(texts[first] + texts[second])
+        score = float(self._vocabulary.scores[made]) if made >= 0 else NEVER
+        return (-score, made) if score > NEVER else None
 
 
 Table = tuple[Bool[np.ndarray, "257 257"], np.ndarray, np.ndarray]

@@ -26,7 +26,7 @@ def round_trip_problems(vocabulary: Vocabulary) -> list[str]:
     if vocabulary.find(b" ") < 0:
         found.append("there is no token for one space")
     bos = vocabulary.texts[BOS]
-    if not bos or len(bos) < 5 or _made_of_two(vocabulary, bos):
+    if not bos or len(bos) < 5 or made_of_two(vocabulary, bos):
         found.append(f"the text of BOS, {bos!r}, can come from a text")
     for token, text in enumerate(vocabulary.texts):
         if FIRST_BYTE <= token < FIRST_BYTE + 256:
@@ -40,13 +40,13 @@ def round_trip_problems(vocabulary: Vocabulary) -> list[str]:
     found += [
         f"{text.decode()} can be merged from the characters of its name"
         for text in BYTE_TEXTS
-        if _made_of_two(vocabulary, text)
+        if made_of_two(vocabulary, text)
     ]
     return found
 
 
-def _made_of_two(vocabulary: Vocabulary, text: bytes) -> bool:
-    """Whether a text can come from a merge."""
+def made_of_two(vocabulary: Vocabulary, text: bytes) -> bool:
+    """Whether two tokens can be merged into a text that is a token."""
     token = vocabulary.find(text)
     if token < 0 or not float(vocabulary.scores[token]) > NEVER:
         return False

@@ -1,0 +1,100 @@
+"""Merges in an order of their own, as Hugging Face has them, against scores as run.c has them.
+
+A list of merges says which two tokens may merge, and the first in the list goes first. Scores
+say which token goes first, and any two tokens that spell it may merge. The two agree when
+
+- every way to spell a token that is made by merges is in the list, and
+- the list goes through the tokens one after the other, by falling score, and
+- between merges of equal score, where run.c takes the leftmost, the order makes no difference.
+
+The last is a matter of neighbours x y z where both x y and y z could be merged, with equal
+scores, and y z stands first in the list. All such texts xyz are encoded both ways and compared.
+That is a test and no proof: inside a longer text x y z may still stand side by side, in a way
+they do not on their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+
+from tracr_lite.llama.errors import TokenizerError
+from tracr_lite.llama.tokenizer.merging import NEVER, Merger, Pair
+from tracr_lite.llama.tokenizer.vocabulary import Vocabulary
+
+Merge = tuple[int, int, int]  # two tokens, and what they make
+MOST_TRIPLES = 200_000
+
+
+def spellings(vocabulary: Vocabulary, token: int) -> list[Merge]:
+    """All ways to put a token together from two others, the shortest first part first."""
+    text, find = vocabulary.texts[token], vocabulary.find
+    halves = ((find(text[:cut]), find(text[cut:])) for cut in range(1, len(text)))
+    return [(first, second, token) for first, second in halves if first >= 0 and second >= 0]
+
+
+def merges_by_score(vocabulary: Vocabulary) -> list[Merge]:
+    """All merges run.c can make, in the order of score, then of id."""
+    scores = vocabulary.scores
+    made = [i for i in range(len(vocabulary)) if vocabulary.find(vocabulary.texts[i]) == i]
+    made = [i for i in made if scores[i] > NEVER]  # not so for NaN
+    made.sort(key=lambda token: (-float(scores[token]), token))
+    return [merge for token in made for merge in spellings(vocabulary, token)]
+
+
+def scores_of(merges: Sequence[Merge], vocabulary: Vocabulary) -> tuple[list[float], list[str]]:
+    """Scores that make run.c merge in the order of `merges`; and where it would not.
+
+    Tokens made by merges have 0, -1, -2, ... in the order of the list. Of the others those that
+    run.c could merge all the same have a score that never merges; the rest, which no score
+    matters to, go on counting, but those up to the last byte have 0.
+    """
+    listed, problems = set(merges), list[str]()
+    order = list(dict.fromkeys(made for _, _, made in merges))
+    changes = sum(a[2] != b[2] for a, b in pairwise(merges))
+    if changes != max(len(order) - 1, 0):
+        problems.append("merges into the same token do not follow each other")
+    scores = {token: float(-place) for place, token in enumerate(order)}
+    for token in range(len(vocabulary)):
+        ways = spellings(vocabulary, token)
+        if token not in scores:
+            scores[token] = NEVER if ways else 0.0 if token < 259 else float(-len(scores))
+        elif missing := [way for way in ways if way not in listed]:
+            first, second = (vocabulary.texts[each] for each in missing[0][:2])
+            problems.append(f"{first!r} and {second!r} spell a token, but are not merged")
+    return [scores[token] for token in range(len(vocabulary))], problems
+
+
+def first_disagreement(merges: Sequence[Merge], vocabulary: Vocabulary) -> bytes | None:
+    """A text that the list and the scores encode differently because of equal scores.
+
+    **Raises:** `TokenizerError` if too many merges have equal scores to look at all.
+    """
+    ranks = {(a, b): (float(rank), made) for rank, (a, b, made) in enumerate(merges)}
+
+    def by_rank(first: int, second: int) -> Pair | None:
+        return ranks.get((first, second))
+
+    by_list, by_score = Merger(vocabulary, by_rank), Merger(vocabulary)
+    texts = vocabulary.texts
+    seen = set[bytes]()
+    for count, (x, y, z) in enumerate(_disputed(merges, vocabulary)):
+        if count == MOST_TRIPLES:
+            raise TokenizerError("too many merges have equal scores to put them in an order")
+        text = texts[x] + texts[y] + texts[z]
+        if text in seen:
+            continue
+        seen.add(text)
+        units = by_list.units(text)
+        if by_list.merge(units) != by_score.merge(units):
+            return text
+    return None
+
+
+def _disputed(merges: Iterable[Merge], vocabulary: Vocabulary) -> Iterator[Merge]:
+    """Neighbours x y z where x y and y z merge with equal scores, and y z is listed first."""
+    following: dict[tuple[float, int], list[int]] = {}  # score and y -> all z so far
+    for first, second, made in merges:
+        score = float(vocabulary.scores[made])
+        yield from ((first, second, z) for z in following.get((score, second), ()))
+        following.setdefault((score, first), []).append(second)
