@@ -65,3 +65,7 @@ class InputError(TracrLiteError, ValueError, KeyError):
 
     def __str__(self) -> str:  # KeyError would print the repr of the message
         return str(self.args[0]) if self.args else ""
+
+
+class SavedModelError(TracrLiteError, ValueError):
+    """A model cannot be saved or loaded, or lacks what no file can hold; says why."""
