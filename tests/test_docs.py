@@ -41,7 +41,7 @@ def rewritten(page):
     def run(match):
         kind, code, gap = match["language"], match["code"], match["gap"]
         printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
+        with contextlib.redirect_stdout(printed), contextlib.chdir(ROOT):
             if kind == "python":
                 exec(compile(code, page.name, "exec"), namespace)
             else:
