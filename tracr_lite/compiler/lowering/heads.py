@@ -105,7 +105,6 @@ class _Columns:
 
 def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
     scored = score_of(lowering, kind.selector, count_bos=False)
-    values = lowering.values.info[node].values
     inner = lowering.as_number(kind.value)
     columns = _mean_columns(lowering, node)
     rows, held = _mean_rows(lowering, node, kind, inner, columns)
@@ -117,9 +116,7 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
         node,
         read,
         flags,
-        np.array(
-            [lowering.as_float(node, v) if lowering.counts(node, v) else 0.0 for v in values]
-        ),
+        lowering.counted(node)[0],
         False,
         absolute=absolute,
         relative=relative,
@@ -131,10 +128,11 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
 def _mean_columns(lowering: Lowering, node: int) -> _Columns:
     info = lowering.values.info[node]
     own = None
-    if info.span is not None or any(lowering.counts(node, v) for v in info.values):
+    _, numbers = lowering.counted(node)
+    if info.span is not None or numbers.any():
         own = BasisDirection(lowering.values.labels[node])
         lowering.columns.setdefault(node, []).append(own)
-    others = [(i, v) for i, v in enumerate(info.values) if not lowering.counts(node, v)]
+    others = [(i, info.values[i]) for i in np.flatnonzero(~numbers).tolist()]
     return _Columns(own, {i: lowering.direction(node, v) for i, v in others})
 
 

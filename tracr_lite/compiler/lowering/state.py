@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,8 @@ from tracr_lite.compiler.values.domain import is_number, typed_key
 from tracr_lite.compiler.values.pointwise import Table
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import ONE
+
+LARGEST, SMALLEST = 3e38, 1e-37  # magnitudes that float32 holds with full precision
 
 
 @dataclass
@@ -102,9 +105,29 @@ class State(Plan):
 
     def reach(self, node: int) -> float:
         """Largest magnitude of the node's numbers."""
-        info = self.values.info[node]
-        known = [abs(self.as_float(node, v)) for v in info.values if is_number(v)]
-        return max([*known, *(abs(x) for x in info.span or ())], default=0.0)
+        codes, _ = self.codes(node)
+        span = self.values.info[node].span or ()
+        return max([float(np.abs(codes).max(initial=0.0)), *(abs(x) for x in span)])
+
+    def codes(self, node: int) -> tuple[np.ndarray, np.ndarray]:
+        """The node's numbers as float32 holds them, 0 for other values; and which are numbers."""
+        return self._codes(node, is_number)
+
+    def counted(self, node: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `codes`, of the values that stand as numbers; see `counts`."""
+        return self._codes(node, lambda value: self.counts(node, value))
+
+    def _codes(self, node: int, counts: Callable[[Any], bool]) -> tuple[np.ndarray, np.ndarray]:
+        values = self.values.info[node].values
+        if set(map(type, values)) <= {float}:
+            codes = np.array(values, float)
+            size = np.abs(codes)
+            if not ((size > LARGEST) | ((size < SMALLEST) & (size != 0.0))).any():
+                return codes, np.ones(len(codes), bool)
+        numbers = [counts(v) for v in values]
+        pairs = zip(values, numbers, strict=True)
+        found = [self.as_float(node, v) if number else 0.0 for v, number in pairs]
+        return np.array(found, float), np.array(numbers, bool)
 
     def as_float(self, node: int, value: Any) -> float:
         """A number as float32 can hold it."""
@@ -112,7 +135,7 @@ class State(Plan):
             found = float(value)
         except OverflowError:
             found = float("inf")
-        if abs(found) > 3e38 or (found != 0.0 and abs(found) < 1e-37):
+        if abs(found) > LARGEST or (found != 0.0 and abs(found) < SMALLEST):
             raise CannotLower(
                 node,
                 f"the number {value!r} is outside the range of float32",

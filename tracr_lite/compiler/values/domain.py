@@ -23,11 +23,12 @@ class BadValue(Exception):
 
 def typed_key(value: object) -> Hashable:
     """Identity of a value for user functions, which may tell 1, True and 1.0 apart."""
-    if isinstance(value, tuple):
+    kind = type(value)
+    if kind is float:
+        return (float, value, math.copysign(1.0, cast(float, value)))
+    if kind is tuple:
         return (tuple, *(typed_key(v) for v in cast("tuple[Any, ...]", value)))
-    if isinstance(value, float):
-        return (float, value, math.copysign(1.0, value))
-    return (type(value), value)
+    return (kind, value)
 
 
 def is_number(value: Any) -> bool:
