@@ -116,6 +116,15 @@ def test_a_repeated_classifier_of_a_tied_model_is_accepted_if_equal(folder):
     assert model.weights.classifier is None
 
 
+def test_a_tied_model_may_have_its_one_table_under_either_name(tmp_path):
+    """safetensors' own save_model keeps the name that comes first."""
+    save_checkpoint(tmp_path / "hf", SHARED, make_weights(SHARED), "hf")
+    header, rest = header_of(tmp_path / "hf" / SINGLE)
+    header["lm_head.weight"] = header.pop("model.embed_tokens.weight")
+    write_header(tmp_path / "hf" / SINGLE, header, rest)
+    assert same_bits(load_checkpoint(tmp_path / "hf").weights, make_weights(SHARED))
+
+
 def test_the_classifier_of_a_model_that_is_not_tied_is_needed(folder):
     header, rest = header_of(folder / SINGLE)
     header["lm_head.bias"] = header.pop("lm_head.weight")
@@ -225,24 +234,25 @@ def test_more_layers_than_there_are_tensors_are_noticed_before_they_are_counted(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_flipped_bits_and_cut_files_are_refused_or_valid(folder, tmp_path, data):
-    name = data.draw(st.sampled_from(["config.json", SINGLE]))
+def test_flipped_bits_and_cut_files_are_refused_or_valid(folder, sharded, tmp_path, data):
+    name = data.draw(st.sampled_from(["config.json", SINGLE, INDEX]))
+    folder = sharded if name == INDEX else folder
     whole = (folder / name).read_bytes()
-    headed = len(whole) if name == "config.json" else 8 + struct.unpack("<Q", whole[:8])[0]
+    headed = len(whole) if name != SINGLE else 8 + struct.unpack("<Q", whole[:8])[0]
     copy = bytearray(whole)
     if data.draw(st.booleans()):
         bit = data.draw(st.integers(0, 8 * headed - 1))
         copy[bit // 8] ^= 1 << bit % 8
     else:
         copy = copy[: data.draw(st.integers(0, len(whole) - 1))]
-    broken = tmp_path / "broken"
+    broken = tmp_path / f"broken-{folder.name}"
     shutil.copytree(folder, broken, dirs_exist_ok=True)
     (broken / name).write_bytes(copy)
     try:
         model = load_checkpoint(broken)
     except CheckpointError:
         return
-    assert len(copy) == len(whole) or name == "config.json"
+    assert len(copy) == len(whole) or name != SINGLE
     found = model.weights.tensors()
     assert {name: tensor.shape for name, tensor in found.items()} == {
         name: tensor.shape for name, tensor in make_weights(model.config).tensors().items()

@@ -1,3 +1,5 @@
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -91,6 +93,24 @@ def test_a_weight_that_is_not_finite_is_refused_by_name(tmp_path, bad, format):
     with pytest.raises(WeightsError, match="w3 of layer 1: number 35 is"):
         save_checkpoint(tmp_path / "out", CONFIG, weights, Target(format))
     assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("ulps", range(4))
+def test_numbers_whose_products_overflow_are_refused(tmp_path, ulps):
+    """127 * (3.4e38 / 127) can be rounded to infinity; then nothing is written."""
+    weights = make_weights(CONFIG)
+    largest = np.float32(float(np.finfo(np.float32).max) * (1 - ulps * 2.0**-24))
+    weights.wv[0, 0, 0] = largest
+    with np.errstate(over="ignore"):
+        fits = np.isfinite(np.float32(127) * (largest / np.float32(127)))
+    expected = (
+        nullcontext() if fits else pytest.raises(CannotStore, match="wv of layer 0: 3.40")
+    )
+    with expected:
+        save_checkpoint(tmp_path / "out", CONFIG, weights, "v2")
+    assert (tmp_path / "out").exists() == fits
+    if fits:
+        load_checkpoint(tmp_path / "out").check_numbers()
 
 
 def test_errors_are_reported_for_each_quantized_tensor(tmp_path):

@@ -159,6 +159,16 @@ def test_tables_of_another_theta_are_noted(tmp_path):
     assert convert(path, tmp_path / "v1", "v1").notes == (note,)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_arrays_of_jax_are_written_too(tmp_path, dtype):
+    import jax.numpy as jnp
+
+    weights = make_weights(CONFIG, 7, dtype)
+    arrays = {name: jnp.asarray(tensor) for name, tensor in weights.tensors().items()}
+    save_checkpoint(tmp_path / "hf", CONFIG, LlamaWeights(**arrays), "hf")
+    assert same_bits(load_checkpoint(tmp_path / "hf").weights, weights)
+
+
 def test_writing_takes_any_layout_in_memory(tmp_path):
     """Transposed and strided arrays are written by value."""
     tensors = make_weights(CONFIG, 7).tensors()

@@ -150,8 +150,12 @@ def test_what_is_in_the_way_of_the_work_is_not_followed(saved, tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").touch()
     (tmp_path / ".out.part").symlink_to(tmp_path / "precious")
-    with pytest.raises(CheckpointError):
-        convert(saved, tmp_path / "out", "v1")
+    (tmp_path / ".two.part").touch()
+    (tmp_path / "precious").rename(tmp_path / ".three.part")
+    (tmp_path / "precious").symlink_to(tmp_path / ".three.part")
+    for name in ("out", "two", "three"):
+        with pytest.raises(CheckpointError, match="is in the way; remove it"):
+            convert(saved, tmp_path / name, "v1")
     assert (tmp_path / "precious" / "file").exists()
 
 

@@ -10,7 +10,7 @@ import click
 
 from tracr_lite.llama import show
 from tracr_lite.llama.errors import CannotStore
-from tracr_lite.llama.formats.target import DTYPES, FORMATS, Target
+from tracr_lite.llama.formats.target import DTYPES, FORMATS, SHORT, Target
 from tracr_lite.llama.info import describe
 from tracr_lite.llama.progress import progress_bar
 from tracr_lite.llama.saving import convert
@@ -70,7 +70,7 @@ def parse_size(text: str) -> int:
 @click.option("--to", "format", type=click.Choice(FORMATS), required=True)
 @click.option(
     "--dtype",
-    type=click.Choice(tuple(DTYPES)),
+    type=click.Choice((*DTYPES, *SHORT)),
     help="For hf. By default each tensor keeps its own; quantized ones become float32.",
 )
 @click.option(
@@ -98,7 +98,7 @@ def convert_command(
 ) -> None:
     """`tracr-lite llama convert`"""
     size = None if shard_size is None else parse_size(shard_size)
-    target = Target(format, dtype, group_size, size)
+    target = Target(format, SHORT.get(dtype or "", dtype), group_size, size)
     with progress_bar("converting", quiet) as progress:
         written = convert(source, out, target, overwrite=overwrite, progress=progress)
     show.print_written(written)

@@ -14,6 +14,7 @@ import numpy as np
 
 from tracr_lite.llama.checkpoint import Checkpoint, load_checkpoint
 from tracr_lite.llama.config import LlamaConfig
+from tracr_lite.llama.formats.hf_folder import CONFIG, INDEX, SINGLE
 from tracr_lite.llama.formats.numbers import any_chunks
 from tracr_lite.llama.weights import Shape, each_tensor, layer_shapes, shapes
 
@@ -75,8 +76,9 @@ def describe(path: str | Path, progress: Progress | None = None) -> CheckpointIn
     """
     model = load_checkpoint(path)
     paths = [*model.paths]
-    if model.hf_config is not None:
-        paths.insert(0, Path(path) / "config.json")
+    if model.format == "hf":
+        others = [CONFIG] if paths[0].name == SINGLE else [CONFIG, INDEX]
+        paths = [*(Path(path) / name for name in others), *paths]
     parameters = sum(prod(shape) for shape in shapes(model.config).values())
     total = parameters + sum(each.stat().st_size for each in paths)
 

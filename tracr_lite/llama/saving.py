@@ -13,7 +13,7 @@ from pathlib import Path
 from tracr_lite.llama.checkpoint import Checkpoint, load_checkpoint
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.errors import CannotStore, CheckpointError
-from tracr_lite.llama.formats.aside import Writer, aside, publish
+from tracr_lite.llama.formats.aside import FILE, FOLDER, Writer, aside, publish
 from tracr_lite.llama.formats.numbers import Tick
 from tracr_lite.llama.formats.source import ArraySource
 from tracr_lite.llama.formats.target import Target, bin_header
@@ -115,7 +115,7 @@ def _make_file(model: Checkpoint, goal: Path, target: Target, tick: Tick) -> Wri
     size = header.layout.size
     _check_room(goal, size)
     with aside(goal) as work:
-        part = work / "model.bin"
+        part = work / FILE
         with Writer(part, size) as out:
             errors = write_bin(out, header, model.source, model.rope_tables, tick)
         publish(part, goal)
@@ -127,7 +127,7 @@ def _make_folder(model: Checkpoint, goal: Path, target: Target, tick: Tick) -> W
     plan = plan_folder(model.config, model.source, target)
     _check_room(goal, plan.nbytes)
     with aside(goal) as work:
-        part = work / "model"
+        part = work / FOLDER
         part.mkdir()
         errors = write_folder(part, model.config, model.source, plan, model.hf_config, tick)
         errors = {name: errors[name] for name in NAMES if name in errors}

@@ -18,6 +18,7 @@ from typing import BinaryIO, cast
 from tracr_lite.llama.errors import CheckpointError
 
 ENDING = ".part"
+FILE, FOLDER = "model.bin", "model"  # what is made in the folder beside the goal
 
 
 class Writer:
@@ -26,7 +27,11 @@ class Writer:
     def __init__(self, path: Path, size: int):
         self._file = cast(BinaryIO, path.open("xb", buffering=0))
         self.size = size
-        self._file.truncate(size)  # what does not fit on the disk may show only later
+        try:
+            self._file.truncate(size)  # what does not fit on the disk may show only later
+        except BaseException:
+            self._file.close()
+            raise
 
     def write_at(self, offset: int, data: bytes | memoryview) -> None:
         """Writes all of `data` from byte `offset` on."""
@@ -59,7 +64,13 @@ def aside(goal: Path) -> Generator[Path]:
     work = goal.with_name(f".{goal.name}{ENDING}")
     handle = _lock(work)
     try:
+        if strange := sorted({each.name for each in work.iterdir()} - {FILE, FOLDER}):
+            raise CheckpointError(f"{str(work / strange[0])!r} is in the way; remove it")
         _empty(work)
+    except BaseException:
+        os.close(handle)
+        raise
+    try:
         yield work
     finally:
         with suppress(OSError):
@@ -70,8 +81,14 @@ def aside(goal: Path) -> Generator[Path]:
 
 def publish(finished: Path, goal: Path) -> None:
     """Renames a finished file or folder to `goal`, and makes that last."""
+    if finished.is_dir():
+        _sync(finished)
     finished.replace(goal)
-    handle = os.open(goal.parent, os.O_RDONLY | os.O_DIRECTORY)
+    _sync(goal.parent)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     finally:
@@ -85,6 +102,8 @@ def _lock(work: Path) -> int:
     while True:
         with suppress(FileExistsError):
             work.mkdir(mode=0o700)
+        if work.is_symlink() or not work.is_dir():
+            raise CheckpointError(f"{str(work)!r} is in the way; remove it")
         handle = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

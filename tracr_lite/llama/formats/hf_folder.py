@@ -113,20 +113,26 @@ def _problems(wanted: Mapping[str, Shape], found: Mapping[str, TensorFile]) -> l
 def _check_shared(config: LlamaConfig, found: dict[str, TensorFile]) -> None:
     """Takes out a classifier that repeats the embedding; one that differs is refused."""
     ours, theirs = hf_name("classifier", 0), hf_name("token_embedding", 0)
-    if not config.shared_classifier or ours not in found or theirs not in found:
+    if not config.shared_classifier or ours not in found:
         return
-    one, two = (found[name].entries[name] for name in (ours, theirs))
+    file = found.pop(ours)
+    if theirs not in found:  # safetensors' save_model keeps the first name of the two
+        file.entries[theirs] = file.entries[ours]
+        found[theirs] = file
+        return
+    one, two = file.entries[ours], found[theirs].entries[theirs]
     same = (one.code, one.shape) == (two.code, two.shape) and one.code in DTYPES
-    if not same or (_bits(found[ours].view(ours)) != _bits(found[theirs].view(theirs))).any():
+    if not same or not _same_bits(file.view(ours), found[theirs].view(theirs)):
         raise CheckpointError(
             f"config.json says tie_word_embeddings, but {ours!r} and {theirs!r} differ; set it "
             f"to false if {ours!r} is meant"
         )
-    del found[ours]
 
 
-def _bits(array: np.ndarray) -> np.ndarray:
-    return array.view(np.dtype(f"u{array.dtype.itemsize}"))
+def _same_bits(one: np.ndarray, two: np.ndarray) -> bool:
+    """Row by row: a table of all comparisons would be as large as the model."""
+    kind = np.dtype(f"u{one.dtype.itemsize}")
+    return all((a.view(kind) == b.view(kind)).all() for a, b in zip(one, two, strict=True))
 
 
 def _tensor_files(folder: Path) -> tuple[dict[str, TensorFile], list[Path]]:

@@ -13,6 +13,7 @@ from tracr_lite.llama.weights import FLOATS
 
 FORMATS = (*BIN_FORMATS, "hf")
 DTYPES = {dtype.name: dtype for dtype in FLOATS}
+SHORT = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 SHARD_BYTES = 5_000_000_000  # what transformers long used; every file system holds it
 
 

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from tracr_lite.llama.errors import WeightsError
+from tracr_lite.llama.errors import CannotStore, WeightsError
 from tracr_lite.llama.formats.aside import Writer
 from tracr_lite.llama.formats.headers import Header, write_header
 from tracr_lite.llama.formats.layouts import ROPE, Place
@@ -27,7 +27,8 @@ def write_bin(
 
     **Arguments:** `tables`: cos and sin for v0; computed if None.
     **Returns:** the errors of the tensors that had to be quantized.
-    **Raises:** `WeightsError` if a weight is not finite.
+    **Raises:** `WeightsError` if a weight is not finite; `CannotStore` if it is so large that
+    integer times scale is not.
     """
     out.write_at(0, write_header(header))
     errors: Errors = {}
@@ -66,7 +67,10 @@ def _quantize(
     for first, numbers in float_chunks(name, layer, tensor, group):
         values, scales = quantize_groups(numbers, group)
         _write_groups(out, place, layer, first, values, scales)
-        gaps = np.abs(dequantize_groups(values, scales) - numbers)
+        with np.errstate(over="ignore"):  # said in words below
+            gaps = np.abs(dequantize_groups(values, scales) - numbers)
+        if not np.isfinite(gaps).all():
+            raise CannotStore(f"{where(name, layer)}: {np.abs(numbers).max():g} is too large")
         worst = max(worst, float(gaps.max()))
         tick(numbers.size)
     return worst

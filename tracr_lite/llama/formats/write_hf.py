@@ -148,7 +148,7 @@ def _write(
             index = int(np.argmin(np.isfinite(again)))
             raise CannotStore(
                 f"{where(name, layer)}: number {first + index} is {numbers[index]:g}, which is "
-                f"too large for {dtype.name}; choose bfloat16 or float32"
+                f"too large for {dtype.name}; choose a type with a wider range"
             )
         worst = max(worst, float(np.abs(again - numbers).max()))
         out.write_at(begin + dtype.itemsize * first, narrow.view(np.uint8).data)
