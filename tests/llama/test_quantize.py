@@ -103,9 +103,7 @@ def test_numbers_whose_products_overflow_are_refused(tmp_path, ulps):
     weights.wv[0, 0, 0] = largest
     with np.errstate(over="ignore"):
         fits = np.isfinite(np.float32(127) * (largest / np.float32(127)))
-    expected = (
-        nullcontext() if fits else pytest.raises(CannotStore, match="wv of layer 0: 3.40")
-    )
+    expected = nullcontext() if fits else pytest.raises(CannotStore, match="wv of layer 0")
     with expected:
         save_checkpoint(tmp_path / "out", CONFIG, weights, "v2")
     assert (tmp_path / "out").exists() == fits
