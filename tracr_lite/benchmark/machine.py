@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import platform
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import haiku
 import jax
@@ -18,7 +18,7 @@ import numpy as np
 def describe() -> str:
     """Processor, cores, memory, system, versions and devices, in one line."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found: list[Any] = jax.devices()
+    found = cast(list[Any], jax.devices())
     devices = ", ".join(sorted({str(device.device_kind) for device in found}))
     parts = [
         _processor(),

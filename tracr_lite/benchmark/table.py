@@ -80,8 +80,8 @@ def running(rows: Sequence[Running]) -> Grid:
         "weights left",
     )
     return Grid(
-        "Running: wall time, median; sequences of length n per second of `apply_batch` (values), "
-        "`apply_ids` (arrays), and of the jitted forward alone, without and with the zeros",
+        "Running: wall time, median; sequences of length n per second of `apply_batch` "
+        "(values), `apply_ids` (arrays), and of the jitted forward, without and with zeros",
         head,
         tuple(
             (

@@ -110,7 +110,7 @@ class State(Plan):
         return max([float(np.abs(codes).max(initial=0.0)), *(abs(x) for x in span)])
 
     def codes(self, node: int) -> tuple[np.ndarray, np.ndarray]:
-        """The node's numbers as float32 holds them, 0 for other values; and which are numbers."""
+        """The node's numbers in float32, 0 for other values; and which are numbers."""
         return self._codes(node, is_number)
 
     def counted(self, node: int) -> tuple[np.ndarray, np.ndarray]:
