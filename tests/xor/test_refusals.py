@@ -99,6 +99,22 @@ def test_links_that_leave_the_tree(made, side):
     act(made / "d", *given, follow_links=True)
 
 
+@pytest.mark.parametrize("kind", ["outside", "broken", "folder"])
+def test_a_manifest_that_is_there_is_never_passed_over(made, kind):
+    """Else the release would count as one of the existing script, without any sums."""
+    path = made / "r" / MANIFEST
+    path.rename(made / "moved")
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(made / "moved" if kind == "outside" else "nowhere")
+    with pytest.raises(XorError, match=rf"{MANIFEST}.* is a"):
+        decode(made / "d", made / "r", made / "base")
+    assert not (made / "d").exists()
+    decode(made / "d", made / "r", made / "base", manifest=made / "moved")
+    assert read(made / "d") == read(made / "target")
+
+
 def test_links_that_stay_inside_are_read_as_files(made):
     (made / "base/model.bin").rename(made / "base/blob")
     (made / "base/model.bin").symlink_to("blob")

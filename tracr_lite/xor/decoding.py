@@ -11,9 +11,9 @@ from pathlib import Path
 
 from tracr_lite.xor.codec import COMPRESSIONS, Compression, PayloadReader
 from tracr_lite.xor.errors import FileRefused, XorError
-from tracr_lite.xor.manifest import MANIFEST, Manifest, read_manifest
+from tracr_lite.xor.manifest import Manifest
 from tracr_lite.xor.names import apart, resolve_dst, walk
-from tracr_lite.xor.planning import Job, Rules, mismatch, plan
+from tracr_lite.xor.planning import Job, Rules, find_manifest, mismatch, plan
 from tracr_lite.xor.report import FileStatus, Report, Status
 from tracr_lite.xor.running import Progress, Runner, in_words, reason, size_of
 from tracr_lite.xor.store import Store, locked
@@ -83,7 +83,7 @@ def _decode(
     packed = walk(payload, "PAYLOAD", follow_links=follow_links)
     other = walk(base, "BASE", follow_links=follow_links)
     apart(root, packed, other)
-    known = _manifest(payload, base, manifest)
+    known = find_manifest(packed, other, manifest)
     work, rows = plan(packed, other, known, rules)
     if not known and not rows and not work:
         raise XorError(f"PAYLOAD {str(payload)!r} holds neither files nor a manifest")
@@ -96,16 +96,6 @@ def _decode(
         rows |= unexpected(walk(root, "DST", follow_links=True), wanted, rows.keys())
         store.done = complete
     return Report("decode", tuple(rows[name] for name in sorted(rows)))
-
-
-def _manifest(payload: Path, base: Path, given: str | Path | None) -> Manifest | None:
-    if given is not None:
-        return read_manifest(Path(given))
-    if (payload / MANIFEST).exists():
-        return read_manifest(payload)
-    if (base / MANIFEST).exists():
-        raise XorError(f"BASE {str(base)!r} holds a release; the order is DST PAYLOAD BASE")
-    return None
 
 
 def _run(

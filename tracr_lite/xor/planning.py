@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tracr_lite.xor.codec import Compression, detect
 from tracr_lite.xor.encoding import CLEAR
-from tracr_lite.xor.errors import FileRefused
-from tracr_lite.xor.manifest import MANIFEST, Entry, FileState, Manifest
+from tracr_lite.xor.errors import FileRefused, XorError
+from tracr_lite.xor.manifest import MANIFEST, Entry, FileState, Manifest, read_manifest
 from tracr_lite.xor.names import Tree
 from tracr_lite.xor.report import FileStatus, Status
 from tracr_lite.xor.running import size_of
@@ -63,6 +63,24 @@ class Job:
             return ""
         hint = "--max-bytes" if self.padded else "--allow-length-mismatch"
         return f": a length mismatch or a decompression bomb; {hint} allows more"
+
+
+def find_manifest(payload: Tree, base: Tree, given: str | Path | None) -> Manifest | None:
+    """The manifest given, or that of the release; None for a release of the existing script.
+
+    **Raises:** `XorError` if there is one that cannot be used.
+    """
+    if given is not None:
+        return read_manifest(Path(given))
+    if path := payload.find(MANIFEST):
+        return read_manifest(path)
+    if MANIFEST in payload.folders:
+        raise XorError(f"{str(payload.root / MANIFEST)!r} is a folder, not a manifest")
+    if base.find(MANIFEST):
+        raise XorError(
+            f"BASE {str(base.root)!r} holds a release; the order is DST PAYLOAD BASE"
+        )
+    return None
 
 
 def plan(

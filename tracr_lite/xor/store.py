@@ -127,18 +127,26 @@ def locked(root: Path, *, keep_work: bool = False) -> Generator[Store]:
         handle = _lock(root)
     except OSError as error:
         raise XorError(f"cannot write to DST {str(root)!r}: {error.strerror}") from error
-    store = None
     try:
         store = Store(root, _work_folder(root, keep_work))
-        yield store
+        try:
+            yield store
+        finally:
+            _leave(store, keep_work)
+            if store.done:
+                made = []
     finally:
-        if store is not None and not (keep_work and any(store.work.iterdir())):
-            with suppress(OSError):
-                _remove(store.work)
-        for folder in [] if store is not None and store.done else made:  # if still empty
+        for folder in made:  # if still empty
             with suppress(OSError):
                 folder.rmdir()
         os.close(handle)
+
+
+def _leave(store: Store, keep_work: bool) -> None:
+    """Removes the work folder; what cannot be removed is taken over by the next run."""
+    with suppress(OSError, XorError):
+        if not (keep_work and any(store.work.iterdir())):
+            _remove(store.work)
 
 
 def _missing(root: Path) -> list[Path]:
