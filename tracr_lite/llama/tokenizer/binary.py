@@ -9,6 +9,7 @@ Source: llama2.c, tokenizer.py and run.c, `build_tokenizer` (350e04f).
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -98,9 +99,10 @@ def read_whole(path: str | Path) -> bytes:
     """The bytes of a tokenizer file of any kind; refuses what is too large to be one."""
     try:
         with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE + 1)
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(MAX_FILE + 1) if size <= MAX_FILE else b""
     except OSError as error:
         raise TokenizerError(f"cannot read {str(path)!r}: {error.strerror}") from error
-    if len(data) > MAX_FILE:
+    if max(size, len(data)) > MAX_FILE:
         raise TokenizerError(f"{str(path)!r} has more than {MAX_FILE} bytes: no tokenizer")
     return data

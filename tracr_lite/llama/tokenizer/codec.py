@@ -77,13 +77,21 @@ class Tokenizer:
         """What run.c writes to its standard output for tokens; see `pieces.printed`."""
         return b"".join(map(printed, self._pieces(ids, False)))
 
-    def stream(self, previous: int | None = None, errors: str = "replace") -> TextStream:
+    def stream(
+        self,
+        previous: int | None = None,
+        errors: str = "replace",
+        stops: Iterable[str | bytes] = (),
+    ) -> TextStream:
         """Decodes tokens one at a time into text that never ends inside a character.
 
-        **Arguments:** `previous`: the token before the first one, if that was not given out
-        itself; BOS at the start of a text.
+        **Arguments:**
+        - `previous`: the token before the first one, if that is not to be given out itself;
+          BOS at the start of a text.
+        - `errors`: as for `decode_text`.
+        - `stops`: texts that end the stream; see `sampler_stops.StopText`.
         """
-        return TextStream(self, previous, errors)
+        return TextStream(self, previous, errors, stops)
 
     def round_trip_problems(self) -> list[str]:
         """Why decoding may not undo encoding; empty if `decode(encode(x)) == x` for every x.

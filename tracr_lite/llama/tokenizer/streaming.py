@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from tracr_lite.llama.sampler_stops import StopText
 from tracr_lite.llama.tokenizer.vocabulary import BOS
 
 if TYPE_CHECKING:
@@ -14,21 +16,35 @@ if TYPE_CHECKING:
 class TextStream:
     """Gives out the text of tokens as soon as its characters are complete.
 
-    All that `push` and `finish` return, put together, is `Tokenizer.decode_text` of all tokens.
+    All that `push` and `finish` return, put together, is `Tokenizer.decode_text` of all tokens,
+    cut before the first of `stops` if there is one.
     """
 
-    def __init__(self, tokenizer: Tokenizer, previous: int | None, errors: str):
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        previous: int | None,
+        errors: str,
+        stops: Iterable[str | bytes],
+    ):
         self._tokenizer = tokenizer
         self._previous = previous
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors)
+        self._stop = StopText(stops)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether one of the stops came up; from then on there is no more text."""
+        return self._stop.found is not None
 
     def push(self, token: int) -> str:
         """The text that `token` completes; may be empty."""
         previous, self._previous = self._previous, token
         if previous is None and token == BOS:
             return ""
-        return self._decoder.decode(self._tokenizer.piece(previous, token))
+        piece = self._tokenizer.piece(previous, token)
+        return self._decoder.decode(self._stop.push(piece))
 
     def finish(self) -> str:
-        """The rest: a character that was begun and not completed, by the rule of `errors`."""
-        return self._decoder.decode(b"", final=True)
+        """The rest: what might have become a stop, and a character that was not completed."""
+        return self._decoder.decode(self._stop.finish(), final=True)
