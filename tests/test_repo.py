@@ -28,7 +28,18 @@ MAY_IMPORT = {
     "mass": {"rasp", "craft", "transformer", "compiler", "sampling"},
     "catalog": {"rasp"},
     "benchmark": {"rasp", "compiler", "sampling", "mass", "transformer"},
-    "cli": {"benchmark", "catalog", "compiler", "rasp", "xor", "llama", "lora", "mass"},
+    "verifying": {"rasp", "transformer", "compiler", "mass"},
+    "cli": {
+        "verifying",
+        "benchmark",
+        "catalog",
+        "compiler",
+        "rasp",
+        "xor",
+        "llama",
+        "lora",
+        "mass",
+    },
 }
 # what a package hands on from a part above it, imported when it is asked for
 HANDED_ON = {"compiler/__init__.py": {"mass.many"}}

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from tracr_lite import rasp
     from tracr_lite.compiler.compiling import compile_rasp_to_model
     from tracr_lite.mass.many import compile_many
+    from tracr_lite.verifying.verify import verify
 
 try:
     __version__ = version("tracr_lite")
 except PackageNotFoundError:  # run from a folder that was never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__", "compile_many", "compile_rasp_to_model", "rasp"]
+__all__ = ["__version__", "compile_many", "compile_rasp_to_model", "rasp", "verify"]
 
 
 def __getattr__(name: str) -> Any:
@@ -32,6 +33,10 @@ def __getattr__(name: str) -> Any:
         from tracr_lite.mass.many import compile_many
 
         return compile_many
+    if name == "verify":
+        from tracr_lite.verifying.verify import verify
+
+        return verify
     if name == "rasp":
         return importlib.import_module("tracr_lite.rasp")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -68,6 +68,7 @@ LATER = {
     "compile": "tracr_lite.cli.compile",
     "dataset": "tracr_lite.mass.cli",
     "llama": "tracr_lite.llama.cli",
+    "verify": "tracr_lite.cli.verify",
     "xor": "tracr_lite.xor.cli",
 }
 

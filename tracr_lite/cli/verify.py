@@ -1,0 +1,115 @@
+"""`tracr-lite verify`: whether a program and the transformer that it becomes agree."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tracr_lite import catalog
+from tracr_lite.cli import inputs, show
+from tracr_lite.errors import TracrLiteError
+from tracr_lite.verifying.report import Report
+
+AGREE, DIFFER = 0, 1
+
+ABOUT = """Compile a program, and compare the transformer with the interpreter, input by input.
+
+All inputs are tried if they are few enough, else a sample of every length and kind. You see
+how many were tried and compared, the smallest input on which the two differ, if there is one,
+and how clear the answers of the transformer are.
+
+\b
+Examples
+  tracr-lite verify reverse
+  tracr-lite verify sort --vocab 1,2,3,4 --max-seq-len 40
+  tracr-lite verify my.py:program --vocab a,b --max-seq-len 10 --budget 2000
+
+PROGRAM is a name from `tracr-lite list`, or FILE.py:NAME, as for `tracr-lite run`.
+
+\b
+Exit codes
+  0  the interpreter and the transformer agree
+  1  they do not
+  2  nothing was compared: the command or the program is at fault
+  3  nothing was compared: tracr-lite itself failed
+"""
+
+
+@click.command("verify", help=ABOUT, short_help="Compare a program with what it becomes.")
+@click.argument("program")
+@click.option(
+    "--vocab", metavar="A,B,...", help="All tokens; by default those that its file names."
+)
+@click.option(
+    "--max-seq-len",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The longest input; by default what its file says.",
+)
+@click.option(
+    "--causal/--no-causal",
+    default=None,
+    help="Whether a position sees only itself and what stands before it. By default what the "
+    "program says.",
+)
+@click.option(
+    "--budget",
+    type=click.IntRange(min=0),
+    default=200_000,
+    show_default=True,
+    metavar="N",
+    help="Up to this many inputs, all are tried.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many inputs to try if there are more. By default 20000, fewer if they are long.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the inputs drawn.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Processes that run the interpreter, beside this one.",
+)
+def app(
+    program: str,
+    vocab: str | None,
+    max_seq_len: int | None,
+    causal: bool | None,
+    budget: int,
+    samples: int | None,
+    seed: int,
+    workers: int,
+) -> None:
+    """`tracr-lite verify`"""
+    request = inputs.make_compile_request(catalog.load(program), vocab, max_seq_len, causal)
+    from tracr_lite.compiler import compiling  # loads JAX: only now, when it is needed
+    from tracr_lite.verifying.verify import verify
+
+    model = compiling.compile_rasp_to_model(
+        request.entry.program, set(request.vocab), request.max_seq_len, causal=request.causal
+    )
+    report = verify(model, budget=budget, samples=samples, seed=seed, workers=workers)
+    print_report(show.make_console(), report)
+    if not report.compared:
+        raise TracrLiteError(f"{request.entry.name} raises on every input that was tried")
+    sys.exit(AGREE if report.agrees else DIFFER)
+
+
+def print_report(console: Console, report: Report) -> None:
+    """What was tried and what came out, and the verdict below."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
+    for name, text in report.rows():
+        table.add_row(Text(name), Text(text))
+    console.print(table)
+    console.print(Text(report.verdict(), style="green" if report.agrees else "bold red"))
