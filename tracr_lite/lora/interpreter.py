@@ -1,0 +1,180 @@
+"""Runs a traced function with low-rank weights in the place of some of its arrays.
+
+`use_implicit_args(f)` traces f to a jaxpr, in which each `LoraWeight` is an array of the shape
+of its `w`. The jaxpr is then evaluated equation by equation, with a table in which a variable
+is either an array or an `Implicit`. Equations that read arrays only are run as they are. For
+the others there are rules, in `tracr_lite.lora.rules`; each gives what the primitive would give
+for the dense weight, without building it. Where there is no rule the dense weight is built, and
+that is said.
+
+All that runs are ordinary JAX operations on the three arrays, so `jit`, `grad`, `vmap` and the
+rest work around it; inside of it they are equations with jaxprs of their own, which are
+evaluated in the same way.
+
+Source: the interface is that of FJFormer's xrapture (implicit arrays after the packages qax and
+lorax).
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# (jax is typed in part only)
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax.core
+import jax.extend.core as jex
+
+from tracr_lite.lora.implicit import Implicit, densified
+
+Problem = tuple[str, int]  # a primitive without a rule, and the position of a value
+Rule = Callable[..., Any]  # (Equation, *values) -> value, list of values, or NotImplemented
+
+RULES: dict[str, Rule] = {}
+OUTPUT = "(output)"  # in place of a primitive: a result has to be an array
+STRICT: ContextVar[bool] = ContextVar("strict", default=False)  # for what runs later
+
+
+def rule(*primitives: str) -> Callable[[Rule], Rule]:
+    """Registers a function as the rule of primitives, by name.
+
+    It is called as `rule(equation, *operands)` if any operand is an `Implicit`, and returns
+    what the primitive would: a value, a list of values if there are several, or
+    `NotImplemented` if it does not cover the case.
+    """
+
+    def register(function: Rule) -> Rule:
+        for name in primitives:
+            RULES[name] = function
+        return function
+
+    return register
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One step of a jaxpr, as a rule sees it.
+
+    `report(primitive, i)` notes that operand i had to be made dense for a primitive.
+    """
+
+    eqn: Any
+    jaxpr: Any
+    report: Callable[[str, int], None]
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return self.eqn.params
+
+    @property
+    def out_dtype(self) -> Any:
+        """Of the first result."""
+        return self.eqn.outvars[0].aval.dtype
+
+    def run(self, *operands: Any) -> list[Any]:
+        """All results of the step, on arrays."""
+        values: dict[Any, Any] = {}
+        for var, operand in zip(self.eqn.invars, operands, strict=True):
+            if not isinstance(var, jex.Literal):
+                values[var] = operand
+        alone = self.jaxpr.replace(
+            constvars=(),
+            invars=list(values),
+            outvars=self.eqn.outvars,
+            eqns=[self.eqn],
+        )
+        return list(jax.core.eval_jaxpr(alone, (), *values.values()))
+
+    def bind(self, *operands: Any) -> Any:
+        """The result of a step that has one."""
+        (result,) = self.run(*operands)
+        return result
+
+
+@dataclass
+class Result:
+    """What a jaxpr gave. `origins`: per output the input that it comes from, if implicit."""
+
+    outs: list[Any]
+    origins: list[int | None]
+    problems: list[Problem] = field(default_factory=list[Problem])
+
+    def dense_outs(self, reason: str) -> list[Any]:
+        """The outputs as arrays; `reason` says for what an implicit one was made dense."""
+        for out, origin in zip(self.outs, self.origins, strict=True):
+            if isinstance(out, Implicit) and origin is not None:
+                self.problems.append((reason, origin))
+        return [densified(out) for out in self.outs]
+
+
+def interpret(jaxpr: Any, values: Sequence[Any]) -> Result:
+    """Evaluates a jaxpr.
+
+    **Arguments:** `values`: for its constants, then for its inputs; arrays or `Implicit`s.
+    """
+    run = _Run(jaxpr)
+    for i, (var, value) in enumerate(
+        zip((*jaxpr.constvars, *jaxpr.invars), values, strict=True)
+    ):
+        run.write(var, value, i)
+    for eqn in jaxpr.eqns:
+        run.step(eqn)
+    outs = [run.read(var) for var in jaxpr.outvars]
+    origins = [
+        None if isinstance(v, jex.Literal) else run.origins.get(v) for v in jaxpr.outvars
+    ]
+    return Result(outs, origins, run.problems)
+
+
+class _Run:
+    """The values of the variables while a jaxpr is evaluated."""
+
+    def __init__(self, jaxpr: Any):
+        self.jaxpr = jaxpr
+        self.values: dict[Any, Any] = {}
+        self.built: dict[Any, Any] = {}  # dense forms of implicit values
+        self.origins: dict[Any, int] = {}
+        self.problems: list[Problem] = []
+
+    def read(self, var: Any) -> Any:
+        return var.val if isinstance(var, jex.Literal) else self.values[var]
+
+    def write(self, var: Any, value: Any, origin: int | None) -> None:
+        self.values[var] = value
+        if isinstance(value, Implicit) and origin is not None:
+            self.origins[var] = origin
+
+    def dense(self, var: Any) -> Any:
+        value = self.read(var)
+        if not isinstance(value, Implicit):
+            return value
+        if var not in self.built:
+            self.built[var] = value.dense()
+        return self.built[var]
+
+    def step(self, eqn: Any) -> None:
+        operands = [self.read(var) for var in eqn.invars]
+        where = [i for i, x in enumerate(operands) if isinstance(x, Implicit)]
+        name = eqn.primitive.name
+
+        def report(primitive: str, operand: int) -> None:
+            self.problems.append((primitive, self.origins[eqn.invars[operand]]))
+
+        equation = Equation(eqn, self.jaxpr, report)
+        results: Any = NotImplemented
+        if where and name in RULES:
+            with eqn.ctx.manager:
+                results = RULES[name](equation, *operands)
+        if results is NotImplemented:
+            for i in where:
+                report(name, i)
+            results = equation.run(*(self.dense(var) for var in eqn.invars))
+        if not isinstance(results, list):
+            results = [results]
+        origin = self.origins[eqn.invars[where[0]]] if where else None
+        for var, value in zip(eqn.outvars, results, strict=True):
+            self.write(var, value, origin)
