@@ -67,5 +67,11 @@ class InputError(TracrLiteError, ValueError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+NO_FUNCTIONS = (
+    "this model was loaded: a file holds no functions. Load it with the program, "
+    "`load(folder, program=...)`; `model.description` has its text, labels and places"
+)
+
+
 class SavedModelError(TracrLiteError, ValueError):
     """A model cannot be saved or loaded, or lacks what no file can hold; says why."""

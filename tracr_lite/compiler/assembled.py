@@ -20,10 +20,15 @@ from tracr_lite.compiler.running import Memory, OnDevice
 from tracr_lite.craft import bases
 from tracr_lite.craft.bases import VectorSpaceWithBasis
 from tracr_lite.craft.transformers import SeriesWithResiduals
+from tracr_lite.errors import NO_FUNCTIONS, SavedModelError
 from tracr_lite.transformer import encoder, model
 from tracr_lite.transformer.pruning import Pruned
 
 if TYPE_CHECKING:
+    from os import PathLike
+    from pathlib import Path
+
+    from tracr_lite.compiler.description import Description
     from tracr_lite.compiler.graph import Graph
     from tracr_lite.compiler.trace_of import CompileTrace, NodePlace
     from tracr_lite.rasp import rasp
@@ -56,7 +61,7 @@ class AssembledTransformerModel:
     - `residual_labels`: what each column of the residual stream stands for.
     - `input_encoder`, `output_encoder`: between values and what the model reads and writes.
     - `shape`: sizes and the output columns. `space`: the residual stream as a vector space.
-    - `trace`: how the program was compiled, if it was.
+    - `trace`: how the program was compiled, if it was; `saved`: what its file said, if any.
     """
 
     forward: ModelForward
@@ -69,6 +74,7 @@ class AssembledTransformerModel:
     shape: Shape | None = None
     space: VectorSpaceWithBasis | None = None
     trace: CompileTrace | None = None
+    saved: Description | None = None
     _memory: Memory = field(default_factory=Memory, repr=False, compare=False)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
@@ -91,7 +97,7 @@ class AssembledTransformerModel:
 
     @property
     def graph(self) -> Graph:
-        """The traced program. **Raises:** `ValueError` if the model was packed by hand."""
+        """The traced program. **Raises:** `ValueError` if packed by hand, or loaded."""
         return self._compiled().graph
 
     @property
@@ -103,9 +109,26 @@ class AssembledTransformerModel:
     def nodes(self) -> dict[str, NodePlace]:
         """Residual columns, heads and neurons of every RASP node, by label.
 
-        **Raises:** as `graph`.
+        **Raises:** `ValueError` if the model was packed by hand.
         """
+        if self.trace is None and self.saved is not None:
+            return dict(self.saved.nodes)
         return self._compiled().nodes
+
+    @property
+    def description(self) -> Description | None:
+        """The program in words: its text, labels and places; None if packed by hand."""
+        if self.trace is None:
+            return self.saved
+        from tracr_lite.compiler.description import describe
+
+        return describe(self.trace)
+
+    def save(self, folder: str | PathLike[str], *, overwrite: bool = False) -> Path:
+        """Writes weights and JSON to a folder; see `tracr_lite.compiler.saving.save`."""
+        from tracr_lite.compiler.saving.save import save
+
+        return save(self, folder, overwrite=overwrite)
 
     def node(self, expr: rasp.RASPExpr) -> NodePlace:
         """Where an expression of the compiled program is.
@@ -123,6 +146,8 @@ class AssembledTransformerModel:
         return matrix, [self.residual_labels[i] for i in self.shape.readout.columns]
 
     def _compiled(self) -> CompileTrace:
+        if self.trace is None and self.saved is not None:
+            raise SavedModelError(NO_FUNCTIONS)
         if self.trace is None:
             raise ValueError("this model was packed by hand: it has no program")
         return self.trace

@@ -1,0 +1,119 @@
+"""Opens the files of a saved model: both of the same one, even while it is being replaced."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from io import BufferedReader
+from pathlib import Path
+
+import numpy as np
+
+from tracr_lite.compiler.saving.fields import Fields
+from tracr_lite.compiler.saving.json_text import MAX_BYTES
+from tracr_lite.compiler.saving.names import OLD, RECORD, WEIGHTS, foreign, work_folder_of
+from tracr_lite.errors import SavedModelError
+
+CHUNK = 1 << 20
+_TRIES = 20  # of opening a folder that is replaced over and over
+
+
+@contextmanager
+def opened(folder: Path) -> Generator[tuple[BufferedReader, BufferedReader]]:
+    """The record and the weights. **Raises:** `SavedModelError` if one is not there."""
+    with ExitStack() as stack:
+        for attempt in range(_TRIES):
+            handle = _open_folder(folder)
+            stack.callback(os.close, handle)
+            files = [_open_file(name, handle) for name in (RECORD, WEIGHTS)]
+            for file in files:
+                if file is not None:
+                    stack.enter_context(file)
+            record, weights = files
+            if record is not None and weights is not None:
+                yield record, weights
+                return
+            if attempt == _TRIES - 1 or _is_same(folder, handle):
+                missing = RECORD if record is None else WEIGHTS
+                raise SavedModelError(_without(folder, missing))
+
+
+def read_record(file: BufferedReader) -> bytes:
+    """All of the record."""
+    text = file.read(MAX_BYTES + 1)
+    if len(text) > MAX_BYTES:
+        raise SavedModelError(f"it has more than {MAX_BYTES} bytes")
+    return text
+
+
+def read_weights(file: BufferedReader, told: object) -> np.ndarray:
+    """All of the weights, uint8, after comparing size and digest with what is told of them.
+
+    They are read, not mapped: what was checked is what the model then holds.
+    """
+    entry = Fields(told, "weights", ("file", "bytes", "sha256"))
+    size, found = entry.count("bytes", most=2**62), os.fstat(file.fileno()).st_size
+    if found != size:
+        what = "cut short" if found < size else "too long"
+        raise SavedModelError(f"it is {what}: it has {found} bytes; written were {size}")
+    data = np.empty(size, np.uint8)
+    view, digest, at = data.data, hashlib.sha256(), 0
+    while at < size:
+        count = file.readinto(view[at : at + CHUNK])
+        if not count:
+            raise SavedModelError(f"it was cut short to {at} bytes while it was read")
+        digest.update(view[at : at + count])
+        at += count
+    if digest.hexdigest() != entry.text("sha256"):
+        raise SavedModelError(
+            "its sha256 is not the one in the record: it was changed or damaged"
+        )
+    return data
+
+
+def _open_folder(folder: Path) -> int:
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        old = work_folder_of(Path(os.path.abspath(folder))) / OLD
+        if old.is_dir():
+            raise SavedModelError(
+                f"a save was killed while it replaced the model; the former one is whole in "
+                f"{str(old)!r}: load it from there, or save again"
+            ) from None
+        raise SavedModelError("there is no such folder") from None
+    except ValueError as error:  # a character that no path has
+        raise SavedModelError(f"it is no path: {error}") from error
+    except NotADirectoryError:
+        raise SavedModelError(
+            f"it is a file; a saved model is a folder with {RECORD} and {WEIGHTS}"
+        ) from None
+
+
+def _open_file(name: str, folder: int) -> BufferedReader | None:
+    """A file in an open folder; None if it is missing."""
+    try:
+        # without O_NONBLOCK, a pipe of that name would wait for a writer
+        handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise SavedModelError(f"{name} is no file")
+    return os.fdopen(handle, "rb")
+
+
+def _is_same(folder: Path, handle: int) -> bool:
+    """Whether the name still leads to the folder that was opened."""
+    try:
+        return os.path.samestat(os.stat(folder), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _without(folder: Path, name: str) -> str:
+    known = foreign(folder) if name == RECORD else ""
+    return f"it has no {name}" + (f"; it looks like {known}" if known else "")
