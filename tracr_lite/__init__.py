@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tracr_lite import rasp
     from tracr_lite.compiler.compiling import compile_rasp_to_model
+    from tracr_lite.compiler.saving.load import load
     from tracr_lite.mass.many import compile_many
     from tracr_lite.verifying.verify import verify
 
@@ -21,7 +22,7 @@ try:
 except PackageNotFoundError:  # run from a folder that was never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__", "compile_many", "compile_rasp_to_model", "rasp", "verify"]
+__all__ = ["__version__", "compile_many", "compile_rasp_to_model", "load", "rasp", "verify"]
 
 
 def __getattr__(name: str) -> Any:
@@ -37,6 +38,10 @@ def __getattr__(name: str) -> Any:
         from tracr_lite.verifying.verify import verify
 
         return verify
+    if name == "load":
+        from tracr_lite.compiler.saving.load import load
+
+        return load
     if name == "rasp":
         return importlib.import_module("tracr_lite.rasp")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -43,7 +43,8 @@ def directions_from_json(found: Sequence[object], where: str) -> list[BasisDirec
         here = f"{where}[{i}]"
         pair = cast("list[Any]", each if isinstance(each, list) else [])
         if len(pair) != 2:
-            raise SavedModelError(f"{here} is {shown(each)}; it must be a name and a value")
+            told = shown(cast("object", each))
+            raise SavedModelError(f"{here} is {told}; it must be a name and a value")
         basis.append(BasisDirection(text(pair[0], here), value(pair[1], here)))
     return basis
 
