@@ -13,6 +13,7 @@ from tracr_lite.errors import TracrLiteError
 from tracr_lite.llama.errors import TokenizerError
 from tracr_lite.llama.tokenizer import Tokenizer, Vocabulary, load_tokenizer, save_tokenizer
 from tracr_lite.llama.tokenizer.binary import parse_tokenizer_bin, tokenizer_bin
+from tracr_lite.llama.tokenizer.files import parse_tokenizer
 
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason=WHY)
 
@@ -163,6 +164,18 @@ def test_the_message_names_the_file(tmp_path):
         load_tokenizer(tmp_path / "bad.bin")
     with pytest.raises(TokenizerError, match=r"absent\.bin': No such file"):
         load_tokenizer(tmp_path / "absent.bin")
+
+
+@pytest.mark.parametrize("longest", [0x0A, 0x0A0A, ord("{"), ord("["), 70_000])
+def test_no_length_in_front_makes_it_another_kind_of_file(longest):
+    data = file_of(*[(0.0, 1, b"a")] * 8000, longest=longest)
+    assert len(parse_tokenizer(data)) == 8000
+
+
+@pytest.mark.parametrize("data", [b"hello, world", b"\x7fELF\2\1\1", b"PK\3\4zip"])
+def test_other_files_are_refused_by_their_first_bytes(data):
+    with pytest.raises(TokenizerError, match=r"neither tokenizer\.bin nor tokenizer\.json"):
+        parse_tokenizer(data)
 
 
 def test_a_file_too_large_to_be_one_is_not_read_whole(tmp_path):

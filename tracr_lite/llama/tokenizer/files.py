@@ -48,12 +48,19 @@ def parse_tokenizer(
     data: bytes, vocab_size: int | None = None, ignore: Collection[str] | str = ()
 ) -> Vocabulary:
     """As `load_tokenizer`, from the bytes of the file."""
-    if _is_binary(data):
-        return parse_tokenizer_bin(data, vocab_size)
-    if data.lstrip()[:1] == b"{":
+    if _is_json(data):
         vocabulary = parse_tokenizer_json(data, ignore)
-    else:
+    elif (
+        data[:1] == b"\n" and data[3:4] != b"\0"
+    ):  # pieces are field 1 of a SentencePiece model
         vocabulary = parse_sentencepiece(data, ignore)
+    elif len(data) < 4 or data[3] == 0:  # max_token_length is below 2**24
+        return parse_tokenizer_bin(data, vocab_size)
+    else:
+        raise TokenizerError(
+            f"a file that starts with {data[:8]!r} is neither tokenizer.bin nor tokenizer.json "
+            "nor a SentencePiece model"
+        )
     if vocab_size not in (None, len(vocabulary)):
         raise TokenizerError(
             f"the tokenizer has {len(vocabulary)} tokens, the model {vocab_size}; they do not "
@@ -76,10 +83,9 @@ def _in_folder(path: Path) -> Path:
     raise TokenizerError(f"the folder {str(path)!r} has none of {', '.join(IN_FOLDERS)}")
 
 
-def _is_binary(data: bytes) -> bool:
-    """Whether a file is tokenizer.bin: the length in front is below 2**24 there.
-
-    The fourth byte of a JSON file is a character, that of a SentencePiece model the length of
-    its first piece.
-    """
-    return len(data) < 4 or data[3] == 0
+def _is_json(data: bytes) -> bool:
+    """Whether a file starts with a bracket, and like a text at all."""
+    start = data[:64]
+    return start.lstrip()[:1] in (b"{", b"[") and not any(
+        byte < 0x20 and byte not in b"\t\n\r" for byte in start
+    )
