@@ -1,11 +1,14 @@
 """`tracr-lite llama convert` and `info`: what is typed, printed, and the exit codes."""
 
 import json
+import os
 import struct
+import subprocess
+import sys
 
 import pytest
 
-from tests.llama.models import CONFIG, SHARED, make_weights
+from tests.llama.models import CONFIG, ROOT, SHARED, make_weights
 from tracr_lite.cli import app
 from tracr_lite.llama import Target, load_checkpoint, save_checkpoint
 from tracr_lite.llama.cli_files import parse_size
@@ -151,3 +154,15 @@ def test_sizes(text, size):
 def test_other_texts_are_no_sizes(text):
     with pytest.raises(CannotStore, match="as 5GB"):
         parse_size(text)
+
+
+def test_files_are_handled_without_loading_jax(folder):
+    """Converting starts in a fraction of a second."""
+    code = (
+        "import sys\nfrom tracr_lite.cli import app\n"
+        "try: app.main(['llama', 'convert', 'in.bin', 'out.bin', '--to', 'v2'])\n"
+        "except SystemExit as exit_: assert exit_.code == 0\n"
+        "assert 'jax' not in sys.modules\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
