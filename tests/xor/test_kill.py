@@ -101,14 +101,15 @@ def test_killed_decodes_leave_only_right_files(forked, models, tmp_path, compres
     check_killed_decodes(forked, models, tmp_path, compress, KILLS)
 
 
-def check_killed_encodes(forked, models, root, kills):
+def check_killed_encodes(forked, models, root, compress, kills):
     base, target = models
     wanted = read(target)
-    forked("encode", root / "whole", target, base)
+    forked("encode", root / "whole", target, base, compress=compress)
     complete = read(root / "whole")
 
     def attempt(moment):
-        answer = forked("encode", root / "r", target, base, kill_after=moment)
+        order = ("encode", root / "r", target, base)
+        answer = forked(*order, compress=compress, kill_after=moment)
         try:
             decode(root / "d", root / "r", base)
         except XorError:  # said that it is not complete
@@ -116,7 +117,7 @@ def check_killed_encodes(forked, models, root, kills):
         else:
             assert read(root / "d") == wanted
         shutil.rmtree(root / "d", ignore_errors=True)
-        assert forked("encode", root / "r", target, base)["code"] == 0
+        assert forked(*order, compress=compress)["code"] == 0
         assert read(root / "r") == complete
         shutil.rmtree(root / "r")
         return answer
@@ -125,14 +126,14 @@ def check_killed_encodes(forked, models, root, kills):
 
 
 def test_killed_encodes_never_look_complete(forked, models, tmp_path):
-    check_killed_encodes(forked, models, tmp_path, KILLS)
+    check_killed_encodes(forked, models, tmp_path, "zstd", KILLS)
 
 
 @pytest.mark.heavy
 def test_many_more_kills(forked, models, tmp_path):
     assert check_killed_decodes(forked, models, tmp_path, "zstd", 400) > 10
     shutil.rmtree(tmp_path / "r")
-    check_killed_encodes(forked, models, tmp_path, 400)
+    check_killed_encodes(forked, models, tmp_path, "gzip", 400)
 
 
 def test_a_second_run_keeps_what_the_first_finished(models, tmp_path, monkeypatch):
