@@ -37,9 +37,9 @@ class Space:
 
     @cached_property
     def default_samples(self) -> int:
-        """How many to draw: as many as keep evaluating bounded, and every length at least."""
+        """How many to draw: as many as keep evaluating bounded, but two of each length."""
         pairs = sum(n * n for n in self.lengths) // len(self.lengths)
-        return max(len(self.lengths), min(MOST, PAIRS // max(pairs, 1)))
+        return max(2 * len(self.lengths), min(MOST, PAIRS // max(pairs, 1)))
 
     def every(self) -> Iterator[Drawn]:
         """All inputs: by length, then in the order of the vocabulary."""
@@ -50,15 +50,27 @@ class Space:
     def sampled(self, count: int, seed: int) -> Iterator[Drawn]:
         """`count` different inputs, or all if there are no more.
 
-        Up to a quarter are all inputs of the shortest lengths; then each stratum in turn.
+        First one of each length; up to a quarter are all inputs of the shortest lengths; then
+        comes each stratum in turn.
         """
         seen: set[Input] = set()
-        for name, numbers in itertools.chain(self._short(count // 4), self._drawn(count, seed)):
+        for name, numbers in itertools.chain(
+            self._lengthwise(seed), self._short(count // 4), self._drawn(count, seed)
+        ):
             if len(seen) == min(count, self.size):
                 return
             if numbers not in seen:
                 seen.add(numbers)
                 yield name, [self.vocab[i] for i in numbers]
+
+    def _lengthwise(self, seed: int) -> Iterator[tuple[str, Input]]:
+        """One input of each length, of changing strata."""
+        rng, size = random.Random(f"{seed} lengths"), len(self.vocab)
+        kinds = itertools.cycle([(RANDOM, uniform), *STRATA.items()])
+        for n, (name, stratum) in zip(spread(self.lengths), kinds, strict=False):
+            numbers = next(stratum(rng, size, [n]), None)  # some need two tokens
+            if numbers is not None:
+                yield name, numbers
 
     def _short(self, limit: int) -> Iterator[tuple[str, Input]]:
         """All inputs of the first lengths, as long as these are not more than `limit`."""

@@ -1,0 +1,82 @@
+"""`tracr-lite verify`: what it prints, and its exit codes."""
+
+import pytest
+
+from tests.verifying.models import scaled
+from tracr_lite.cli import app
+from tracr_lite.compiler import compiling
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*words):
+        with pytest.raises(SystemExit) as exit_:
+            app.main(["verify", *words])
+        printed = capsys.readouterr()
+        return exit_.value.code, printed.out, printed.err
+
+    return call
+
+
+def test_agreement_is_exit_code_0(run):
+    code, out, _ = run("reverse", "--vocab", "a,b", "--max-seq-len", "3")
+    assert code == 0
+    assert "14: all of 1 to 3 tokens over 2" in out
+    assert "They agree on every input." in out
+
+
+def test_a_mismatch_is_exit_code_1_and_shows_the_smallest_input(run, monkeypatch):
+    true = compiling.compile_rasp_to_model
+
+    def compile_wrongly(*args, **options):
+        return scaled(true(*args, **options), "transformer/layer_1/attn/value", 0)
+
+    monkeypatch.setattr(compiling, "compile_rasp_to_model", compile_wrongly)
+    code, out, _ = run("reverse", "--vocab", "a,b", "--max-seq-len", "3")
+    assert code == 1
+    assert "on ['b'] at position 0: the program says ['b'], the model ['a']" in out
+    assert "They DIFFER." in out
+
+
+def test_a_sample_has_a_seed(run):
+    words = ("reverse", "--max-seq-len", "9", "--budget", "10", "--samples", "60")
+    code, out, _ = run(*words, "--seed", "5")
+    assert code == 0
+    assert "60 of 349,524 of 1 to 9 tokens over 4 (seed 5)" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["revers"], "did you mean reverse"),
+        (["reverse", "--budget", "-1"], "--budget"),
+        (["reverse", "--samples", "0"], "--samples"),
+        (["reverse", "--workers", "x"], "--workers"),
+        (["reverse", "--max-seq-len", "0"], "--max-seq-len"),
+        (["reverse", "--vocab", ""], "--vocab"),
+        ([], "PROGRAM"),
+    ],
+)
+def test_what_cannot_be_run_is_exit_code_2(run, words, what):
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert what in err
+
+
+def test_a_program_without_a_value_is_exit_code_2(run, tmp_path):
+    file = tmp_path / "broken.py"
+    file.write_text("from tracr_lite.rasp import rasp\nPROGRAM = rasp.tokens // 0\n")
+    code, _, err = run(str(file), "--vocab", "1,2", "--max-seq-len", "2")
+    assert code == 2
+    assert "raises on every input" in err
+
+
+def test_a_program_that_does_not_compile_is_exit_code_2(run, tmp_path):
+    file = tmp_path / "broken.py"
+    file.write_text(
+        "from tracr_lite.rasp import rasp\n"
+        "PROGRAM = rasp.Map(lambda x: [x], rasp.tokens)\nVOCAB = (1,)\nMAX_SEQ_LEN = 2\n"
+    )
+    code, _, err = run(str(file))
+    assert code == 2
+    assert "return a tuple instead" in err
