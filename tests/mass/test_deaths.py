@@ -41,10 +41,9 @@ def kinds(items):
     return [None if item.error is None else type(item.error) for item in items]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_worker_that_dies_costs_its_program_only(workers):
+def test_a_worker_that_dies_costs_its_program_only():
     requests = [GOOD, GOOD, DYING, GOOD, LEAVING, GOOD, GOOD]
-    items = list(compile_many(requests, workers=workers))
+    items = list(compile_many(requests, workers=2))
     dead = WorkerDied
     assert kinds(items) == [None, None, dead, None, dead, None, None]
     assert "SIGKILL, as when memory runs out" in str(items[2].error)
@@ -66,20 +65,20 @@ def test_a_worker_that_somebody_kills_costs_no_program():
 def test_a_program_that_hangs_is_stopped_after_its_time(ordered):
     start = time.monotonic()
     requests = [GOOD, HANGING, GOOD, HANGING, GOOD]
-    items = list(compile_many(requests, workers=2, timeout=0.7, ordered=ordered))
+    items = list(compile_many(requests, workers=2, timeout=1.0, ordered=ordered))
     items.sort(key=lambda item: item.index)
     assert kinds(items) == [None, TimedOut, None, TimedOut, None]
     assert isinstance(items[1].error, TimeoutError)
-    assert "within 0.7 s" in str(items[1].error)
-    assert 0.7 < time.monotonic() - start < 10
+    assert "within 1 s" in str(items[1].error)
+    assert 1 < time.monotonic() - start < 10
     assert not children()
 
 
 def test_time_that_the_caller_takes_does_not_count():
-    items = compile_many([GOOD] * 6, workers=1, timeout=0.4)
+    items = compile_many([GOOD] * 4, workers=1, timeout=0.8)
     for item in items:
         assert item.error is None
-        time.sleep(0.5)
+        time.sleep(0.9)
 
 
 def test_closing_ends_the_workers_at_once():

@@ -25,6 +25,12 @@ MANIFEST = "dataset.json"
 FORMAT, VERSION = "tracr_lite.dataset", 1
 
 
+def names_of(number: int) -> tuple[str, str, str]:
+    """The files of a shard: weights, records and refusals."""
+    stem = f"shard-{number:05d}"
+    return f"{stem}.safetensors", f"{stem}.jsonl", f"{stem}.refused.jsonl"
+
+
 @dataclass(frozen=True)
 class FileState:
     """The size and the SHA-256 (hex) of a file."""
@@ -112,13 +118,15 @@ def _parse(data: bytes) -> Manifest:
         )
     if found.pop("sha256", None) != _digest(found):
         raise ValueError("its content does not fit its own sha256; it was changed or damaged")
-    shards = tuple(_shard(entry) for entry in found["shards"])
+    shards = tuple(_shard(number, entry) for number, entry in enumerate(found["shards"]))
     return Manifest(Recipe.from_json(found["arguments"]), shards, found["made_by"])
 
 
-def _shard(entry: dict[str, Any]) -> ShardEntry:
+def _shard(number: int, entry: dict[str, Any]) -> ShardEntry:
     files = {name: FileState(**state) for name, state in entry["files"].items()}
     first, end = entry["draws"]
+    if files.keys() != set(names_of(number)) or type(entry["samples"]) is not int:
+        raise ValueError(f"its shard {number} is not one of a data set")
     return ShardEntry(entry["samples"], (first, end), entry["refused"], files)
 
 

@@ -85,9 +85,8 @@ class Dataset:
             raise DatasetError(f"{str(self.folder)!r} is damaged: {'; '.join(wrong)}")
 
     def close(self) -> None:
-        """Closes the files."""
-        while self._open:
-            self._open.popitem()[1].close()
+        """Closes the files; they are opened again when a sample is asked for."""
+        self._open.clear()
 
     def __enter__(self) -> Dataset:
         return self
@@ -101,6 +100,6 @@ class Dataset:
             entry = self.manifest.shards[number]
             self._open[number] = OpenShard(self.folder, number, entry, dense=dense)
             if len(self._open) > OPEN:
-                self._open.popitem(last=False)[1].close()
+                self._open.popitem(last=False)
         self._open.move_to_end(number)
         return self._open[number]

@@ -141,7 +141,7 @@ def read_record(line: bytes, params: Params) -> Sample:
             params=params,
             record=record,
         )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise DatasetError(f"the record is unusable: {type(error).__name__} {error}") from error
 
 

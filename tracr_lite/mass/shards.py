@@ -15,12 +15,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from tracr_lite.mass.errors import DatasetError
-from tracr_lite.mass.manifest import FileState, ShardEntry
+from tracr_lite.mass.manifest import FileState, ShardEntry, names_of
 from tracr_lite.mass.records import Sample, read_record
 from tracr_lite.mass.sparse import Params, SparseParams
 
 MAX_HEADER = 100_000_000  # bytes that readers of safetensors accept
 CHUNK = 1 << 20
+UNFIT = (ValueError, LookupError, TypeError, AttributeError)  # of JSON of another form
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,6 @@ class Written:
     index: int
     record: str
     params: SparseParams
-
-
-def names_of(number: int) -> tuple[str, str, str]:
-    """Weights, records and refusals of a shard."""
-    stem = f"shard-{number:05d}"
-    return f"{stem}.safetensors", f"{stem}.jsonl", f"{stem}.refused.jsonl"
 
 
 def shard_bytes(
@@ -84,23 +79,21 @@ class OpenShard:
         for name in (weights, records):
             check_file(folder / name, entry.files[name])
         self._path, self._dense = folder / weights, dense
-        self._records = (folder / records).open("rb")
-        try:
-            self._starts = [0]
-            for line in self._records:
+        self._records = folder / records
+        self._starts = [0]
+        with self._records.open("rb") as file:
+            for line in file:
                 self._starts.append(self._starts[-1] + len(line))
-            if len(self._starts) != entry.samples + 1:
-                raise DatasetError(f"{records} has not {entry.samples} lines")
-            with _in_words(self._path):
-                self._weights = cast(Any, safe_open(self._path, framework="numpy"))
-        except BaseException:
-            self._records.close()
-            raise
+        if len(self._starts) != entry.samples + 1:
+            raise DatasetError(f"{records} has not {entry.samples} lines")
+        with _in_words(self._path):
+            self._weights = cast(Any, safe_open(self._path, framework="numpy"))
 
     def sample(self, row: int) -> Sample:
         """The sample in a row of this shard."""
-        self._records.seek(self._starts[row])
-        line = self._records.read(self._starts[row + 1] - self._starts[row])
+        with self._records.open("rb") as file:
+            file.seek(self._starts[row])
+            line = file.read(self._starts[row + 1] - self._starts[row])
         with _in_words(self._path):
             record = json.loads(line)
             shapes: dict[str, list[int]] = record["shapes"]
@@ -113,24 +106,35 @@ class OpenShard:
         for name, shape in shapes.items():
             module, _, leaf = name.rpartition("/")
             nested.setdefault(module, {})[leaf] = tuple(shape)
-        positions = self._weights.get_tensor(f"{index}/positions")
-        return SparseParams(
-            nested, positions, self._weights.get_tensor(f"{index}/values")
-        ).dense()
+        found = SparseParams(
+            nested,
+            self._weights.get_tensor(f"{index}/positions"),
+            self._weights.get_tensor(f"{index}/values"),
+        )
+        _check_sparse(found)
+        return found.dense()
 
     def _read_dense(self, index: int, shapes: dict[str, list[int]]) -> Params:
         params: Params = {}
-        for name in shapes:
+        for name, shape in shapes.items():
             module, _, leaf = name.rpartition("/")
             array: np.ndarray = self._weights.get_tensor(f"{index}/{name}")
+            if array.dtype != np.float32 or list(array.shape) != shape:
+                raise ValueError(f"{name} is {array.dtype} {list(array.shape)}, not {shape}")
             array.flags.writeable = False
             params.setdefault(module, {})[leaf] = array
         return params
 
-    def close(self) -> None:
-        """Closes the files."""
-        self._records.close()
-        del self._weights
+
+def _check_sparse(params: SparseParams) -> None:
+    """Raises `ValueError` for positions outside of the parameters, and the like."""
+    positions, values = params.positions, params.values
+    fits = positions.ndim == 1 and positions.shape == values.shape
+    kinds = np.issubdtype(positions.dtype, np.integer) and values.dtype == np.float32
+    if not (fits and kinds):
+        raise ValueError("positions and values do not belong together")
+    if positions.size and not 0 <= positions.min() <= positions.max() < params.size:
+        raise ValueError(f"a position is not one of the {params.size} parameters")
 
 
 def read_refusals(folder: Path, number: int, entry: ShardEntry) -> Iterator[dict[str, Any]]:
@@ -168,5 +172,5 @@ def _in_words(path: Path) -> Generator[None]:
     """Tells which file is at fault."""
     try:
         yield
-    except (SafetensorError, OSError, ValueError, KeyError, IndexError) as error:
+    except (SafetensorError, OSError, MemoryError, *UNFIT) as error:
         raise DatasetError(f"{path.name} does not fit its records: {error}") from error

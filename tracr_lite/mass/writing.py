@@ -20,12 +20,19 @@ from tracr_lite.mass.beginning import begun, known, new_recipe
 from tracr_lite.mass.draws import JOB, Drawn, Refused, draw, job_of
 from tracr_lite.mass.errors import DatasetError, WorkerDied
 from tracr_lite.mass.folder import locked, write_file
-from tracr_lite.mass.manifest import MANIFEST, FileState, Manifest, ShardEntry, read_manifest
+from tracr_lite.mass.manifest import (
+    MANIFEST,
+    FileState,
+    Manifest,
+    ShardEntry,
+    names_of,
+    read_manifest,
+)
 from tracr_lite.mass.pool import Pool, default_workers
 from tracr_lite.mass.processes import Answer
 from tracr_lite.mass.progress import Advance, progress_bar
 from tracr_lite.mass.recipe import Recipe
-from tracr_lite.mass.shards import Written, names_of, shard_bytes
+from tracr_lite.mass.shards import Written, shard_bytes
 from tracr_lite.mass.stream import stream
 
 AHEAD = 32  # programs in work or waiting to be written, for each worker
