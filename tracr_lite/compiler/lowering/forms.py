@@ -152,6 +152,7 @@ class MLPBlock:
 
 
 Block = HeadBlock | MLPBlock
+Form = OneHot | Number
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class Blocks:
 
     **Arguments:**
     - `blocks`: in the order of their creation.
-    - `columns`: residual directions that hold each node.
+    - `columns`: residual directions that hold each node; `forms`: what each of them holds.
     - `output`: space that the unembedding reads; `categorical`: by argmax, else as a number.
     - `known`, `tolerance`: a numerical output this close to one of these numbers is that
       number.
@@ -173,6 +174,7 @@ class Blocks:
     categorical: bool
     known: tuple[Any, ...]
     tolerance: float
+    forms: tuple[Form, ...] = ()
 
     def __str__(self) -> str:
         """One line per block: half-layer, kind, nodes, what it reads and writes, and sizes.

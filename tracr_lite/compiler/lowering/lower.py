@@ -58,7 +58,7 @@ class Lowering(State):
     def write_one_hot(self, node: int) -> None:
         """Writes the node one-hot into columns of its own."""
         write = assumed.one_hot if node in self.assumed else self.writers.one_hot
-        self.one_hot[node] = write(self, node)
+        self.one_hot[node] = self.wrote(write(self, node))
 
     def _ids(self, node: int, leaves: tuple[int, ...]) -> np.ndarray:
         table = self.table(node, leaves)
@@ -73,7 +73,7 @@ class Lowering(State):
             return view
         base = view.form.node
         if base not in self.cleaned:
-            self.cleaned[base] = self.writers.clean(self, view.form)
+            self.cleaned[base] = self.wrote(self.writers.clean(self, view.form))
         return View(self.cleaned[base], view.ids)
 
     def raw(self, node: int) -> OneHot | Number:
@@ -101,7 +101,7 @@ class Lowering(State):
             take = assumed.number if self.is_numeric(node) else assumed.one_hot
             return take(self, node)
         try:
-            return self.writers.attention(self, node)
+            return self.wrote(self.writers.attention(self, node))
         except CannotLower as error:
             error.writing = node if error.node == error.writing else error.writing
             raise
@@ -123,7 +123,7 @@ class Lowering(State):
         if self.clean and len(self.values.info[node].values) <= CLEANED_NUMBERS:
             return sum_of(self, node, self.for_attention(node))
         write = assumed.number if node in self.assumed else self.writers.number
-        self.number[node] = number = write(self, node)
+        self.number[node] = number = self.wrote(write(self, node))
         return number
 
     def _linear(self, node: int, kind: Node) -> Number:

@@ -120,7 +120,7 @@ def _output(lowering: Lowering) -> Blocks:
         return _numerical(lowering, root)
     lowering.view(root)
     if root not in lowering.one_hot:
-        lowering.one_hot[root] = mlps.write_one_hot(lowering, root)
+        lowering.write_one_hot(root)
     form = lowering.one_hot[root]
     return _categorical(lowering, form)
 
@@ -146,7 +146,8 @@ def _numerical(lowering: Lowering, root: int) -> Blocks:
     if number.read.dirs and (
         list(number.read.coefs) != [1.0] or number.read.dirs[0] not in own
     ):
-        number = lowering.number[root] = mlps.copy_number(lowering, root, number)
+        number = lowering.wrote(mlps.copy_number(lowering, root, number))
+        lowering.number[root] = number
     info = lowering.values.info[root]
     flags = [f.dirs[0] for f in number.flags.values()]
     known = [v for v in info.values if is_number(v)]
@@ -202,6 +203,5 @@ def _finish(
 ) -> Blocks:
     columns = {node: tuple(dirs) for node, dirs in lowering.columns.items()}
     labels = tuple(lowering.values.labels)
-    return Blocks(
-        tuple(lowering.blocks), columns, labels, space, categorical, tuple(known), tolerance
-    )
+    blocks, forms = tuple(lowering.blocks), tuple(lowering.written)
+    return Blocks(blocks, columns, labels, space, categorical, tuple(known), tolerance, forms)

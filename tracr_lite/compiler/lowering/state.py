@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from tracr_lite.compiler.lowering.forms import EMBEDDED, Block, Number, OneHot
+from tracr_lite.compiler.lowering.forms import EMBEDDED, Block, Form, Number, OneHot
 from tracr_lite.compiler.lowering.naming import clusters, direction_of
 from tracr_lite.compiler.lowering.plan import Plan
 from tracr_lite.compiler.lowering.problems import CannotLower
@@ -18,6 +18,8 @@ from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import ONE
 
 LARGEST, SMALLEST = 3e38, 1e-37  # magnitudes that float32 holds with full precision
+
+Written = TypeVar("Written", bound=Form)
 
 
 @dataclass
@@ -46,7 +48,14 @@ class State(Plan):
         default_factory=dict[int, list[BasisDirection]]
     )
     value_of: dict[BasisDirection, Any] = field(default_factory=dict[BasisDirection, Any])
+    notes: list[Any] | None = None  # what each block was written from, if someone asked
     cleaned: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
+    written: list[Form] = field(default_factory=list[Form])
+
+    def wrote(self, form: Written) -> Written:
+        """Records a form that has columns of its own."""
+        self.written.append(form)
+        return form
 
     def table(self, node: int, leaves: tuple[int, ...]) -> Table:
         """The node on the value tuples of `leaves`. **Raises:** `CannotLower`."""
@@ -60,6 +69,11 @@ class State(Plan):
             )
         return table
 
+    def note(self, written: Any) -> None:
+        """Keeps what the latest block was written from, if notes are kept."""
+        if self.notes is not None:
+            self.notes.append(written)
+
     def constant(self, node: int) -> OneHot:
         """A node that depends on nothing, read from the constant direction."""
         return OneHot(
@@ -72,7 +86,8 @@ class State(Plan):
         dirs = tuple(BasisDirection(name, v) for v in values)
         self.columns[node] = list(dirs)
         none = np.zeros(len(dirs))
-        return OneHot(node, dirs, np.arange(len(dirs)), none, none, 0.0, EMBEDDED)
+        form = OneHot(node, dirs, np.arange(len(dirs)), none, none, 0.0, EMBEDDED)
+        return self.wrote(form)
 
     def direction(self, node: int, value: Any) -> BasisDirection:
         """The residual direction of one value of a node, recorded as such."""
