@@ -24,7 +24,8 @@ from tracr_lite.compiler.compiling import COMPILER_BOS, compile_rasp_to_model
 from tracr_lite.compiler.forward import jitted_answer
 
 RUNS = 7
-BATCH_TOKENS = 2**15  # tokens of the batch whose throughput is measured
+BATCH_TOKENS = 2**15  # tokens of the batch whose throughput is measured,
+BATCH_WORK = 2e10  # or fewer, so that tokens times parameters stays below this
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,9 @@ def running(case: Case, runs: int = RUNS) -> Running:
     """Runs a case on one sequence and on a batch of sequences of length n."""
     model = build(case)
     rng = random.Random(0)
-    count = max(8, BATCH_TOKENS // (case.n + 1))
+    size = sum(int(a.size) for group in model.params.values() for a in group.values())
+    tokens = min(BATCH_TOKENS, int(BATCH_WORK / size))
+    count = max(4, tokens // (case.n + 1))
     batch = [[COMPILER_BOS, *rng.choices(case.vocab, k=case.n)] for _ in range(count)]
     started = time.perf_counter()
     model.apply(batch[0])
@@ -169,5 +172,5 @@ def running(case: Case, runs: int = RUNS) -> Running:
         count / median(lambda: model.apply_ids(ids), runs).wall,
         count / median(lambda: np.asarray(answer(held, ids)), runs).wall,
         count / median(lambda: np.asarray(forward(params, ids)), runs).wall,
-        pruned.size / sum(int(a.size) for g in model.params.values() for a in g.values()),
+        pruned.size / size,
     )

@@ -13,6 +13,7 @@ from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.problems import Split
 from tracr_lite.compiler.lowering.scores import Rows, Scored, score_of
 from tracr_lite.compiler.lowering.selectors import select_all
+from tracr_lite.compiler.lowering.written import WrittenHead
 from tracr_lite.compiler.values.domain import ERR, checked, is_number, typed_key
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.vectorspace_fns import Linear
@@ -51,6 +52,7 @@ def _head(
     out = VectorSpaceWithBasis(dirs)
     w_ov = Linear(source, out, matrix[:, order_in(dirs, out)])
     lowering.blocks.append(HeadBlock(slot, (node,), selector, scored.w_qk, w_ov, scored.gap))
+    lowering.note(WrittenHead(scored.matches, scored.counts_bos, dirs))
     return slot
 
 

@@ -10,6 +10,7 @@ from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, inputs_of, stacked
 from tracr_lite.compiler.lowering.mlp_neurons import neurons_of
 from tracr_lite.compiler.lowering.problems import CannotLower
+from tracr_lite.compiler.lowering.written import WrittenTable
 from tracr_lite.compiler.values.domain import is_number
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.blocks.neurons import Neurons
@@ -33,8 +34,9 @@ def write_one_hot(lowering: Lowering, node: int) -> OneHot:
     if lowering.assumed and len(inputs.output) * len(values) > ASSUMED_WEIGHTS:
         return assumed.one_hot(lowering, node)
     dirs = tuple(lowering.direction(node, v) for v in values)
-    inputs, neurons = neurons_of(node, inputs, np.eye(len(dirs)))
-    slot = emit(lowering, node, inputs, neurons, dirs)
+    code = np.eye(len(dirs))
+    inputs, neurons = neurons_of(node, inputs, code)
+    slot = emit(lowering, node, inputs, neurons, dirs, code)
     return OneHot(node, dirs, group, np.zeros(len(dirs)), neurons.errors, neurons.spread, slot)
 
 
@@ -58,7 +60,7 @@ def write_number(lowering: Lowering, node: int) -> Number:
         else:
             code[at, dirs.index(flags[value])] = 1.0
     inputs, neurons = neurons_of(node, inputs, code)
-    slot = emit(lowering, node, inputs, neurons, dirs)
+    slot = emit(lowering, node, inputs, neurons, dirs, code)
     return Number(
         node,
         Functional.of_column(own),
@@ -125,11 +127,12 @@ def clean_one_hot(lowering: Lowering, form: OneHot) -> OneHot:
             f"its one-hot columns may be off by {form.error:.2g}",
             "use a smaller max_seq_len, or compare counts instead of fractions",
         )
-    neurons = table_mlp(at[:, None], at, np.eye(size), size, noise=form.error)
+    code = np.eye(size)
+    neurons = table_mlp(at[:, None], at, code, size, noise=form.error)
     inputs = Inputs(
         list(form.dirs), form.at_bos, at[:, None], None, at, None, form.error, form.slot
     )
-    slot = emit(lowering, form.node, inputs, neurons, dirs)
+    slot = emit(lowering, form.node, inputs, neurons, dirs, code)
     return OneHot(
         form.node, dirs, form.group, np.zeros(size), neurons.errors, neurons.spread, slot
     )
@@ -141,8 +144,12 @@ def emit(
     inputs: Inputs,
     neurons: Neurons,
     dirs: tuple[BasisDirection, ...],
+    code: np.ndarray | None = None,
 ) -> int:
-    """Adds the block at the first MLP half-layer after its inputs; it is silent at BOS."""
+    """Adds the block at the first MLP half-layer after its inputs; it is silent at BOS.
+
+    `code`: what it writes for each output of its table, if it has one.
+    """
     slot = inputs.slot if inputs.number is None else max(inputs.slot, inputs.number.slot)
     slot = slot + 1 if slot % 2 == 0 else slot + 2
     rows = np.zeros((len(inputs.dirs) + 2, neurons.hidden))
@@ -167,6 +174,7 @@ def emit(
     fst = Linear(space, hidden, rows[order])
     snd = Linear(hidden, out, neurons.w_out[:, order_in(list(dirs), out)])
     lowering.blocks.append(MLPBlock(slot, (node,), fst, snd))
+    lowering.note(WrittenTable(inputs, dirs, code))
     return slot
 
 

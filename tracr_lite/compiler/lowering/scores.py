@@ -66,6 +66,8 @@ class Scored:
     error: float
     leak: float
     slot: int
+    matches: tuple[Match, ...]
+    counts_bos: bool
 
 
 def score_of(lowering: Lowering, selector: int, *, count_bos: bool) -> Scored:
@@ -99,7 +101,8 @@ def score_of(lowering: Lowering, selector: int, *, count_bos: bool) -> Scored:
     n = lowering.values.keys.n
     error = weight_error(n, gap, 0.0 if single else c * noise)
     slot = max(max(m.queries.form.slot, m.keys.form.slot) for m in matches)
-    return Scored(w_qk, gap, error, (n + 1) * float(np.exp(-gap)), slot)
+    leak = (n + 1) * float(np.exp(-gap))
+    return Scored(w_qk, gap, error, leak, slot, tuple(matches), count_bos)
 
 
 def _noise(match: Match, score: Scores) -> float:

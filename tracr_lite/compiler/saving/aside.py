@@ -28,21 +28,33 @@ from tracr_lite.errors import SavedModelError
 _AT_FDCWD, _RENAME_EXCHANGE, _RENAME_SWAP = -100, 2, 2
 
 
+def check_place(path: Path, *, overwrite: bool) -> Path:
+    """The place to save to: absolute, links resolved.
+
+    **Raises:** `SavedModelError` if it is taken; with `overwrite`, saved models are not in the
+    way, anything else still is.
+    """
+    try:
+        goal = path.resolve()
+    except RuntimeError as error:
+        raise SavedModelError("the name is a link that leads to itself") from error
+    _check_free(goal, overwrite)
+    return goal
+
+
 def publish(goal: Path, write: Callable[[Path], None], *, overwrite: bool) -> None:
     """Lets `write` fill a new folder, and gives it the name `goal` when it is whole.
 
-    **Arguments:** `goal`: absolute, links resolved; `overwrite`: whether a saved model that is
-    there may be replaced. Anything else that is there never is.
-    **Raises:** `SavedModelError` if the place is taken; `OSError`.
+    **Arguments:** `goal`: as `check_place` gave it; `overwrite`: as there.
+    **Raises:** `SavedModelError` if the place is taken by now; `OSError`.
     """
-    _check_free(goal, overwrite)
     goal.parent.mkdir(parents=True, exist_ok=True)
     with _aside(goal) as work:
         new = work / NEW
         new.mkdir()
         write(new)
         _sync(new)
-        _check_free(goal, overwrite)  # again: that took a while
+        _check_free(goal, overwrite)  # again: all that took a while
         if goal.exists() and any(goal.iterdir()):
             _replace(new, goal, work / OLD)
         else:

@@ -13,7 +13,7 @@ _LISTED = 40  # tokens
 _PAGE = """\
 # A compiled transformer
 
-The weights in this folder were computed from a program by {made_by}; nothing was trained.
+{origin}
 
     import tracr_lite
 
@@ -32,6 +32,11 @@ The weights in this folder were computed from a program by {made_by}; nothing wa
 
 Loading runs no code from this folder.
 """
+
+_ORIGIN = (
+    "The weights were computed from a program by {made_by}; nothing was trained.",
+    "The weights were put together by hand, with {made_by}.",
+)
 
 _PROGRAM = """
 ## The program
@@ -58,7 +63,7 @@ def card_of(model: AssembledTransformerModel, body: Json, digest: str) -> str:
         count,
     )
     page = _PAGE.format(
-        made_by=body["made_by"],
+        origin=_ORIGIN[model.description is None].format(made_by=body["made_by"]),
         example=_example(model),
         sizes=" | ".join([*(f"{size:,}" for size in sizes), "yes" if config.causal else "no"]),
         vocabulary=_vocabulary(model),
@@ -81,11 +86,11 @@ def _tokens(model: AssembledTransformerModel) -> list[str]:
 
 
 def _example(model: AssembledTransformerModel) -> str:
-    encoder, tokens = model.input_encoder, _tokens(model)
+    encoder = model.input_encoder
     if encoder is None:
-        return "[0, 1])  # ids of tokens, one after the other"[:-1]
-    start = [ascii(encoder.bos_token)] if encoder.bos_token is not None else []
-    return f"[{', '.join(start + tokens[:2])}]"
+        return "[0, 1, 2]"  # ids
+    start = [] if encoder.bos_token is None else [ascii(encoder.bos_token)]
+    return f"[{', '.join(start + _tokens(model)[:2])}]"
 
 
 def _vocabulary(model: AssembledTransformerModel) -> str:

@@ -87,6 +87,8 @@ def _lines(value: Any, depth: int) -> str:
     start = "\n" + " " * depth
     if depth > _DEPTH or not value or not isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if depth == _DEPTH and isinstance(value, list) and not isinstance(value[0], dict | list):
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
     end = start[:-1]
     if isinstance(value, list):
         items = [_lines(item, depth + 1) for item in cast("list[Any]", value)]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
-from tracr_lite.compiler.saving.aside import publish
+from tracr_lite.compiler.saving.aside import check_place, publish
 from tracr_lite.compiler.saving.card import card_of
 from tracr_lite.compiler.saving.json_text import MAX_BYTES, Json, digest, from_bytes, to_bytes
 from tracr_lite.compiler.saving.names import CARD, RECORD, WEIGHTS
@@ -34,6 +34,7 @@ def save(
     """
     path = Path(folder)
     try:
+        goal = check_place(path, overwrite=overwrite)
         tensors = tensors_of(model.params, shape_of(model))
         header = header_of(tensors)
         size = len(header) + sum(array.nbytes for array in tensors.values())
@@ -46,7 +47,7 @@ def save(
             _write(new / RECORD, [to_bytes(body)])
             _write(new / CARD, [card_of(model, body, digest(body)).encode()])
 
-        publish(_resolved(path), write, overwrite=overwrite)
+        publish(goal, write, overwrite=overwrite)
     except (ValueError, OSError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise SavedModelError(f"cannot save to {str(path)!r}: {why}") from error
@@ -62,13 +63,6 @@ def _check(model: AssembledTransformerModel, body: Json) -> None:
     again = model_of(read, read_shape(read), model.params)
     if to_bytes(body_of(again, body["weights"])) != text:
         raise SavedModelError("it would not be the same when loaded; please report this")
-
-
-def _resolved(path: Path) -> Path:
-    try:
-        return path.resolve()
-    except RuntimeError as error:
-        raise SavedModelError("the name is a link that leads to itself") from error
 
 
 def _bytes(array: np.ndarray) -> memoryview:

@@ -1,0 +1,1 @@
+"""Proofs that a compiled model is right for all inputs: bounds from its parameters."""

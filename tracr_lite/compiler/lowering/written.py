@@ -1,0 +1,32 @@
+"""What a block was written from, for those who want to check it afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracr_lite.compiler.lowering.match import Match
+from tracr_lite.compiler.lowering.mlp_inputs import Inputs
+from tracr_lite.craft.bases import BasisDirection
+
+
+@dataclass(frozen=True)
+class WrittenTable:
+    """An MLP block: it writes `code[inputs.output]` into `dirs`; without `code`, a copy."""
+
+    inputs: Inputs
+    dirs: tuple[BasisDirection, ...]
+    code: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class WrittenHead:
+    """A head: what it matches, whether BOS counts, and the columns it writes."""
+
+    matches: tuple[Match, ...]
+    counts_bos: bool
+    dirs: list[BasisDirection]
+
+
+Written = WrittenTable | WrittenHead
