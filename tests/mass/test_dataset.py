@@ -2,6 +2,9 @@
 
 import json
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from tracr_lite.mass import DatasetError, Recipe, draws, read_dataset, write_dat
 from tracr_lite.rasp.base import topological
 from tracr_lite.sampling import source_of
 
+ROOT = Path(__file__).parents[2]
 ARGUMENTS = {
     "count": 25,
     "shard_size": 10,
@@ -264,3 +268,13 @@ def test_the_disk_is_full(tmp_path, monkeypatch):
     assert write_dataset(tmp_path / "a", workers=0).complete
     write_dataset(tmp_path / "b", workers=0, **arguments)
     assert content(tmp_path / "a") == content(tmp_path / "b")
+
+
+def test_reading_needs_no_jax(written):
+    code = (
+        "import sys; from tracr_lite.mass import read_dataset\n"
+        f"sample = read_dataset({str(written)!r})[3]\n"
+        "sample.program(), sample.params, sample.nodes\n"
+        "assert 'jax' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
