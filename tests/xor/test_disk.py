@@ -96,6 +96,25 @@ def test_a_full_disk(models, tmp_path, tiny, inner, monkeypatch):
     assert read(dst) == read(target)
 
 
+@pytest.fixture
+def bound(tmp_path):
+    """A folder of the same disk, mounted at a second place."""
+    for name in ("there", "d"):
+        (tmp_path / name).mkdir()
+    words = ["mount", "--bind", str(tmp_path / "there"), str(tmp_path / "d")]
+    if not shutil.which("mount") or subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("mounting needs root and a mount namespace")
+    yield tmp_path / "d"
+    subprocess.run(["umount", str(tmp_path / "d")], check=True)
+
+
+def test_a_mount_of_a_folder_of_the_same_disk(models, tmp_path, bound):
+    base, target = models
+    encode(tmp_path / "r", target, base)
+    decode(bound, tmp_path / "r", base)
+    assert read(tmp_path / "there") == read(target)
+
+
 def test_of_two_runs_into_one_folder_one_is_refused(models, tmp_path):
     base, target = models
     encode(tmp_path / "r", target, base)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.xor.test_cli import run
 from tests.xor.trees import GOLDEN, flip, grow, nearly, needs_golden, noise, read, script
-from tracr_lite.xor import FilesNotRight, Status, XorError, decode, sums
+from tracr_lite.xor import FilesNotRight, Status, XorError, decode, encode, sums
 from tracr_lite.xor.sums import Digest, read_sums
 
 A, B = "a" * 32, "b" * 64
@@ -222,6 +222,20 @@ def test_a_malformed_list_is_refused_as_a_whole(old, through, side):
         with pytest.raises(XorError, match="line 3"):
             outcome(old, through, side)
     assert not (old / "d").exists()
+
+
+def test_lists_are_checked_besides_a_manifest(old):
+    shutil.rmtree(old / "r")
+    encode(old / "r", old / "target", old / "base")
+    assert outcome(old, "function", "base", "target")[2] == 0
+    shutil.rmtree(old / "d")
+    for side in ("base", "target"):
+        whole = (old / f"{side}.md5").read_text()
+        write_sums(old, side, lambda found: found | {"m": "0" * 32})
+        rows, _, code = outcome(old, "function", side)
+        assert (rows["m"], code) == (Status.REFUSED, 1)
+        assert "m" not in (read(old / "d") or {})
+        (old / f"{side}.md5").write_text(whole)
 
 
 def test_a_wrong_base_is_named_also_when_it_is_checked_last(old):

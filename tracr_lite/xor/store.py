@@ -180,8 +180,7 @@ def _work_folder(root: Path, keep: bool) -> Path:
         try:
             if work.is_symlink() or (work.exists() and not work.is_dir()):
                 raise XorError(f"{str(work)!r} is in the way; remove it")
-            same_disk = root.parent.stat().st_dev == root.stat().st_dev
-            if work == beside and (not same_disk or os.path.ismount(root)):
+            if work == beside and _mount(root.parent) != _mount(root):
                 continue
             if work.exists() and _contents(work) and not keep:
                 _remove(work)
@@ -192,6 +191,20 @@ def _work_folder(root: Path, keep: bool) -> Path:
         except OSError as error:
             problem = error
     raise XorError(f"cannot make {str(inside)!r}: {problem.strerror}")
+
+
+def _mount(folder: Path) -> tuple[int, list[str]]:
+    """Equal for folders between which files can be renamed.
+
+    One disk can be mounted at several places, and Linux renames nothing across them.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        device, info = os.fstat(handle).st_dev, Path(f"/proc/self/fdinfo/{handle}")
+        lines = info.read_text().splitlines() if info.exists() else []
+        return device, [line for line in lines if line.startswith("mnt_id")]
+    finally:
+        os.close(handle)
 
 
 def _contents(work: Path) -> list[Path]:
