@@ -12,29 +12,37 @@ if TYPE_CHECKING:
     from tracr_lite.llama.checkpoint import Checkpoint, load_checkpoint
     from tracr_lite.llama.config import LlamaConfig
     from tracr_lite.llama.formats.target import Target
+    from tracr_lite.llama.generate import Generation
+    from tracr_lite.llama.runtime import Llama, load
     from tracr_lite.llama.saving import Written, convert, save_checkpoint
     from tracr_lite.llama.weights import LlamaWeights, Quantized
 
 # public name -> the module that has it
 _HOME = {
     "Checkpoint": "checkpoint",
+    "Generation": "generate",
+    "Llama": "runtime",
     "LlamaConfig": "config",
     "LlamaWeights": "weights",
     "Quantized": "weights",
     "Target": "formats.target",
     "Written": "saving",
     "convert": "saving",
+    "load": "runtime",
     "load_checkpoint": "checkpoint",
     "save_checkpoint": "saving",
 }
 __all__ = [
     "Checkpoint",
+    "Generation",
+    "Llama",
     "LlamaConfig",
     "LlamaWeights",
     "Quantized",
     "Target",
     "Written",
     "convert",
+    "load",
     "load_checkpoint",
     "save_checkpoint",
 ]

@@ -27,3 +27,7 @@ class CannotStore(CheckpointError):
 
 class TokenizerError(LlamaError):
     """A tokenizer that cannot be read, built, written or used for what was asked."""
+
+
+class LlamaWarning(UserWarning):
+    """Something was done otherwise than asked, and says so."""

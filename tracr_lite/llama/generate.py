@@ -1,0 +1,239 @@
+"""From prompts to texts: options, the rules by which a text ends, and text in pieces.
+
+The rules are those of llama2.c, run.c, `generate` (350e04f): a prompt is encoded with BOS, at
+most `n` tokens are run through the model, the prompt's among them, and BOS ends a text before
+it is printed. EOS does not.
+"""
+
+from __future__ import annotations
+
+import codecs
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from tracr_lite.llama.config import LlamaConfig
+from tracr_lite.llama.errors import LlamaError, LlamaWarning
+from tracr_lite.llama.params import Params
+from tracr_lite.llama.sampler_settings import SamplerSettings
+from tracr_lite.llama.sampler_stops import GENERATE, StopText
+from tracr_lite.llama.token_stream import TokenRequest, stream_tokens
+from tracr_lite.llama.tokenizer import Tokenizer
+from tracr_lite.llama.tokens import check_tokens
+
+STEPS = 256  # what `n` is by default
+Prompt: TypeAlias = str | bytes | Sequence[int]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How texts are generated.
+
+    - `n`: tokens that are run at most, the prompt's among them; 0 is the whole context, and by
+      default it is 256, or the whole context if that is shorter.
+    - `temperature`, `top_p`, `top_k`, `repetition_penalty`: see `SamplerSettings`.
+    - `seed`: of the random numbers, from 1 to 2**64 - 1; None takes one from the clock. Row i
+      of a batch has `seed + i`; a list gives each row its own.
+    - `stop`: strings before which a text ends. `stop_tokens`: the same for tokens.
+    - `echo`: whether the text starts with the prompt.
+    """
+
+    n: int | None = None
+    temperature: float = 1.0
+    top_p: float = 0.9
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    seed: int | Sequence[int] | None = None
+    stop: Sequence[str] = ()
+    stop_tokens: Sequence[int] = tuple(GENERATE.ids)
+    echo: bool = True
+
+    @property
+    def settings(self) -> SamplerSettings:
+        """The part that chooses tokens."""
+        return SamplerSettings(
+            self.temperature, self.top_p, self.top_k, self.repetition_penalty
+        )
+
+    def seeds(self, rows: int) -> list[int]:
+        """The seed of each row."""
+        if self.seed is not None and not isinstance(self.seed, int):
+            if len(self.seed) != rows:
+                raise LlamaError(f"{len(self.seed)} seeds were given for {rows} prompt(s)")
+            return list(self.seed)
+        first = time.time_ns() % (1 << 62) + 1 if self.seed is None else self.seed
+        return [first + row for row in range(rows)]
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What came of one prompt.
+
+    - `text`: with the prompt in front unless `echo` was off; None without a tokenizer.
+    - `prompt_tokens`: the ids of the prompt. `tokens`: the new ones, without the one that ended
+      the text.
+    - `reason`: why it ended: `n` or the context was used up ("length"), or one of the stop
+      tokens or strings came. `stop`: which one.
+    - `seed`: gives the same text again.
+    """
+
+    text: str | None
+    prompt_tokens: tuple[int, ...]
+    tokens: tuple[int, ...]
+    reason: Literal["length", "token", "string"]
+    stop: int | str | None
+    seed: int
+
+
+class TextStream:
+    """The text of one prompt in pieces, as it is generated: an iterator.
+
+    Put together, the pieces are `result.text`; `result` is there once the last piece has come.
+    """
+
+    def __init__(self, rows: list[Row], chunks: Iterator[list[list[int]]]):
+        self._row, self._chunks, self.result = rows[0], chunks, None
+        self._pieces = self._run()
+
+    result: Generation | None
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        return next(self._pieces)
+
+    def _run(self) -> Iterator[str]:
+        row = self._row
+        if begun := row.begin():
+            yield begun
+        for chunk in self._chunks:
+            if text := row.push(chunk[0]):
+                yield text
+            if row.ended:
+                break
+        if rest := row.finish():
+            yield rest
+        self.result = row.result()
+
+
+class Row:
+    """One prompt and what has been generated for it."""
+
+    def __init__(
+        self, prompt: Sequence[int], seed: int, tokenizer: Tokenizer | None, options: Options
+    ):
+        self.prompt, self.tokens, self.seed = tuple(prompt), list[int](), seed
+        self._tokenizer, self._options, self._texts = tokenizer, options, list[str]()
+        self._previous = self.prompt[-1]
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._stop = StopText(options.stop)
+        self._stop_token: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether a stop token or string has come."""
+        return self._stop_token is not None or self._stop.found is not None
+
+    def begin(self) -> str:
+        """The text before anything is generated."""
+        if self._tokenizer is None or not self._options.echo:
+            return ""
+        return self._keep(self._tokenizer.decode(self.prompt))
+
+    def push(self, ids: Sequence[int]) -> str:
+        """The text that new tokens make certain."""
+        data = b""
+        for token in ids:
+            if self.ended:
+                break
+            if token in self._options.stop_tokens:
+                self._stop_token = token
+                break
+            self.tokens.append(token)
+            if self._tokenizer is not None:
+                data += self._stop.push(self._tokenizer.piece(self._previous, token))
+            self._previous = token
+        return self._keep(data)
+
+    def finish(self) -> str:
+        """The rest of the text."""
+        return self._keep(self._stop.finish(), final=True)
+
+    def result(self) -> Generation:
+        """What came of the prompt."""
+        found = self._stop.found
+        reason = "length" if found is None else "string"
+        return Generation(
+            text=None if self._tokenizer is None else "".join(self._texts),
+            prompt_tokens=self.prompt,
+            tokens=tuple(self.tokens),
+            reason=reason if self._stop_token is None else "token",
+            stop=self._stop_token if found is None else found.decode(errors="replace"),
+            seed=self.seed,
+        )
+
+    def _keep(self, data: bytes, *, final: bool = False) -> str:
+        text = self._decoder.decode(data, final)
+        self._texts.append(text)
+        return text
+
+
+def start_rows(
+    params: Params,
+    config: LlamaConfig,
+    tokenizer: Tokenizer | None,
+    prompts: Sequence[Prompt],
+    options: Options,
+    *,
+    often: bool,
+) -> tuple[list[Row], Iterator[list[list[int]]]]:
+    """Rows for prompts, and the chunks of tokens that are to be pushed into them.
+
+    **Raises:** `LlamaError` for prompts that are too long or hold unknown tokens, for options
+    without a meaning, and for texts without a tokenizer.
+    """
+    ids = [_encode(prompt, tokenizer, config) for prompt in prompts]
+    if options.stop and tokenizer is None:
+        raise LlamaError("stop strings need a tokenizer; load the model with one")
+    if options.stop_tokens:
+        check_tokens(options.stop_tokens, config, "stop_tokens")
+    steps, seeds = resolve_steps(options.n, config.seq_len), options.seeds(len(ids))
+    shown = [prompt[: steps + 1] for prompt in ids]  # run.c cuts what it does not get to
+    rows = [
+        Row(prompt, seed, tokenizer, options) for prompt, seed in zip(shown, seeds, strict=True)
+    ]
+    if len({len(prompt) <= steps for prompt in ids}) > 1:
+        raise LlamaError(
+            f"n = {steps} is less than some prompts have tokens, but not all; give a larger n, "
+            "or such prompts apart"
+        )
+    if not ids or len(ids[0]) > steps:
+        return rows, iter(())
+    request = TokenRequest(ids, steps, options.settings, seeds, options.stop_tokens)
+    return rows, stream_tokens(params, config, request, often=often)
+
+
+def resolve_steps(n: int | None, seq_len: int) -> int:
+    """run.c's rule for its `-n`: 0 and what the context has no room for mean all of it."""
+    if n is None:
+        return min(STEPS, seq_len)
+    if type(n) is not int:
+        raise LlamaError(f"n is {n!r}, not an integer")
+    if 0 < n <= seq_len:
+        return n
+    if n:
+        warnings.warn(f"n = {n} becomes {seq_len}, the whole context", LlamaWarning, 4)
+    return seq_len
+
+
+def _encode(prompt: Prompt, tokenizer: Tokenizer | None, config: LlamaConfig) -> list[int]:
+    if not isinstance(prompt, (str, bytes)):
+        return check_tokens(prompt, config, "the prompt")
+    if tokenizer is None:
+        raise LlamaError(
+            "a text needs a tokenizer: load the model with one, or give the prompt as ids"
+        )
+    return check_tokens(tokenizer.encode(prompt), config, "the prompt")

@@ -1,0 +1,192 @@
+"""A model that is ready to run: logits, activations, texts."""
+
+# JAX leaves parts of its own signatures without types.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, overload
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from tracr_lite.llama.cache import empty_cache
+from tracr_lite.llama.checkpoint import load_checkpoint
+from tracr_lite.llama.config import LlamaConfig
+from tracr_lite.llama.errors import LlamaError
+from tracr_lite.llama.generate import Generation, Options, Prompt, TextStream, start_rows
+from tracr_lite.llama.matrices import Activations
+from tracr_lite.llama.model import Trace, forward, logits
+from tracr_lite.llama.params import Dtype, Params, load_params
+from tracr_lite.llama.token_stream import padded
+from tracr_lite.llama.tokenizer import Tokenizer
+from tracr_lite.llama.tokenizer.binary import parse_tokenizer_bin, read_whole
+from tracr_lite.llama.tokens import check_tokens
+
+
+@dataclass(frozen=True)
+class LlamaOutput:
+    """Every activation of one sequence; T tokens, D dim; fields as for compiled models.
+
+    - `logits`: [T, vocab]. `transformer_output`: [1, T, D], the normalised stream at the end.
+    - `input_embeddings`: [1, T, D], the stream at the start.
+    - `layer_outputs`, `residuals`: per half-layer what it added and the stream after it.
+    - `attn_logits`: per layer the scaled and masked scores, [1, heads, T, T].
+    """
+
+    logits: np.ndarray
+    transformer_output: Array
+    input_embeddings: Array
+    layer_outputs: list[Array]
+    residuals: list[Array]
+    attn_logits: list[Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Llama:
+    """A Llama model on the device, with its tokenizer if it has one."""
+
+    config: LlamaConfig
+    params: Params
+    tokenizer: Tokenizer | None = None
+
+    def logits(self, tokens: Sequence[int]) -> np.ndarray:
+        """[T, vocab], float32: row i scores the token after `tokens[: i + 1]`.
+
+        **Raises:** `LlamaError` for an empty or too long sequence, or an unknown token.
+        """
+        ids = check_tokens(tokens, self.config)
+        return np.asarray(_logits(self.params, self.config, _row(ids, self.config)))[: len(ids)]
+
+    def apply(self, tokens: Sequence[int]) -> LlamaOutput:
+        """Runs one sequence and keeps every activation. **Raises:** as `logits`."""
+        ids = check_tokens(tokens, self.config)
+        scores, x, trace = _traced(self.params, self.config, jnp.asarray([ids], jnp.int32))
+        return LlamaOutput(
+            np.asarray(scores),
+            x,
+            trace.input_embeddings[0],
+            trace.layer_outputs,
+            trace.residuals,
+            trace.attn_logits,
+        )
+
+    @overload
+    def generate(self, prompt: str | bytes, **options: Any) -> Generation: ...
+    @overload
+    def generate(self, prompt: Sequence[str], **options: Any) -> list[Generation]: ...
+    @overload
+    def generate(self, prompt: Sequence[int], **options: Any) -> Generation: ...
+
+    def generate(self, prompt: Any, **options: Any) -> Any:
+        """Continues a prompt, or each one of a list of prompts, all in one batch.
+
+        **Arguments:**
+        - `prompt`: a text, or token ids (then BOS is not added); or a list of either.
+        - `options`: the fields of `Options`, such as `n`, `temperature` and `seed`.
+
+        **Returns:** a `Generation`; a list of them for a list of prompts.
+        **Raises:** `LlamaError` for prompts, options and logits that cannot be used.
+        **Warns:** `LlamaWarning` if `n` is cut to the context.
+        """
+        one = _is_one(prompt)
+        prompts = [prompt] if one else list(prompt)
+        found = start_rows(
+            self.params, self.config, self.tokenizer, prompts, Options(**options), often=False
+        )
+        rows, chunks = found
+        for row in rows:
+            row.begin()
+        for chunk in chunks:
+            for row, ids in zip(rows, chunk, strict=True):
+                row.push(ids)
+            if all(row.ended for row in rows):
+                break
+        for row in rows:
+            row.finish()
+        results = [row.result() for row in rows]
+        return results[0] if one else results
+
+    def stream(self, prompt: Prompt, **options: Any) -> TextStream:
+        """The text of `generate` in pieces, as soon as they are certain.
+
+        **Raises:** as `generate`, when the stream is made or when it is read.
+        """
+        if not _is_one(prompt):
+            raise LlamaError("a stream takes one prompt; use generate for several")
+        return TextStream(
+            *start_rows(
+                self.params,
+                self.config,
+                self.tokenizer,
+                [prompt],
+                Options(**options),
+                often=True,
+            )
+        )
+
+
+def load(
+    path: str | Path,
+    tokenizer: str | Path | Tokenizer | None = None,
+    *,
+    dtype: Dtype | None = None,
+    activations: Activations = "float32",
+) -> Llama:
+    """Loads a model of any format that `load_checkpoint` knows.
+
+    **Arguments:**
+    - `path`: a .bin file of llama2.c, or a Hugging Face folder.
+    - `tokenizer`: a tokenizer.bin; without one, prompts are token ids.
+    - `dtype`: "float32", "bfloat16" or "int8"; see `load_params`. By default quantized weights
+      stay int8, and others become float32.
+    - `activations`: "q80" computes as runq.c does, which needs int8 weights.
+
+    **Raises:** `LlamaError` if a file cannot be read, or the two do not belong together.
+    """
+    checkpoint = load_checkpoint(path)
+    if isinstance(tokenizer, (str, Path)):
+        tokenizer = Tokenizer(parse_tokenizer_bin(read_whole(tokenizer)))
+    if tokenizer is not None and len(tokenizer) != checkpoint.config.vocab_size:
+        raise LlamaError(
+            f"the tokenizer has {len(tokenizer)} tokens, but the model {str(path)!r} has "
+            f"{checkpoint.config.vocab_size}: they do not belong together"
+        )
+    params = load_params(checkpoint.config, checkpoint.source, dtype, activations)
+    return Llama(checkpoint.config, params, tokenizer)
+
+
+def _is_one(prompt: Any) -> bool:
+    """Whether this is one prompt and not a list of them."""
+    texts = (str, bytes)
+    return isinstance(prompt, texts) or not any(
+        isinstance(each, texts) or np.ndim(each) for each in prompt
+    )
+
+
+def _row(ids: Sequence[int], config: LlamaConfig) -> Array:
+    """[1, t], with padding behind, so that few lengths are compiled."""
+    row = np.zeros((1, min(padded(len(ids)), config.seq_len)), np.int32)
+    row[0, : len(ids)] = ids
+    return jnp.asarray(row)
+
+
+@partial(jax.jit, static_argnames="config")
+def _logits(params: Params, config: LlamaConfig, tokens: Array) -> Array:
+    cache = empty_cache(config, 1, tokens.shape[1])
+    x, _ = forward(params, config, tokens, jnp.zeros(1, jnp.int32), cache)
+    return logits(params, x)[0]
+
+
+@partial(jax.jit, static_argnames="config")
+def _traced(params: Params, config: LlamaConfig, tokens: Array) -> tuple[Array, Array, Trace]:
+    trace, cache = Trace(), empty_cache(config, 1, tokens.shape[1])
+    x, _ = forward(params, config, tokens, jnp.zeros(1, jnp.int32), cache, trace=trace)
+    return logits(params, x)[0], x, trace
