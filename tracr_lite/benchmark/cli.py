@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import track
 
-from tracr_lite.benchmark import cases, fresh, growth, machine, mass, measure, table
-
-WIDTH = 220  # columns, when the output is no terminal
+RUNS = 7
 
 ABOUT = """Measure how long compiling and running take on this machine.
 
@@ -34,7 +26,7 @@ Examples
 @click.option(
     "--runs",
     type=click.IntRange(min=1),
-    default=measure.RUNS,
+    default=RUNS,
     show_default=True,
     help="Runs per figure, of which the median is shown.",
 )
@@ -46,41 +38,6 @@ Examples
 )
 def app(quick: bool, runs: int, out: Path | None) -> None:
     """`tracr-lite benchmark`"""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
-    small = cases.quick() if quick else cases.library()
-    large = [] if quick else cases.large()
-    compiled = _each("compiling", [*small, *large], lambda case: measure.compiling(case, runs))
-    run = _each("running", [*small, *large], lambda case: measure.running(case, runs))
-    first = statistics.median(fresh.compile_once() for _ in range(min(runs, 5)))
-    lines = [
-        f"Machine: {machine.describe()}",
-        f"Median of {runs} runs each.",
-        f"Median over the library programs: "
-        f"{1e3 * statistics.median(c.total.cpu for c in compiled[: len(small)]):.2f} CPU ms.",
-        f"First compile of a fresh process, imports not counted: {1e3 * first:.1f} CPU ms.",
-        *mass.lines(200 if quick else 2000),
-    ]
-    grids = [table.compiling(compiled), table.running(run)]
-    for grid in grids:
-        grid.print(console)
-    for line in lines:
-        console.print(line)
-    if out is not None:
-        _write(out, lines, grids, runs)
-        console.print(f"written to {out}")
+    from tracr_lite.benchmark import report  # loads JAX: only now, when it is needed
 
-
-def _each(
-    what: str, todo: Sequence[cases.Case], call: Callable[[cases.Case], Any]
-) -> list[Any]:
-    """With a progress bar on the error stream."""
-    console = Console(stderr=True)
-    return [call(case) for case in track(todo, what, console=console, transient=True)]
-
-
-def _write(out: Path, lines: Sequence[str], grids: Sequence[table.Grid], runs: int) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    for panel in growth.PANELS:
-        growth.draw(panel, list(growth.take(panel, runs)), out)
-    text = "\n".join([*(f"- {line}" for line in lines), "", *(g.markdown() for g in grids)])
-    (out / "benchmark.md").write_text(text, encoding="utf-8")
+    report.run(quick=quick, runs=runs, out=out)

@@ -53,23 +53,27 @@ def compile_rasp_to_model(
     """
     del mlp_exactness
     tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
+    return _stages(program, (tokens, max_seq_len, compiler_bos, compiler_pad), causal)
+
+
+def _stages(
+    program: rasp.SOp, request: tuple[list[Any], int, str, str], causal: bool
+) -> AssembledTransformerModel:
+    """The pipeline; `request`: vocabulary, max_seq_len, BOS and padding."""
+    tokens, max_seq_len, bos, _ = request
     clock = Clock()
     graph = trace(program)
     clock.lap("trace", nodes=len(graph.nodes))
     values = infer(graph, tokens, lengths_of(graph, max_seq_len), causal)
     clock.lap("infer", values=sum(len(info.values) for info in values.info.values()))
-    blocks = lower(values, BasisDirection(TOKENS, compiler_bos))
+    blocks = lower(values, BasisDirection(TOKENS, bos))
     clock.lap("lower", blocks=len(blocks.blocks))
     layers = place(blocks)
     clock.lap("place", layers=len(layers.layers))
-    request = (tokens, max_seq_len, compiler_bos, compiler_pad)
     model = _assemble(layers, values, request, causal)
     arrays = [array for group in model.params.values() for array in group.values()]
-    clock.lap(
-        "assemble",
-        parameters=sum(array.size for array in arrays),
-        bytes=sum(array.nbytes for array in arrays),
-    )
+    count, size = sum(a.size for a in arrays), sum(a.nbytes for a in arrays)
+    clock.lap("assemble", parameters=count, bytes=size)
     model.trace = _trace_of(model, values, layers, tuple(clock.stages))
     return model
 

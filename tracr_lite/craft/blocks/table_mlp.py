@@ -43,18 +43,14 @@ def table_mlp(
     alone = noise > 0.0 and k == 1  # then 2 S is exact, and so is the difference
     rows_of = np.arange(len(cells))
     neuron, first = (rows_of, rows_of) if alone else _share(cells, outputs, n_in)
-    n, sizes = len(first), _Sizes.of(code)
-    w_in = np.zeros((n_in, n if noise == 0.0 else 2 * n))
-    if noise == 0.0:  # every sum is exact, so only a rounded code can be off
-        for column in range(k):
-            w_in[cells[:, column], neuron] = 1.0
-        rows = code[outputs[first]]
-        bias, lost = np.full(n, 1.0 - k), sizes.lost_in_all
-        return Neurons(w_in, bias, rows, sizes.lost, lost)
+    sizes, rows = _Sizes.of(code), code[outputs[first]]
+    w_in = np.zeros((n_in, len(first)))
     for column in range(k):
-        w_in[cells[:, column], neuron] = 2.0
-        w_in[cells[:, column], neuron + n] = 2.0
-    return _flat(w_in, code[outputs[first]], sizes, k, exact=alone)
+        w_in[cells[:, column], neuron] = 1.0
+    if noise == 0.0:  # every sum is exact, so only a rounded code can be off
+        bias = np.full(len(first), 1.0 - k)
+        return Neurons(w_in, bias, rows, sizes.lost, sizes.lost_in_all)
+    return _flat(w_in, rows, sizes, k, exact=alone)
 
 
 @dataclass(frozen=True)
@@ -81,13 +77,16 @@ class _Sizes:
 def _flat(w_in: np.ndarray, rows: np.ndarray, sizes: _Sizes, k: int, *, exact: bool) -> Neurons:
     """The neurons that tolerate noise; `rows`: what each tuple writes; `exact`: so is 2 S."""
     n = len(rows)
+    both = np.empty((len(w_in), 2 * n))
+    np.multiply(w_in, 2.0, out=both[:, :n])
+    both[:, n:] = both[:, :n]
     bias = np.concatenate([np.full(n, 1.5 - 2 * k), np.full(n, 0.5 - 2 * k)])
     unit = 0.0 if exact else 4 * (k + 1) * U
     unit += 2 * U * float(sizes.lost_in_all > 0)  # both products of an inexact code are rounded
     w_out = np.concatenate([rows, rows])
     np.negative(w_out[n:], out=w_out[n:])
     errors, spread = unit * sizes.largest + sizes.lost, unit * sizes.in_all + sizes.lost_in_all
-    return Neurons(w_in, bias, w_out, errors, spread)
+    return Neurons(both, bias, w_out, errors, spread)
 
 
 def _share(
