@@ -205,6 +205,13 @@ def test_logits_are_not_modified():
     assert logits.tolist() == [3, 1, 2]
 
 
+def test_numbers_of_numpy_are_numbers():
+    sampler = Sampler(np.int64(3), f32(0.5), np.float64(0.9), np.uint64(7), np.int32(2), f32(2))
+    other = Sampler(3, 0.5, 0.9, 7, 2, 2)
+    rows = np.random.default_rng(0).normal(size=(20, 3))
+    assert [sampler.sample(row, [1]) for row in rows] == [other.sample(r, [1]) for r in rows]
+
+
 # Options
 
 

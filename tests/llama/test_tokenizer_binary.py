@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.llama.vocabularies import FILES, GOLDEN, WHY, golden, make, small
 from tracr_lite.errors import TracrLiteError
-from tracr_lite.llama.errors import TokenizerError
+from tracr_lite.llama.errors import LlamaError, TokenizerError
 from tracr_lite.llama.tokenizer import Tokenizer, Vocabulary, load_tokenizer, save_tokenizer
 from tracr_lite.llama.tokenizer.binary import parse_tokenizer_bin, tokenizer_bin
 from tracr_lite.llama.tokenizer.files import parse_tokenizer
@@ -71,6 +71,15 @@ def test_files_are_saved_and_loaded(tmp_path):
     assert (tmp_path / "t.bin").read_bytes() == tokenizer_bin(small())
     assert load_tokenizer(tmp_path / "t.bin").vocabulary.pieces == small().pieces
     assert [each.name for each in tmp_path.iterdir()] == ["t.bin"]
+
+
+def test_files_that_cannot_be_written_are_said_so(tmp_path):
+    with pytest.raises(LlamaError, match="no folder"):
+        save_tokenizer(tmp_path / "absent/t.bin", Tokenizer(small()))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(LlamaError, match=r"cannot write .*folder"):
+        save_tokenizer(tmp_path / "folder", Tokenizer(small()))
+    assert [each.name for each in tmp_path.iterdir()] == ["folder"]
 
 
 def test_a_folder_stands_for_the_tokenizer_in_it(tmp_path):

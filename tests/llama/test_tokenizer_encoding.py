@@ -191,6 +191,13 @@ def test_a_string_is_its_utf8():
         Tokenizer(small()).encode("a\udcff")
 
 
+def test_other_types_are_no_texts():
+    assert Tokenizer(small()).encode(bytearray(b"ab")) == Tokenizer(small()).encode("ab")
+    for wrong in (5, None, [97, 98]):
+        with pytest.raises(TypeError):
+            Tokenizer(small()).encode(wrong)
+
+
 # Refusals: where run.c reads outside its arrays
 
 

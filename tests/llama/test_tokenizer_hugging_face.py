@@ -10,9 +10,16 @@ from hypothesis import strategies as st
 
 from tests.llama.vocabularies import BASE, FILES, LETTERS, WORDS, golden, make, small
 from tracr_lite.llama.errors import TokenizerError
-from tracr_lite.llama.tokenizer import Tokenizer, Vocabulary, hugging_face_files, load_tokenizer
+from tracr_lite.llama.tokenizer import (
+    Tokenizer,
+    Vocabulary,
+    hugging_face_files,
+    load_tokenizer,
+    ranks,
+)
 from tracr_lite.llama.tokenizer.files import parse_tokenizer
 from tracr_lite.llama.tokenizer.hugging_face import parse_tokenizer_json
+from tracr_lite.llama.tokenizer.ranks import merges_by_score
 
 TEXT = st.text(st.sampled_from("abc  é€😀x\n<0x41></s>"), max_size=40)
 ANY = st.text(st.characters(exclude_characters="\0\u2581", exclude_categories=["Cs"]))
@@ -213,7 +220,7 @@ DIFFERENT = {
     "merges mixed": (
         lambda whole: whole["model"]["merges"].sort(),
         "merges",
-        "do not follow each other",
+        "no scores have the order of its merges, which matters for example in b' *abc'",
     ),
 }
 
@@ -311,6 +318,37 @@ def test_equal_scores_are_refused_where_the_order_would_decide():
     wrong = make(b"bc", b"ab", *LETTERS, scores=[-1.0, -1.0, *[-9.0] * len(LETTERS)])
     with pytest.raises(TokenizerError, match=r"equal scores.*for example for b'abc'"):
         written(wrong)
+
+
+def in_pairs(vocabulary):
+    """The merges in an order some files have: by score, then by the ids of the two parts."""
+    merges = merges_by_score(vocabulary)
+    scores = vocabulary.scores
+    return sorted(merges, key=lambda merge: (-scores[merge[2]], merge[0], merge[1]))
+
+
+def test_lists_that_come_back_to_a_token_are_read_as_equal_scores():
+    spaces = [b" " * n for n in range(2, 9)]
+    vocabulary = make(
+        *spaces, b"ab", *LETTERS, scores=[-1e9] * 7 + [-1.0] + [-2e9] * len(LETTERS)
+    )
+    merges = in_pairs(vocabulary)
+    assert [made for _, _, made in merges] != sorted(made for _, _, made in merges)
+    whole = json.loads(written(vocabulary))
+    names = {token: name for name, token in whole["model"]["vocab"].items()}
+    whole["model"]["merges"] = [[names[a], names[b]] for a, b, _ in merges]
+    found = parse_tokenizer_json(json.dumps(whole).encode())
+    assert len({float(found.scores[found.find(text)]) for text in spaces}) < len(spaces)
+    for count in range(40):
+        text = " " * count + "ab" + " " * count
+        assert Tokenizer(found).encode(text) == Tokenizer(vocabulary).encode(text)
+
+
+def test_very_many_equal_scores_are_not_looked_at_without_end(monkeypatch):
+    monkeypatch.setattr(ranks, "MOST_TRIPLES", 3)
+    words = [b"a" * n for n in range(2, 9)]
+    with pytest.raises(TokenizerError, match="equal scores"):
+        written(make(*words, *LETTERS, scores=[-1.0] * (7 + len(LETTERS))))
 
 
 def test_merges_below_the_threshold_are_not_written():

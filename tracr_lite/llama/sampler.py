@@ -19,7 +19,7 @@ from jaxtyping import Float
 from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.sampler_exp import exp_of_minus
 from tracr_lite.llama.sampler_rng import Xorshift
-from tracr_lite.llama.sampler_settings import SamplerSettings
+from tracr_lite.llama.sampler_settings import SamplerSettings, is_positive_integer
 
 Numbers = Float[np.ndarray, " vocab"]  # float32
 
@@ -46,9 +46,9 @@ class Sampler:
         top_k: int | None = None,
         repetition_penalty: float | None = None,
     ):
-        if type(vocab_size) is not int or vocab_size < 1:
+        if not is_positive_integer(vocab_size):
             raise LlamaError(f"vocab_size is {vocab_size!r}, not a positive integer")
-        self.vocab_size = vocab_size
+        self.vocab_size = int(vocab_size)
         self.settings = SamplerSettings(temperature, top_p, top_k, repetition_penalty)
         self.rng = Xorshift(seed)
 

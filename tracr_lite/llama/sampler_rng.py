@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tracr_lite.llama.errors import LlamaError
+from tracr_lite.llama.sampler_settings import is_positive_integer
 
 MULTIPLIER = 0x2545F4914F6CDD1D
 MASK = (1 << 64) - 1
@@ -23,12 +24,12 @@ class Xorshift:
     """
 
     def __init__(self, seed: int):
-        if type(seed) is not int or not 0 < seed <= MASK:
+        if not is_positive_integer(seed) or int(seed) > MASK:
             raise LlamaError(
                 f"the seed is {seed!r}; it must be an integer from 1 to 2**64 - 1. "
                 "(run.c reads the clock when it is given 0; the generator itself stays at 0.)"
             )
-        self.state = seed
+        self.state = int(seed)
 
     def next_u32(self) -> int:
         """The next 32 random bits."""

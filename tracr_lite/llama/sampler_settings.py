@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -57,22 +58,29 @@ class SamplerSettings:
 
 def _problems(settings: SamplerSettings) -> list[str]:
     found: list[str] = []
-    if not _number(settings.temperature) or settings.temperature < 0:
+    temperature, top_p = _number(settings.temperature), _number(settings.top_p)
+    if not temperature >= 0:
         found.append(
             f"temperature is {settings.temperature!r}, not a number from 0 up (0 is greedy)"
         )
-    if not _number(settings.top_p) or not 0 <= settings.top_p <= 1:
+    if not 0 <= top_p <= 1:
         found.append(f"top_p is {settings.top_p!r}, not from 0 to 1 (0 or 1 keeps all tokens)")
     top_k, penalty = settings.top_k, settings.repetition_penalty
-    if top_k is not None and (type(top_k) is not int or top_k < 1):
+    if top_k is not None and not is_positive_integer(top_k):
         found.append(f"top_k is {top_k!r}, not a positive integer (None keeps all tokens)")
-    if penalty is not None and (not _number(penalty) or np.float32(penalty) <= 0):
+    if penalty is not None and not np.float32(_number(penalty)) > 0:
         found.append(f"repetition_penalty is {penalty!r}, not a positive number (1 is none)")
     return found
 
 
-def _number(value: object) -> bool:
-    """Whether `value` is a number that float32 can hold."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return math.isfinite(value) and abs(value) <= float(np.finfo(np.float32).max)
+def _number(value: object) -> float:
+    """`value` if it is a number that float32 can hold, else NaN."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return math.nan
+    number = float(value)
+    return number if abs(number) <= float(np.finfo(np.float32).max) else math.nan
+
+
+def is_positive_integer(value: object) -> bool:
+    """Whether it is an integer of Python or numpy, and above zero."""
+    return type(value) is not bool and isinstance(value, Integral) and int(value) > 0

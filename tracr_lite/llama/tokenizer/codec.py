@@ -44,7 +44,7 @@ class Tokenizer:
         **Raises:** `TokenizerError` if the vocabulary lacks a token that is needed, where run.c
         would read outside its arrays; or if a string holds half a surrogate pair.
         """
-        data = _utf8(text) if isinstance(text, str) else bytes(text)
+        data = _utf8(text) if isinstance(text, str) else bytes(memoryview(text))
         data = data if keep_nul else data.partition(b"\0")[0]
         ids = [self._special(BOS)] if bos else []
         if data:

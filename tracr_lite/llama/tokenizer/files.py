@@ -70,7 +70,7 @@ def parse_tokenizer(
 
 
 def save_tokenizer(path: str | Path, tokenizer: Tokenizer) -> None:
-    """Writes a tokenizer.bin. **Raises:** `TokenizerError` if the file cannot be written."""
+    """Writes a tokenizer.bin. **Raises:** `LlamaError` if the file cannot be written."""
     write_whole(path, tokenizer_bin(tokenizer.vocabulary))
 
 

@@ -188,6 +188,7 @@ def _scored(vocabulary: Vocabulary, merges: list[Merge], found: Differences) -> 
         found.add("merges", problem)
     scored = Vocabulary(vocabulary.pieces, scores)
     if not problems and (text := first_disagreement(merges, scored)) is not None:
-        found.add("merges", f"merges into one token overlap, for example in {text!r}")
+        reason = "no scores have the order of its merges, which matters"
+        found.add("merges", f"{reason} for example in {text!r}")
     found.refuse_if_any()
     return scored

@@ -18,7 +18,7 @@ import json
 from tracr_lite.llama.errors import TokenizerError
 from tracr_lite.llama.tokenizer.hugging_face_pipeline import DECODER, MARK, REPLACE
 from tracr_lite.llama.tokenizer.promise import round_trip_problems
-from tracr_lite.llama.tokenizer.ranks import Merge, first_disagreement, merges_by_score
+from tracr_lite.llama.tokenizer.ranks import Merge, first_disagreement, merges_by_score, orders
 from tracr_lite.llama.tokenizer.sentencepiece import SPECIAL_TEXTS
 from tracr_lite.llama.tokenizer.vocabulary import BOS, EOS, UNKNOWN, Vocabulary
 
@@ -30,13 +30,8 @@ def hugging_face_files(vocabulary: Vocabulary, plain_spaces: bool = False) -> di
 
     **Raises:** `TokenizerError` that lists everything in the vocabulary that they cannot hold.
     """
-    merges = merges_by_score(vocabulary)
-    names = _names(vocabulary, merges, plain_spaces)
-    if (text := first_disagreement(merges, vocabulary)) is not None:
-        raise TokenizerError(
-            "tokenizer.json cannot hold this vocabulary: it has merges of equal scores, where "
-            f"run.c goes by place; as a list they give other tokens, for example for {text!r}"
-        )
+    names = _names(vocabulary, plain_spaces)
+    merges = _ordered(vocabulary)
     steps = [{"type": "Prepend", "prepend": " " if plain_spaces else MARK}]
     normalizer = {"type": "Sequence", "normalizers": steps + [REPLACE] * (not plain_spaces)}
     decoders = DECODER[1:] if plain_spaces else DECODER
@@ -62,10 +57,24 @@ def hugging_face_files(vocabulary: Vocabulary, plain_spaces: bool = False) -> di
     return {"tokenizer.json": _bytes(whole), "tokenizer_config.json": _bytes(config)}
 
 
-def _names(vocabulary: Vocabulary, merges: list[Merge], plain_spaces: bool) -> list[str]:
+def _ordered(vocabulary: Vocabulary) -> list[Merge]:
+    """The merges in an order that gives run.c's tokens."""
+    disagreements: list[bytes] = []
+    for merges in orders(vocabulary):
+        if (text := first_disagreement(merges, vocabulary)) is None:
+            return merges
+        disagreements.append(text)
+    raise TokenizerError(
+        "tokenizer.json cannot hold this vocabulary: it has merges of equal scores, where "
+        f"run.c goes by place, for example for {disagreements[0]!r}; no order of them is known "
+        "that gives the same tokens"
+    )
+
+
+def _names(vocabulary: Vocabulary, plain_spaces: bool) -> list[str]:
     """The names of all tokens; raises for those that have none."""
     problems = round_trip_problems(vocabulary)
-    if any({BOS, EOS} & set(merge) for merge in merges):
+    if any({BOS, EOS} & set(merge) for merge in merges_by_score(vocabulary)):
         problems.append("BOS or EOS can be merged from other tokens, or with them")
     problems += [f"several tokens have the text {text!r}" for text in vocabulary.twins()]
     names: list[str] = []

@@ -4,7 +4,7 @@ A list of merges says which two tokens may merge, and the first in the list goes
 say which token goes first, and any two tokens that spell it may merge. The two agree when
 
 - every way to spell a token that is made by merges is in the list, and
-- the list goes through the tokens one after the other, by falling score, and
+- the list goes through the tokens by falling score, and
 - between merges of equal score, where run.c takes the leftmost, the order makes no difference.
 
 The last is a matter of neighbours x y z where both x y and y z could be merged, with equal
@@ -16,9 +16,7 @@ they do not on their own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
 
-from tracr_lite.llama.errors import TokenizerError
 from tracr_lite.llama.tokenizer.merging import NEVER, Merger, Pair
 from tracr_lite.llama.tokenizer.vocabulary import Vocabulary
 
@@ -34,41 +32,63 @@ def spellings(vocabulary: Vocabulary, token: int) -> list[Merge]:
 
 
 def merges_by_score(vocabulary: Vocabulary) -> list[Merge]:
-    """All merges run.c can make, in the order of score, then of id."""
+    """All merges run.c can make, by falling score."""
     scores = vocabulary.scores
     made = [i for i in range(len(vocabulary)) if vocabulary.find(vocabulary.texts[i]) == i]
     made = [i for i in made if scores[i] > NEVER]  # not so for NaN
-    made.sort(key=lambda token: (-float(scores[token]), token))
+    made.sort(key=lambda token: -float(scores[token]))
     return [merge for token in made for merge in spellings(vocabulary, token)]
 
 
-def scores_of(merges: Sequence[Merge], vocabulary: Vocabulary) -> tuple[list[float], list[str]]:
-    """Scores that make run.c merge in the order of `merges`; and where it would not.
+def orders(vocabulary: Vocabulary) -> Iterator[list[Merge]]:
+    """Orders of the merges that may give run.c's tokens where scores are equal.
 
-    Tokens made by merges have 0, -1, -2, ... in the order of the list. Of the others those that
-    run.c could merge all the same have a score that never merges; the rest, which no score
-    matters to, go on counting, but those up to the last byte have 0.
+    First the order of the ids, which is that of most files. Then that in which a token grows to
+    the right as long as it can, as the leftmost one does among runs of spaces of equal score.
     """
-    listed, problems = set(merges), list[str]()
-    order = list(dict.fromkeys(made for _, _, made in merges))
-    changes = sum(a[2] != b[2] for a, b in pairwise(merges))
-    if changes != max(len(order) - 1, 0):
-        problems.append("merges into the same token do not follow each other")
-    scores = {token: float(-place) for place, token in enumerate(order)}
+    merges = merges_by_score(vocabulary)
+    yield merges
+    scores, texts = vocabulary.scores, vocabulary.texts
+    yield sorted(merges, key=lambda each: (-float(scores[each[2]]), -len(texts[each[0]])))
+
+
+def scores_of(merges: Sequence[Merge], vocabulary: Vocabulary) -> tuple[list[float], list[str]]:
+    """Scores that make run.c merge in the order of `merges`; and where it would merge more.
+
+    Tokens made by merges have 0, -1, -2, ... in the order of the list, the same where the list
+    comes back to a token after others. Of the other tokens those that run.c could merge all the
+    same have a score that never merges; the rest, which no score matters to, go on counting,
+    but those up to the last byte have 0.
+    """
+    scores, problems = _falling(merges), list[str]()
+    listed, below = set(merges), -len(scores)
     for token in range(len(vocabulary)):
         ways = spellings(vocabulary, token)
         if token not in scores:
-            scores[token] = NEVER if ways else 0.0 if token < 259 else float(-len(scores))
+            scores[token] = NEVER if ways else 0.0 if token < 259 else float(below - token)
         elif missing := [way for way in ways if way not in listed]:
             first, second = (vocabulary.texts[each] for each in missing[0][:2])
             problems.append(f"{first!r} and {second!r} spell a token, but are not merged")
     return [scores[token] for token in range(len(vocabulary))], problems
 
 
+def _falling(merges: Sequence[Merge]) -> dict[int, float]:
+    """The scores of the tokens made by merges."""
+    last = {made: rank for rank, (_, _, made) in enumerate(merges)}
+    scores: dict[int, float] = {}
+    group, end = 0, -1
+    for rank, (_, _, made) in enumerate(merges):
+        group -= rank > end >= 0  # all tokens so far are complete
+        end = max(end, last[made])
+        scores.setdefault(made, float(group))
+    return scores
+
+
 def first_disagreement(merges: Sequence[Merge], vocabulary: Vocabulary) -> bytes | None:
     """A text that the list and the scores encode differently because of equal scores.
 
-    **Raises:** `TokenizerError` if too many merges have equal scores to look at all.
+    Where very many merges have equal scores, the first that is not looked at any more is taken
+    for one.
     """
     ranks = {(a, b): (float(rank), made) for rank, (a, b, made) in enumerate(merges)}
 
@@ -76,18 +96,16 @@ def first_disagreement(merges: Sequence[Merge], vocabulary: Vocabulary) -> bytes
         return ranks.get((first, second))
 
     by_list, by_score = Merger(vocabulary, by_rank), Merger(vocabulary)
-    texts = vocabulary.texts
-    seen = set[bytes]()
-    for count, (x, y, z) in enumerate(_disputed(merges, vocabulary)):
+    texts, seen = vocabulary.texts, set[bytes]()
+    for count, neighbours in enumerate(_disputed(merges, vocabulary)):
+        text = b"".join(texts[token] for token in neighbours)
         if count == MOST_TRIPLES:
-            raise TokenizerError("too many merges have equal scores to put them in an order")
-        text = texts[x] + texts[y] + texts[z]
-        if text in seen:
-            continue
-        seen.add(text)
-        units = by_list.units(text)
-        if by_list.merge(units) != by_score.merge(units):
             return text
+        if text not in seen:
+            seen.add(text)
+            units = by_list.units(text)
+            if by_list.merge(units) != by_score.merge(units):
+                return text
     return None
 
 
