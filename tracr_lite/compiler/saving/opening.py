@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tracr_lite.compiler.saving.fields import Fields
+from tracr_lite.compiler.saving.fields import Fields, shown
 from tracr_lite.compiler.saving.json_text import MAX_BYTES
 from tracr_lite.compiler.saving.names import OLD, RECORD, WEIGHTS, foreign, work_folder_of
 from tracr_lite.errors import SavedModelError
@@ -28,11 +28,7 @@ def opened(folder: Path) -> Generator[tuple[BufferedReader, BufferedReader]]:
         for attempt in range(_TRIES):
             handle = _open_folder(folder)
             stack.callback(os.close, handle)
-            files = [_open_file(name, handle) for name in (RECORD, WEIGHTS)]
-            for file in files:
-                if file is not None:
-                    stack.enter_context(file)
-            record, weights = files
+            record, weights = (_open_file(name, handle, stack) for name in (RECORD, WEIGHTS))
             if record is not None and weights is not None:
                 yield record, weights
                 return
@@ -55,6 +51,10 @@ def read_weights(file: BufferedReader, told: object) -> np.ndarray:
     They are read, not mapped: what was checked is what the model then holds.
     """
     entry = Fields(told, "weights", ("file", "bytes", "sha256"))
+    if entry.raw("file") != WEIGHTS:
+        raise SavedModelError(
+            f"weights.file is {shown(entry.raw('file'))}; it must be {WEIGHTS!r}"
+        )
     size, found = entry.count("bytes", most=2**62), os.fstat(file.fileno()).st_size
     if found != size:
         what = "cut short" if found < size else "too long"
@@ -93,8 +93,8 @@ def _open_folder(folder: Path) -> int:
         ) from None
 
 
-def _open_file(name: str, folder: int) -> BufferedReader | None:
-    """A file in an open folder; None if it is missing."""
+def _open_file(name: str, folder: int, stack: ExitStack) -> BufferedReader | None:
+    """A file in an open folder, to be closed by `stack`; None if it is missing."""
     try:
         # without O_NONBLOCK, a pipe of that name would wait for a writer
         handle = os.open(name, os.O_RDONLY | os.O_NONBLOCK, dir_fd=folder)
@@ -103,7 +103,7 @@ def _open_file(name: str, folder: int) -> BufferedReader | None:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise SavedModelError(f"{name} is no file")
-    return os.fdopen(handle, "rb")
+    return stack.enter_context(os.fdopen(handle, "rb"))
 
 
 def _is_same(folder: Path, handle: int) -> bool:
