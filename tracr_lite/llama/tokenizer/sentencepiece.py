@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from tracr_lite.llama.errors import TokenizerError
 from tracr_lite.llama.tokenizer.differences import Differences
 from tracr_lite.llama.tokenizer.promise import made_of_two, round_trip_problems
 from tracr_lite.llama.tokenizer.vocabulary import BOS, EOS, UNKNOWN, Vocabulary
@@ -38,10 +39,13 @@ def parse_sentencepiece(data: bytes, ignore: Collection[str] | str = ()) -> Voca
     kinds: list[int] = []
     for i, each in enumerate(model.all_bytes(1)):
         piece = Message(each, f"piece {i} of the SentencePiece model")
+        if others := piece.others(range(1, 4)):
+            raise TokenizerError(f"piece {i} has fields {others}, which are not known here")
         pieces.append(piece.bytes(1))
         scores.append(piece.float32(2, 0.0))
         kinds.append(piece.integer(3, NORMAL))
     found = Differences("the SentencePiece model", ignore)
+    _check_fields(model, found)
     _check_training(model.message(2, "the trainer settings"), found)
     _check_normalizer(model, found)
     _check_kinds(pieces, kinds, found)
@@ -51,6 +55,16 @@ def parse_sentencepiece(data: bytes, ignore: Collection[str] | str = ()) -> Voca
     _check_vocabulary(vocabulary, kinds, found)
     found.refuse_if_any()
     return vocabulary
+
+
+def _check_fields(model: Message, found: Differences) -> None:
+    """Fields of later versions may mean anything."""
+    for name, message, known in (
+        ("its parts", model, range(1, 6)),
+        ("the normalizer settings", model.message(3, "the normalizer settings"), range(1, 7)),
+    ):
+        others = message.others(known)
+        found.require(not others, f"{name} have fields {others}, which are not known here")
 
 
 def _check_training(trainer: Message, found: Differences) -> None:

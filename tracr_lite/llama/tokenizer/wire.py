@@ -84,6 +84,10 @@ class Message:
         """An inner message; one without fields if there is none."""
         return Message(b"".join(self.all_bytes(number)), what)
 
+    def others(self, known: range) -> list[int]:
+        """Numbers of fields that are not `known`, up to 199; those above are extensions."""
+        return sorted(number for number in self._found if number not in known and number < 200)
+
     def _of(self, number: int, kind: int) -> list[Value]:
         found = self._found.get(number, [])
         for other, _ in found:
