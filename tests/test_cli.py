@@ -276,3 +276,49 @@ def test_long_inputs_are_cut_into_blocks_that_fit(monkeypatch, capsys, answer):
     out = capsys.readouterr().out
     assert out.count("transformer") == 5
     assert all(len(line) <= 60 for line in out.splitlines())
+
+
+# compile
+
+
+def test_compile_shows_the_size_and_what_each_layer_computes(run):
+    code, out, err = run("compile", "reverse", "--vocab", "a,b", "--max-seq-len", "4")
+    assert (code, err) == (0, "")
+    assert "for the vocabulary a b, up to 4 tokens, not causal" in out
+    assert "layer 1  heads: reverse" in out
+    assert "assemble" not in out
+
+
+def test_timings_name_every_stage_and_what_it_made(run):
+    _, out, _ = run("compile", "reverse", "--timings")
+    rows = [words(line) for line in out.splitlines()]
+    named = [row[0] for row in rows if len(row) > 2 and row[1].replace(".", "").isdigit()]
+    assert named[-5:] == ["trace", "infer", "lower", "place", "assemble"]
+    (total,) = (row for row in rows if row[:2] == ["all", "stages"])
+    parts = [float(row[1]) for row in rows if row[:1] and row[0] in named[-5:]]
+    assert float(total[2]) == pytest.approx(sum(parts), abs=0.1)
+    assert "bytes" in out
+
+
+def test_compile_needs_a_vocabulary_and_a_length(run, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from tracr_lite.rasp import rasp\nPROGRAM = rasp.Map(lambda x: x, rasp.tokens)\n"
+    )
+    code, _, err = run("compile", str(file))
+    assert code == 2
+    assert "has no VOCAB; give --vocab" in err
+    code, _, err = run("compile", str(file), "--vocab", "a,b")
+    assert code == 2
+    assert "has no MAX_SEQ_LEN; give --max-seq-len" in err
+    assert run("compile", str(file), "--vocab", "a,b", "--max-seq-len", "3")[0] == 0
+
+
+def test_a_program_that_is_refused_says_why(run, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from tracr_lite.rasp import rasp\nPROGRAM = rasp.Map(lambda x: [x], rasp.tokens)\n"
+    )
+    code, _, err = run("compile", str(file), "--vocab", "a,b", "--max-seq-len", "3")
+    assert code == 2
+    assert "unhashable" in err
