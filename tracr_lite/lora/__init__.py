@@ -4,14 +4,20 @@ A `LoraWeight` is a weight and a low-rank change to it. `use_implicit_args` lets
 that was written for arrays run with them, at the cost of the factors. See docs/lora.md.
 """
 
+from tracr_lite.lora.adapter_set import AdapterSet
+from tracr_lite.lora.adapters import Adapter, adapter_of, attach, detach
+from tracr_lite.lora.combining import Fit, add, compress, concatenate
+from tracr_lite.lora.delta import from_delta
 from tracr_lite.lora.errors import (
     LoraError,
     LoraShapeError,
     MaterializationError,
     MaterializationWarning,
 )
+from tracr_lite.lora.files import load_adapter, save_adapter
 from tracr_lite.lora.implicit_args import use_implicit_args
 from tracr_lite.lora.init import init_lora_parameters, pissa_init
+from tracr_lite.lora.merging import merge_adapter, unmerge
 from tracr_lite.lora.optim import lora_plus_rates, wrap_tx
 from tracr_lite.lora.specs import LORA_FREEZE, LORA_FULL, XRapTureConfig, make_lora_specs
 from tracr_lite.lora.trees import (
@@ -28,7 +34,10 @@ from tracr_lite.lora.xrapture import XRapTure, XRapTureModule, apply_lora
 __all__ = [
     "LORA_FREEZE",
     "LORA_FULL",
+    "Adapter",
+    "AdapterSet",
     "EmptyNode",
+    "Fit",
     "LoraError",
     "LoraShapeError",
     "LoraWeight",
@@ -37,17 +46,28 @@ __all__ = [
     "XRapTure",
     "XRapTureConfig",
     "XRapTureModule",
+    "adapter_of",
+    "add",
     "apply_lora",
+    "attach",
+    "compress",
+    "concatenate",
+    "detach",
     "dropout_parameters",
+    "from_delta",
     "init_lora_parameters",
     "join_lora_params",
+    "load_adapter",
     "lora_plus_rates",
     "make_lora_specs",
+    "merge_adapter",
     "merge_parameters",
     "partition",
     "pissa_init",
+    "save_adapter",
     "spec_of",
     "split_lora_params",
+    "unmerge",
     "use_implicit_args",
     "wrap_tx",
 ]

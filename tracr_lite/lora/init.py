@@ -52,13 +52,13 @@ def init_lora_parameters(
     """
     chain = jax.random.PRNGKey(0) if rng is None else rng
     found = aligned(param_tree, lora_spec, is_leaf or (lambda _: False))
-    alphas, stacks = _alphas(alpha, rank_stabilised), _stacks(stacked)
+    alphas, is_stack = _alphas(alpha, rank_stabilised), stacks(stacked)
     made: list[Any] = []
     for name, leaf, rank in zip(*found[:3], strict=True):
         if rank > 0:
             chain, key = jax.random.split(chain)
             random, scale = (key, stddev, dtype), alphas(name, rank)
-            made.append(_start(name, leaf, rank, random, scale, stacks(name, leaf)))
+            made.append(_start(name, leaf, rank, random, scale, is_stack(name, leaf)))
         else:
             made.append(leaf)
     return jax.tree_util.tree_unflatten(found[3], made)
@@ -77,7 +77,7 @@ def _alphas(alpha: Alpha, rank_stabilised: bool) -> Callable[[str, int], float]:
     return find
 
 
-def _stacks(stacked: Stacked) -> Callable[[str, Any], bool]:
+def stacks(stacked: Stacked) -> Callable[[str, Any], bool]:
     """Whether an array is a stack of matrices."""
     patterns = Patterns(stacked) if isinstance(stacked, Mapping) else None
 
