@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -86,6 +87,12 @@ class Fields:
 def shown(found: object) -> str:
     """A short piece of JSON, for messages."""
     return ascii(found) if len(ascii(found)) <= 60 else f"{ascii(found)[:57]}..."
+
+
+def in_words(error: OSError) -> str:
+    """What the system said, and of which file."""
+    where = "" if error.filename is None else f": {os.fsdecode(error.filename)!r}"
+    return f"{error.strerror or error}{where}"
 
 
 def plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.saving.again import compiled_again
+from tracr_lite.compiler.saving.fields import in_words
 from tracr_lite.compiler.saving.json_text import Json, from_bytes
 from tracr_lite.compiler.saving.names import RECORD, WEIGHTS
 from tracr_lite.compiler.saving.opening import opened, read_record, read_weights
@@ -63,4 +64,4 @@ def _about(what: str) -> Generator[None]:
     except SavedModelError as error:
         raise SavedModelError(f"{what}: {error}") from error
     except OSError as error:
-        raise SavedModelError(f"{what}: {error.strerror or error}") from error
+        raise SavedModelError(f"{what}: {in_words(error)}") from error

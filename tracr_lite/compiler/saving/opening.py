@@ -39,10 +39,9 @@ def opened(folder: Path) -> Generator[tuple[BufferedReader, BufferedReader]]:
 
 def read_record(file: BufferedReader) -> bytes:
     """All of the record."""
-    text = file.read(MAX_BYTES + 1)
-    if len(text) > MAX_BYTES:
+    if os.fstat(file.fileno()).st_size > MAX_BYTES:
         raise SavedModelError(f"it has more than {MAX_BYTES} bytes")
-    return text
+    return file.read()
 
 
 def read_weights(file: BufferedReader, told: object) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.saving.aside import check_place, publish
 from tracr_lite.compiler.saving.card import card_of
+from tracr_lite.compiler.saving.fields import in_words
 from tracr_lite.compiler.saving.json_text import MAX_BYTES, Json, digest, from_bytes, to_bytes
 from tracr_lite.compiler.saving.names import CARD, RECORD, WEIGHTS
 from tracr_lite.compiler.saving.record import body_of, model_of, read_shape, shape_of
@@ -48,9 +49,10 @@ def save(
             _write(new / CARD, [card_of(model, body, digest(body)).encode()])
 
         publish(goal, write, overwrite=overwrite)
-    except (ValueError, OSError) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise SavedModelError(f"cannot save to {str(path)!r}: {why}") from error
+    except ValueError as error:
+        raise SavedModelError(f"cannot save to {str(path)!r}: {error}") from error
+    except OSError as error:
+        raise SavedModelError(f"cannot save to {str(path)!r}: {in_words(error)}") from error
     return path
 
 
