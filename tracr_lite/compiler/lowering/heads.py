@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 
 from tracr_lite.compiler.graph import Aggregate, Source, Width
-from tracr_lite.compiler.lowering.forms import Functional, HeadBlock, Number, OneHot, order_in
+from tracr_lite.compiler.lowering.forms import (
+    Functional,
+    HeadBlock,
+    Number,
+    OneHot,
+    View,
+    order_in,
+)
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.problems import Split
 from tracr_lite.compiler.lowering.scores import Rows, Scored, score_of
@@ -44,15 +51,17 @@ def _head(
     scored: Scored,
     value: Rows,
     dirs: list[BasisDirection],
-    slot: int,
+    read: View | Number | None,
 ) -> int:
-    slot = max(slot, scored.slot)
+    """Adds the head. `value`: its value matrix; `read`: the same as what it reads."""
+    form = read.form if isinstance(read, View) else read
+    slot = max(-1 if form is None else form.slot, scored.slot)
     slot = slot + 1 if slot % 2 else slot + 2
     source, matrix = value.space()
     out = VectorSpaceWithBasis(dirs)
     w_ov = Linear(source, out, matrix[:, order_in(dirs, out)])
     lowering.blocks.append(HeadBlock(slot, (node,), selector, scored.w_qk, w_ov, scored.gap))
-    lowering.note(WrittenHead(scored.matches, scored.counts_bos, dirs))
+    lowering.note(WrittenHead(scored.matches, scored.counts_bos, dirs, read))
     return slot
 
 
@@ -62,7 +71,7 @@ def _width(lowering: Lowering, node: int, selector: int) -> Number:
     lowering.columns.setdefault(node, []).append(raw)
     value = Rows(1)
     value.at(lowering.bos)[0] = 1.0
-    slot = _head(lowering, node, selector, scored, value, [raw], -1)
+    slot = _head(lowering, node, selector, scored, value, [raw], None)
     codes = 1.0 / (1.0 + np.array(lowering.values.info[node].values, float))
     return Number(
         node,
@@ -110,7 +119,7 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
     inner = lowering.as_number(kind.value)
     columns = _mean_columns(lowering, node)
     rows, held = _mean_rows(lowering, node, kind, inner, columns)
-    slot = _head(lowering, node, kind.selector, scored, rows, columns.dirs, inner.slot)
+    slot = _head(lowering, node, kind.selector, scored, rows, columns.dirs, inner)
     fallback = 0.0 if columns.number is None else float(held[0])
     absolute, relative = _mean_error(lowering, kind, inner, scored, fallback)
     read, flags = columns.reads(held)
@@ -206,7 +215,7 @@ def _copy(lowering: Lowering, node: int, kind: Aggregate) -> OneHot:
     if int(lowering.values.selected[kind.selector].widths.low.min()) == 0:
         held[group[ids[typed_key(checked(kind.default))]]] = 1.0
     rows.at(lowering.bos)[:] += held
-    slot = _head(lowering, node, kind.selector, scored, rows, list(dirs), view.form.slot)
+    slot = _head(lowering, node, kind.selector, scored, rows, list(dirs), view)
     errors = np.full(len(dirs), view.form.error + scored.error)
     spread = view.form.spread + 2 * scored.error
     return OneHot(node, dirs, group, held, errors, spread, slot)

@@ -11,6 +11,7 @@ from tracr_lite.compiler.lowering import heads, mlps
 from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
 from tracr_lite.compiler.lowering.lower import Lowering, Writers
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
+from tracr_lite.compiler.lowering.written import Written
 from tracr_lite.compiler.values.domain import is_number, typed_key
 from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.compiler.values.state import Values
@@ -21,9 +22,12 @@ WRITERS = Writers(mlps.write_one_hot, mlps.write_number, mlps.clean_one_hot, hea
 LISTED_OUTPUTS = 4096  # numbers above this are output as a number, not one-hot
 
 
-def lower(values: Values, bos: BasisDirection) -> Blocks:
+def lower(
+    values: Values, bos: BasisDirection, notes: list[Written] | None = None
+) -> Blocks:
     """Every block that the program needs.
 
+    **Arguments:** `notes`: is filled with what each block was written from, in their order.
     **Raises:** `CompileError` naming the nodes that have no exact block, and what to write
     instead.
     """
@@ -34,8 +38,10 @@ def lower(values: Values, bos: BasisDirection) -> Blocks:
         values.forget(len(values.graph.nodes))
         assumed = frozenset(problems)
         lowering = Lowering(
-            values, bos, split, clean, values.graph.root, assumed, writers=WRITERS
+            values, bos, split, clean, values.graph.root, assumed, writers=WRITERS, notes=notes
         )
+        if notes is not None:
+            notes.clear()  # an attempt before this one may have left some
         try:
             blocks = _output(lowering)
         except Split as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracr_lite.compiler.lowering.forms import Number, View
 from tracr_lite.compiler.lowering.match import Match
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs
 from tracr_lite.craft.bases import BasisDirection
@@ -22,11 +23,15 @@ class WrittenTable:
 
 @dataclass(frozen=True)
 class WrittenHead:
-    """A head: what it matches, whether BOS counts, and the columns it writes."""
+    """A head: what it matches, whether BOS counts, and the columns it writes.
+
+    `value`: what it reads where it looks; a count reads nothing but BOS.
+    """
 
     matches: tuple[Match, ...]
     counts_bos: bool
     dirs: list[BasisDirection]
+    value: View | Number | None
 
 
 Written = WrittenTable | WrittenHead
