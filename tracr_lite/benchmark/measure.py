@@ -24,6 +24,7 @@ from tracr_lite.compiler.compiling import COMPILER_BOS, compile_rasp_to_model
 from tracr_lite.compiler.forward import jitted_answer
 
 RUNS = 7
+PATIENCE = 2.0  # seconds of runs of one figure, after which fewer runs will do
 BATCH_TOKENS = 2**15  # tokens of the batch whose throughput is measured,
 BATCH_WORK = 2e10  # or fewer, so that tokens times parameters stays below this
 
@@ -83,11 +84,13 @@ class Running:
 
 
 def median(call: Callable[[], Any], runs: int = RUNS) -> Timed:
-    """Of several runs, after one that does not count."""
+    """Of several runs, after one that does not count; of three at least, if they are slow."""
     call()
     walls: list[float] = []
     cpus: list[float] = []
-    for _ in range(runs):
+    for done in range(runs):
+        if done >= 3 and sum(walls) > PATIENCE:
+            break
         wall, cpu = time.perf_counter(), time.process_time()
         call()
         walls.append(time.perf_counter() - wall)

@@ -13,6 +13,7 @@ from rich.progress import track
 
 from tracr_lite.benchmark import cases, fresh, growth, machine, mass, measure, table
 
+RUN_AT_MOST = 5_000_000  # parameters of the models that are run as well as compiled
 WIDTH = 220  # columns, when the output is no terminal
 
 
@@ -22,7 +23,12 @@ def run(*, quick: bool, runs: int, out: Path | None) -> None:
     small = cases.quick() if quick else cases.library()
     large = [] if quick else cases.large()
     compiled = _each("compiling", [*small, *large], lambda case: measure.compiling(case, runs))
-    run = _each("running", [*small, *large], lambda case: measure.running(case, runs))
+    grids = [table.compiling(compiled)]
+    grids[0].print(console)
+    light = [row.case for row in compiled if row.parameters <= RUN_AT_MOST]
+    run = _each("running", light, lambda case: measure.running(case, runs))
+    grids.append(table.running(run))
+    grids[1].print(console)
     first = statistics.median(fresh.compile_once() for _ in range(min(runs, 5)))
     lines = [
         f"Machine: {machine.describe()}",
@@ -30,11 +36,8 @@ def run(*, quick: bool, runs: int, out: Path | None) -> None:
         f"Median over the library programs: "
         f"{1e3 * statistics.median(c.total.cpu for c in compiled[: len(small)]):.2f} CPU ms.",
         f"First compile of a fresh process, imports not counted: {1e3 * first:.1f} CPU ms.",
-        *mass.lines(200 if quick else 2000),
+        *mass.lines(200 if quick else 1000),
     ]
-    grids = [table.compiling(compiled), table.running(run)]
-    for grid in grids:
-        grid.print(console)
     for line in lines:
         console.print(line)
     if out is not None:
@@ -52,7 +55,8 @@ def _each(
 
 def _write(out: Path, lines: Sequence[str], grids: Sequence[table.Grid], runs: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    for panel in growth.PANELS:
+    console = Console(stderr=True)
+    for panel in track(growth.PANELS, "growth", console=console, transient=True):
         growth.draw(panel, list(growth.take(panel, runs)), out)
     text = "\n".join([*(f"- {line}" for line in lines), "", *(g.markdown() for g in grids)])
     (out / "benchmark.md").write_text(text, encoding="utf-8")
