@@ -10,7 +10,7 @@ from importlib import import_module, metadata
 import click
 
 from tracr_lite import catalog
-from tracr_lite.cli import compare, inputs, show
+from tracr_lite.cli import compare, inputs, saved, show
 from tracr_lite.errors import TracrLiteError
 
 AGREE, DIFFER, ERROR, CRASH = 0, 1, 2, 3
@@ -38,17 +38,19 @@ Examples
   tracr-lite run dyck1_ptf "(" "(" ")"    quotes, as your shell would read a ( itself
   tracr-lite run count --vocab a,z a z a  with another vocabulary
   tracr-lite run my.py:program a b c      `program` in the file my.py
+  tracr-lite run ./my_model a b c         what `compile --out` saved in that folder
 
 PROGRAM is a name from `tracr-lite list`, or FILE.py:NAME, where NAME is an S-Op in that file
 or a function without arguments that returns one (FILE.py alone means FILE.py:PROGRAM). The file
-may also define VOCAB, MAX_SEQ_LEN and CAUSAL.
+may also define VOCAB, MAX_SEQ_LEN and CAUSAL. A folder with a saved model has no program to
+interpret: you see what the transformer says.
 
 Each token has to be in the vocabulary. Write numbers and True as in Python, and put quotes
 inside quotes for a string that looks like a number: "'1'".
 
 \b
 Exit codes
-  0  the interpreter and the transformer agree
+  0  the interpreter and the transformer agree, or a saved model has answered
   1  they do not
   2  nothing was compared: the command, the program or the input is at fault
   3  nothing was compared: tracr-lite itself failed
@@ -67,6 +69,7 @@ LATER = {
     "benchmark": "tracr_lite.benchmark.cli",
     "compile": "tracr_lite.cli.compile",
     "dataset": "tracr_lite.mass.cli",
+    "info": "tracr_lite.cli.saved",
     "llama": "tracr_lite.llama.cli",
     "verify": "tracr_lite.cli.verify",
     "xor": "tracr_lite.xor.cli",
@@ -134,6 +137,11 @@ def run_program(
     causal: bool | None,
 ) -> None:
     """`tracr-lite run`"""
+    if saved.is_saved(program):
+        if (vocab, max_seq_len, causal) != (None, None, None):
+            raise inputs.UsageError("a saved model takes no options: they are part of it")
+        saved.run(program, tokens)
+        return
     entry = catalog.load(program)
     request = inputs.make_request(entry, tokens, vocab, max_seq_len, causal)
     if not entry.valid(request.tokens):

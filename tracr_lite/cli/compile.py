@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tracr_lite import catalog
-from tracr_lite.cli import inputs, show
+from tracr_lite.cli import inputs, saved, show
 from tracr_lite.cli.compare import Size
 from tracr_lite.errors import TracrLiteError
 
@@ -24,6 +24,7 @@ Examples
   tracr-lite compile reverse
   tracr-lite compile sort --vocab 1,2,3,4 --max-seq-len 40 --timings
   tracr-lite compile my.py:program --vocab a,b --max-seq-len 10
+  tracr-lite compile reverse --out my_model     keep the model in the folder my_model
 
 PROGRAM is a name from `tracr-lite list`, or FILE.py:NAME, as for `tracr-lite run`.
 """
@@ -47,10 +48,24 @@ PROGRAM is a name from `tracr-lite list`, or FILE.py:NAME, as for `tracr-lite ru
     "program says.",
 )
 @click.option("--timings", is_flag=True, help="Also show seconds and sizes of every stage.")
+@click.option(
+    "--out", metavar="FOLDER", help="Save the model there; see `tracr-lite info --help`."
+)
+@click.option("--force", is_flag=True, help="Let --out replace a model that is saved there.")
 def app(
-    program: str, vocab: str | None, max_seq_len: int | None, causal: bool | None, timings: bool
+    program: str,
+    vocab: str | None,
+    max_seq_len: int | None,
+    causal: bool | None,
+    timings: bool,
+    out: str | None,
+    force: bool,
 ) -> None:
     """`tracr-lite compile`"""
+    if out is not None:
+        saved.check_place(out, overwrite=force)  # before all the work
+    elif force:
+        raise inputs.UsageError("--force is about --out, which is not given")
     request = inputs.make_compile_request(catalog.load(program), vocab, max_seq_len, causal)
     started = time.perf_counter(), time.process_time()
     from tracr_lite.compiler import compiling  # loads JAX: only now, when it is needed
@@ -70,6 +85,9 @@ def app(
             sizes = ", ".join(f"{count:,} {name}" for name, count in stage.sizes)
             rows.append((stage.name, stage.seconds, stage.cpu_seconds, sizes))
         _print_timings(console, rows)
+    if out is not None:
+        model.save(out, overwrite=force)
+        console.print(Text(f"saved in {out}"))
 
 
 def _print_timings(console: Console, rows: list[tuple[str, float, float, str]]) -> None:

@@ -104,7 +104,9 @@ def parse_vocab(text: str, known: Sequence[Value] = ()) -> tuple[Value, ...]:
     return _unique(by_text[word] if word in by_text else parse_value(word) for word in words)
 
 
-def parse_tokens(words: Sequence[str], vocab: Sequence[Value]) -> list[Value]:
+def parse_tokens(
+    words: Sequence[str], vocab: Sequence[Value], hint: str = "; change it with --vocab"
+) -> list[Value]:
     """The values of the vocabulary that are written like `words`.
 
     A single word that is not in the vocabulary is taken apart into characters, if every value
@@ -119,7 +121,7 @@ def parse_tokens(words: Sequence[str], vocab: Sequence[Value]) -> list[Value]:
             listed = ", ".join(repr(value) for value in vocab)
             raise UsageError(
                 f"there is no {what} {word!r} (at position {position}); the vocabulary is "
-                f"{listed}; change it with --vocab"
+                f"{listed}{hint}"
             )
     return [by_text[word] for word in words]
 

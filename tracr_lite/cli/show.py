@@ -36,22 +36,28 @@ def print_catalog(console: Console, summaries: Mapping[str, str]) -> None:
 def print_outcome(console: Console, request: Request, outcome: Outcome) -> None:
     """Both answers below the input, the size of the model, and whether they agree."""
     rows = {
-        "input": [format_value(x) for x in outcome.tokens],
-        "interpreter": [format_value(x) for x in outcome.interpreted],
-        "transformer": [format_value(x) for x in outcome.compiled],
+        "input": outcome.tokens,
+        "interpreter": outcome.interpreted,
+        "transformer": outcome.compiled,
     }
-    for columns in _fitting(list(zip(*rows.values(), strict=True)), console.width - 13):
-        table = Table(box=None, show_header=False, pad_edge=False)
-        for label, column_texts in zip(rows, zip(*columns, strict=True), strict=True):
-            table.add_row(Text(label, style="bold"), *map(Text, column_texts))
-        console.print(table)
-        console.print()
+    print_rows(console, rows)
     print_model(console, request, outcome.size)
     if outcome.differences:
         where = ", ".join(map(str, outcome.differences))
         console.print(Text(f"They DIFFER at position {where}.", style="bold red"))
     else:
         console.print(Text("They agree.", style="green"))
+
+
+def print_rows(console: Console, rows: Mapping[str, Sequence[Value]]) -> None:
+    """Sequences of one length, one below the other, each with its name."""
+    texts = [[format_value(x) for x in row] for row in rows.values()]
+    for columns in _fitting(list(zip(*texts, strict=True)), console.width - 13):
+        table = Table(box=None, show_header=False, pad_edge=False)
+        for label, column_texts in zip(rows, zip(*columns, strict=True), strict=True):
+            table.add_row(Text(label, style="bold"), *map(Text, column_texts))
+        console.print(table)
+        console.print()
 
 
 def format_value(value: Value) -> str:
@@ -66,6 +72,12 @@ def format_value(value: Value) -> str:
 
 def print_model(console: Console, request: Request, size: Size) -> None:
     """How large the transformer is, and what it was compiled for."""
+    print_size(console, size)
+    print_limits(console, request.vocab, request.max_seq_len, request.causal)
+
+
+def print_size(console: Console, size: Size) -> None:
+    """The numbers of layers, columns, and so on."""
     table = Table(box=None, pad_edge=False)
     for field in fields(Size):
         table.add_column(
@@ -73,11 +85,16 @@ def print_model(console: Console, request: Request, size: Size) -> None:
         )
     table.add_row(*(f"{getattr(size, field.name):,}" for field in fields(Size)))
     console.print(table)
-    vocab = " ".join(map(format_value, request.vocab))
-    seen = "causal" if request.causal else "not causal"
-    console.print(
-        Text(f"for the vocabulary {vocab}, up to {request.max_seq_len} tokens, {seen}\n")
-    )
+
+
+def print_limits(
+    console: Console, vocab: Sequence[Value], longest: int | None, causal: bool
+) -> None:
+    """What a model takes."""
+    words = " ".join(map(format_value, vocab))
+    known = f"for the vocabulary {words}" if words else "for token ids"
+    limit = "" if longest is None else f", up to {longest} tokens"
+    console.print(Text(f"{known}{limit}, {'causal' if causal else 'not causal'}\n"))
 
 
 def _fitting(columns: Sequence[tuple[str, ...]], width: int) -> Iterator[list[tuple[str, ...]]]:
