@@ -6,6 +6,7 @@ import re
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.saving.json_text import Json
+from tracr_lite.rasp.json_values import from_json
 from tracr_lite.transformer.encoder import CategoricalEncoder
 
 _LISTED = 40  # tokens
@@ -63,14 +64,14 @@ def card_of(model: AssembledTransformerModel, body: Json, digest: str) -> str:
         count,
     )
     page = _PAGE.format(
-        origin=_ORIGIN[model.description is None].format(made_by=body["made_by"]),
+        origin=_ORIGIN[body["program"] is None].format(made_by=body["made_by"]),
         example=_example(model),
         sizes=" | ".join([*(f"{size:,}" for size in sizes), "yes" if config.causal else "no"]),
         vocabulary=_vocabulary(model),
         digest=digest,
     )
-    if model.description is not None:
-        text = model.description.text
+    if body["program"] is not None:
+        text: str = from_json(body["program"]["text"])
         fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
         page += _PROGRAM.format(text=text, fence=fence)
     return page.encode("utf-8", "backslashreplace").decode()

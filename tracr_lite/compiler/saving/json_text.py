@@ -15,6 +15,7 @@ MAX_BYTES = 256 << 20
 
 Json = dict[str, Any]
 _DEPTH = 3  # so far, each entry has a line of its own
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def to_bytes(body: Json) -> bytes:
@@ -86,13 +87,13 @@ def _lines(value: Any, depth: int) -> str:
     """JSON with a line for each entry of the outer objects and lists."""
     start = "\n" + " " * depth
     if depth > _DEPTH or not value or not isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return _encode(value)
     if depth == _DEPTH and isinstance(value, list) and not isinstance(value[0], dict | list):
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+        return _encode(value)
     end = start[:-1]
     if isinstance(value, list):
         items = [_lines(item, depth + 1) for item in cast("list[Any]", value)]
         return f"[{start}{f',{start}'.join(items)}{end}]"
     entries = cast("Json", value).items()
-    items = [f"{json.dumps(name)}: {_lines(inner, depth + 1)}" for name, inner in entries]
+    items = [f"{_encode(name)}: {_lines(inner, depth + 1)}" for name, inner in entries]
     return f"{{{start}{f',{start}'.join(items)}{end}}}"

@@ -40,11 +40,11 @@ def save(
         header = header_of(tensors)
         size = len(header) + sum(array.nbytes for array in tensors.values())
         told = {"file": WEIGHTS, "bytes": size, "sha256": ""}
-        _check(model, body_of(model, told))
+        body = body_of(model, told)
+        _check(model, body)
 
         def write(new: Path) -> None:
             told["sha256"] = _write(new / WEIGHTS, [header, *map(_bytes, tensors.values())])
-            body = body_of(model, told)
             _write(new / RECORD, [to_bytes(body)])
             _write(new / CARD, [card_of(model, body, digest(body)).encode()])
 
