@@ -74,7 +74,7 @@ class _Functions:
 
 def _shown(value: Any) -> str:
     """The repr of an object, or its name."""
-    name = getattr(value, "__name__", None)
+    name = getattr(value, "__qualname__", None)
     if isinstance(name, str):
         return name
     try:
