@@ -37,7 +37,13 @@ def loss(p, x):
 
 
 LOSS = use_implicit_args(loss, strict=True)
+GRADIENT = jax.jit(jax.grad(LOSS))
 X = array(3, 4)
+
+
+@jax.jit
+def part_gradient(trained, frozen):
+    return jax.grad(lambda t: LOSS(join_lora_params(t, frozen), X))(trained)
 
 
 def changed(before, after):
@@ -57,7 +63,7 @@ TRAINED = ["full", "low.a", "low.b", "stack.a", "stack.b"]
 def test_only_the_trained_arrays_change(scalar):
     tree = params()
     tx = wrap_tx(optax.adamw(0.1), SPEC, scalar_frozen_grads=scalar)
-    gradients = jax.grad(LOSS)(tree, X)
+    gradients = GRADIENT(tree, X)
     updates, _ = jax.jit(tx.update)(gradients, tx.init(tree), tree)
     assert updates["frozen"].shape == (() if scalar else (5,))
     assert updates["low"].w.dtype == jnp.float32
@@ -78,9 +84,9 @@ def test_training_a_partition_is_the_same_as_wrapping():
     trained, frozen = partition(tree, SPEC)
     state, small = wrapped.init(tree), plain.init(trained)
     for _ in range(2):
-        updates, state = wrapped.update(jax.grad(LOSS)(tree, X), state, tree)
+        updates, state = wrapped.update(GRADIENT(tree, X), state, tree)
         tree = optax.apply_updates(tree, updates)
-        gradients = jax.grad(lambda t: LOSS(join_lora_params(t, frozen), X))(trained)
+        gradients = part_gradient(trained, frozen)
         assert gradients["frozen"] is EmptyNode
         updates, small = plain.update(gradients, small, trained)
         trained = optax.apply_updates(trained, updates)
@@ -112,7 +118,7 @@ def test_update_needs_the_parameters():
 
 def test_lora_plus_trains_the_output_side_faster():
     trained, frozen = partition(params(), SPEC)
-    gradients = jax.grad(lambda t: LOSS(join_lora_params(t, frozen), X))(trained)
+    gradients = part_gradient(trained, frozen)
     one, two = optax.sgd(0.1), optax.chain(optax.sgd(0.1), lora_plus_rates(16))
     slow, _ = one.update(gradients, one.init(trained), trained)
     fast, _ = two.update(gradients, two.init(trained), trained)
@@ -125,7 +131,7 @@ def test_lora_plus_trains_the_output_side_faster():
 def test_lora_plus_works_under_wrap_tx_too():
     tree = params()
     tx = wrap_tx(optax.chain(optax.sgd(0.1), lora_plus_rates(4.0)), SPEC)
-    gradients = jax.grad(LOSS)(tree, X)
+    gradients = GRADIENT(tree, X)
     updates, _ = tx.update(gradients, tx.init(tree), tree)
     np.testing.assert_allclose(updates["low"].a, -0.4 * gradients["low"].a, rtol=1e-5)
     with pytest.raises(LoraError, match="ratio"):

@@ -116,7 +116,7 @@ def test_training_on_our_llama_and_back_to_peft(tmp_path):
         scores = jax.nn.log_softmax(run(model)(params, tokens))
         return -scores[jnp.arange(5), tokens[0, 1:]].mean()
 
-    gradients = jax.grad(loss)(params)
+    gradients = jax.jit(jax.grad(loss))(params)
     params = jax.tree.map(lambda p, g: p - g, params, gradients)
     adapter = adapter_of(params)
     save_peft(tmp_path, from_llama(adapter, GQA), "base")

@@ -73,7 +73,8 @@ def test_an_untrained_adapter_changes_no_bit():
 def test_the_transformer_runs_with_low_rank_weights_only():
     module = adapted()
     params = stirred(module.lora_parameters)
-    assert_close(module.lora_module(params, IDS), APPLY(dense(params), IDS))
+    got = jax.jit(module.lora_module)(params, IDS)
+    assert_close(got, jax.jit(APPLY)(dense(params), IDS))
     assert_no_delta(module.lora_module, params, IDS)
 
 
@@ -81,7 +82,7 @@ def test_so_does_its_gradient():
     params = stirred(adapted().lora_parameters)
 
     def loss(f):
-        return jax.grad(lambda p: jnp.sum(jnp.sin(f(p, IDS))))(params)
+        return jax.jit(jax.grad(lambda p: jnp.sum(jnp.sin(f(p, IDS)))))(params)
 
     got = loss(use_implicit_args(APPLY, strict=True))
     assert_close(got, loss(lambda p, ids: APPLY(dense(p), ids)))
@@ -114,7 +115,7 @@ def test_training_lowers_the_loss_and_moves_only_what_it_should():
         base = after.w if isinstance(after, LoraWeight) else after
         assert (base == before).all() != ("unembed" in str(path)), path
     merged = merge_parameters(params, destructive=False)
-    assert_close(APPLY(merged, IDS), module.lora_module(params, IDS))
+    assert_close(jax.jit(APPLY)(merged, IDS), jax.jit(module.lora_module)(params, IDS))
 
 
 def test_the_class_takes_decisions_and_type_from_its_configuration():
