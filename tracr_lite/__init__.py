@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tracr_lite.compiler.compiling import compile_rasp_to_model
     from tracr_lite.compiler.saving.load import load
     from tracr_lite.mass.many import compile_many
+    from tracr_lite.verifying.blame import blame
     from tracr_lite.verifying.verify import verify
 
 try:
@@ -22,26 +23,28 @@ try:
 except PackageNotFoundError:  # run from a folder that was never installed
     __version__ = "0+unknown"
 
-__all__ = ["__version__", "compile_many", "compile_rasp_to_model", "load", "rasp", "verify"]
+__all__ = [
+    "__version__",
+    "blame",
+    "compile_many",
+    "compile_rasp_to_model",
+    "load",
+    "rasp",
+    "verify",
+]
+
+_HOMES = {  # imported only when asked for: they need JAX
+    "blame": "tracr_lite.verifying.blame",
+    "compile_many": "tracr_lite.mass.many",
+    "compile_rasp_to_model": "tracr_lite.compiler.compiling",
+    "load": "tracr_lite.compiler.saving.load",
+    "verify": "tracr_lite.verifying.verify",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "compile_rasp_to_model":
-        from tracr_lite.compiler.compiling import compile_rasp_to_model  # it needs JAX
-
-        return compile_rasp_to_model
-    if name == "compile_many":
-        from tracr_lite.mass.many import compile_many
-
-        return compile_many
-    if name == "verify":
-        from tracr_lite.verifying.verify import verify
-
-        return verify
-    if name == "load":
-        from tracr_lite.compiler.saving.load import load
-
-        return load
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
     if name == "rasp":
         return importlib.import_module("tracr_lite.rasp")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -29,13 +29,15 @@ def test_a_mismatch_is_exit_code_1_and_shows_the_smallest_input(run, monkeypatch
     true = compiling.compile_rasp_to_model
 
     def compile_wrongly(*args, **options):
-        return scaled(true(*args, **options), "transformer/layer_1/attn/value", 0)
+        return scaled(true(*args, **options), "transformer/layer_1/attn/value", 0.0)
 
     monkeypatch.setattr(compiling, "compile_rasp_to_model", compile_wrongly)
     code, out, _ = run("reverse", "--vocab", "a,b", "--max-seq-len", "3")
     assert code == 1
     assert "on ['b'] at position 0: the program says ['b'], the model ['a']" in out
     assert "They DIFFER." in out
+    assert "is wrong after the attention of layer 1, at position 0 of ['b']" in out
+    assert "written by layer 1 head 0" in out
 
 
 def test_a_sample_has_a_seed(run):

@@ -19,8 +19,8 @@ AGREE, DIFFER = 0, 1
 ABOUT = """Compile a program, and compare the transformer with the interpreter, input by input.
 
 All inputs are tried if they are few enough, else a sample of every length and kind. You see
-how many were tried and compared, the smallest input on which the two differ, if there is one,
-and how clear the answers of the transformer are.
+how many were tried and compared, how clear the answers of the transformer are, and, if there is
+one, the smallest input on which the two differ, and which head or neuron is at fault.
 
 \b
 Examples
@@ -92,15 +92,18 @@ def app(
     """`tracr-lite verify`"""
     request = inputs.make_compile_request(catalog.load(program), vocab, max_seq_len, causal)
     from tracr_lite.compiler import compiling  # loads JAX: only now, when it is needed
-    from tracr_lite.verifying.verify import verify
+    from tracr_lite.verifying import blame, verify
 
     model = compiling.compile_rasp_to_model(
         request.entry.program, set(request.vocab), request.max_seq_len, causal=request.causal
     )
     report = verify(model, budget=budget, samples=samples, seed=seed, workers=workers)
-    print_report(show.make_console(), report)
+    console = show.make_console()
+    print_report(console, report)
     if not report.compared:
         raise TracrLiteError(f"{request.entry.name} raises on every input that was tried")
+    if report.smallest is not None:
+        console.print(Text(str(blame(model, xs=report.smallest.tokens))))
     sys.exit(AGREE if report.agrees else DIFFER)
 
 

@@ -1,0 +1,1 @@
+"""Inside of a compiled model: what each column should hold, the circuit, and interventions."""
