@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import resource
 import shutil
 import struct
 import time
@@ -342,6 +343,62 @@ def test_a_wrong_entry_of_a_model_of_numbers_is_named(numerical, path, value, sa
 def test_a_missing_entry_is_named(folder, name):
     edit(folder, lambda body: body.pop(name) and None)
     refused(folder, f"lacks '{name}'|weights is None")
+
+
+@pytest.mark.parametrize("depth", [10, 100, 300, 600, 900, 1500, 5000, 50_000])
+@pytest.mark.parametrize(
+    "place", ["config", "made_by", "space.-1.1", "program.text", "weights"]
+)
+def test_lists_in_lists_are_refused_at_any_depth(folder, depth, place):
+    body = body_in(folder)
+    for start, end in (("[", "]"), ('{"tuple": [', "]}")):
+        put(body, place, "here")
+        deep = start * depth + end * depth
+        text = resigned(body).decode().replace('"here"', deep)
+        (folder / RECORD).write_text(text)
+        refused(folder, "model.json: ")
+        try:
+            put(body, place, json.loads(deep))
+            (folder / RECORD).write_bytes(resigned(body))
+        except RecursionError:
+            continue  # nobody can sign that
+        if depth < 100 and place == "space.-1.1" and start != "[":
+            tracr_lite.load(folder)  # a value like any other
+        else:
+            refused(folder, "model.json: |model.safetensors: weights")
+
+
+def test_messages_are_short_and_fit_for_a_terminal(folder):
+    hostile = "\x1b[2J\u202e" + "x" * 10**6
+    edit(folder, lambda body: put(body, "config.activation_function", hostile))
+    said = refused(folder, "activation_function is")
+    assert said.isascii()
+    assert said.isprintable()
+    assert len(said) < 500
+    edit(folder, lambda body: put(body, "config.activation_function", "relu"))
+    labels = {"codes": [0x1B, 0xD800, 0x1B] * 10**5}
+    basis = [["tokens", labels], ["tokens", labels]]
+    edit(folder, lambda body: put(body, "input_encoder.basis", basis))
+    said = refused(folder, "input_encoder: an encoder needs directions with distinct values")
+    assert said.isprintable()
+    assert len(said) < 10_000
+
+
+def test_a_file_beyond_the_configuration_is_not_read(folder):
+    """A hole of a terabyte costs nothing to make."""
+    (folder / WEIGHTS).write_bytes(b"")
+    with (folder / WEIGHTS).open("r+b") as file:
+        file.truncate(2**40)
+    edit(folder, lambda body: put(body, "weights.bytes", 2**40))
+    refused(folder, "it has 1099511627776 bytes; weights of this shape take fewer")
+    sizes = {"vocab_size": 2**31 - 1, "positions": 2**31 - 1, "d_model": 2**31 - 1}
+    edit(folder, lambda body: body["shape"].update(sizes) and None)
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (2**39, before[1]))
+    try:
+        refused(folder, "too little memory")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def places(found, path=()):

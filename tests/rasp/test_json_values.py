@@ -51,7 +51,7 @@ def nested(depth):
     ids=type,
 )
 def test_what_is_no_value_of_rasp_is_refused(value):
-    with pytest.raises(ValueError, match=r"finite|of type|deeply"):
+    with pytest.raises(ValueError, match=r"finite|of type|100 deep"):
         to_json(value)
 
 
@@ -92,5 +92,11 @@ def test_json_that_is_nested_too_deeply_is_refused():
     found = {"tuple": []}
     for _ in range(10**5):
         found = {"tuple": [found]}
-    with pytest.raises(ValueError, match="deeply"):
+    with pytest.raises(ValueError, match="100 deep"):
         from_json(found)
+
+
+def test_tuples_may_be_nested_a_hundred_deep():
+    assert from_json(to_json(nested(99))) == nested(99)
+    with pytest.raises(ValueError, match="100 deep"):
+        to_json(nested(100))

@@ -16,7 +16,10 @@ from tracr_lite import catalog
 from tracr_lite.cli import show
 from tracr_lite.cli.compare import Size
 from tracr_lite.cli.inputs import UsageError, parse_tokens
+from tracr_lite.compiler.saving.fields import in_words, printable
+from tracr_lite.compiler.saving.names import NAMES, RECORD
 from tracr_lite.errors import SavedModelError
+from tracr_lite.rasp.json_values import from_json
 from tracr_lite.rasp.rasp import Value
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ def app(folder: str) -> None:
         console.print("It was packed by hand: it has no program.\n")
     else:
         _print_places(console, model)
-        console.print(Text(f"{description.text}\n"))
+        console.print(Text(f"{printable(description.text)}\n"))
     _print_origin(console, Path(folder))
 
 
@@ -112,7 +115,7 @@ def _print_places(console: Console, model: AssembledTransformerModel) -> None:
             f"layer {layer} neurons {span.start}-{span.stop - 1}"
             for layer, span in place.neurons
         )
-        table.add_row(Text(label), _ranges(place.columns), heads, neurons)
+        table.add_row(Text(printable(label)), _ranges(place.columns), heads, neurons)
     console.print(table)
     console.print()
 
@@ -129,12 +132,11 @@ def _ranges(numbers: Sequence[int]) -> str:
 
 
 def _print_origin(console: Console, folder: Path) -> None:
-    from tracr_lite.compiler.saving.names import NAMES, RECORD
-
     record = json.loads((folder / RECORD).read_bytes())
+    made_by = printable(from_json(record["made_by"]))
     size = sum((folder / name).stat().st_size for name in NAMES if (folder / name).is_file())
-    console.print(f"made by {record['made_by']}, {size:,} bytes", markup=False)
-    console.print(f"sha256 {record['sha256']}", markup=False)
+    console.print(Text(f"made by {made_by}, {size:,} bytes"))
+    console.print(Text(f"sha256 {record['sha256']}"))
 
 
 def check_place(folder: str, *, overwrite: bool) -> None:
@@ -144,4 +146,4 @@ def check_place(folder: str, *, overwrite: bool) -> None:
     try:
         check(Path(folder), overwrite=overwrite)
     except (SavedModelError, OSError) as error:
-        raise SavedModelError(f"cannot save to {folder!r}: {error}") from error
+        raise SavedModelError(f"cannot save to {folder!r}: {in_words(error)}") from error

@@ -77,5 +77,5 @@ def describe(trace: CompileTrace) -> Description:
         LabelNode(label, type(node).__name__, graph.inputs(at), graph.numerical[at])
         for at, (label, node) in enumerate(zip(graph.labels, graph.nodes, strict=True))
     )
-    text = listing(graph.exprs[-1])  # the output comes last
+    text = listing(graph.exprs[-1]) if graph.exprs else ""  # the output comes last
     return Description(LabelGraph(nodes, graph.root), trace.nodes, text, MADE_BY)

@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from typing import Any, cast
 
+DEEPEST = 100  # levels of tuples in tuples
 EXACT = 2**53  # up to here, a reader that has only doubles reads an integer rightly
 _HEX = re.compile(r"-?0x[1-9a-f][0-9a-f]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -26,23 +28,17 @@ def to_json(value: Any) -> Any:
     """A value as `json.dumps` takes it.
 
     **Raises:** `ValueError` unless it is None, a bool, an int, a finite float, a str, or a
-    tuple of such; or if it is nested too deeply.
+    tuple of such; or if tuples are nested more than 100 deep.
     """
-    try:
-        return _to_json(value)
-    except RecursionError:
-        raise ValueError("a tuple is nested too deeply") from None
+    return _to_json(value, 0)
 
 
 def from_json(found: Any) -> Any:
     """The value that `to_json` made this of. **Raises:** `ValueError` if there is none."""
-    try:
-        return _from_json(found)
-    except RecursionError:
-        raise ValueError("a tuple is nested too deeply") from None
+    return _from_json(found, 0)
 
 
-def _to_json(value: Any) -> Any:
+def _to_json(value: Any, depth: int) -> Any:
     kind = cast("type[Any]", type(value))
     if value is None or kind is bool:
         return value
@@ -57,28 +53,41 @@ def _to_json(value: Any) -> Any:
             return value
         raise ValueError(f"{value!r} is not finite")
     if kind is tuple:
-        return {"tuple": [_to_json(item) for item in value]}
+        _check_depth(depth)
+        return {"tuple": [_to_json(item, depth + 1) for item in value]}
     raise ValueError(
-        f"{value!r:.80} of type {kind.__name__} is none of None, bool, int, float, str, tuple"
+        f"{_shown(value)} of type {kind.__name__} is none of None, bool, int, float, str, tuple"
     )
 
 
-def _from_json(found: Any) -> Any:
+def _from_json(found: Any, depth: int) -> Any:
     if isinstance(found, dict):
         fields = cast("dict[str, Any]", found)
         if len(fields) == 1:
             ((kind, inner),) = fields.items()
+            if kind == "tuple":
+                return _tuple(inner, depth)
             if kind in _MADE:
                 return _MADE[kind](inner)
-    elif not isinstance(found, list) and _to_json(found) is found:
+    elif not isinstance(found, list) and _to_json(found, depth) is found:
         return found
-    raise ValueError(f"{found!r:.80} stands for no value")
+    raise ValueError(f"{_shown(found)} stands for no value")
 
 
-def _tuple(inner: Any) -> tuple[Any, ...]:
+def _check_depth(depth: int) -> None:
+    if depth >= DEEPEST:
+        raise ValueError(f"tuples are nested more than {DEEPEST} deep")
+
+
+def _shown(value: Any) -> str:
+    return reprlib.repr(value)  # short, also if the value is large or deep
+
+
+def _tuple(inner: Any, depth: int) -> tuple[Any, ...]:
     if not isinstance(inner, list):
-        raise ValueError(f"a tuple is written as a list; not as {inner!r:.80}")
-    return tuple(_from_json(item) for item in cast("list[Any]", inner))
+        raise ValueError(f"a tuple is written as a list; not as {_shown(inner)}")
+    _check_depth(depth)
+    return tuple(_from_json(item, depth + 1) for item in cast("list[Any]", inner))
 
 
 def _integer(inner: Any) -> int:
@@ -86,7 +95,7 @@ def _integer(inner: Any) -> int:
         value = int(inner, 16)
         if abs(value) >= EXACT:
             return value
-    raise ValueError(f"{inner!r:.80} is no large integer in hexadecimal digits")
+    raise ValueError(f"{_shown(inner)} is no large integer in hexadecimal digits")
 
 
 def _string(inner: Any) -> str:
@@ -95,7 +104,7 @@ def _string(inner: Any) -> str:
         value = "".join(map(chr, codes))
         if _SURROGATE.search(value):
             return value
-    raise ValueError(f"{inner!r:.80} are no codes of characters with a surrogate among them")
+    raise ValueError(f"{_shown(inner)} are no codes of characters with a surrogate among them")
 
 
-_MADE = {"tuple": _tuple, "int": _integer, "codes": _string}
+_MADE = {"int": _integer, "codes": _string}

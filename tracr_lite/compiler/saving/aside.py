@@ -10,6 +10,7 @@ whole, as `.NAME.tracr_lite/old`, and the next run moves it back.
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 from collections.abc import Callable, Generator
@@ -176,10 +177,13 @@ def _remove(folder: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Makes what was done in a folder last beyond a power failure."""
+    """Makes what was done in a folder last beyond a power failure, where that is possible."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # no such call for folders
+            raise
     finally:
         os.close(handle)
 

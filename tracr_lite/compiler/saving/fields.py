@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import reprlib
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -13,6 +14,9 @@ from tracr_lite.errors import SavedModelError
 from tracr_lite.rasp.json_values import from_json
 
 LARGEST = 2**31 - 1  # no count in a model is larger
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_LONGEST = 1000  # characters of a message
 
 
 class Fields:
@@ -85,14 +89,22 @@ class Fields:
 
 
 def shown(found: object) -> str:
-    """A short piece of JSON, for messages."""
-    return ascii(found) if len(ascii(found)) <= 60 else f"{ascii(found)[:57]}..."
+    """JSON, or what else there is, in few words: it may be large, deep, or hostile."""
+    return printable(_SHORT.repr(found))
 
 
-def in_words(error: OSError) -> str:
-    """What the system said, and of which file."""
-    where = "" if error.filename is None else f": {os.fsdecode(error.filename)!r}"
-    return f"{error.strerror or error}{where}"
+def printable(text: str) -> str:
+    """Text that no terminal takes for a command, and that can be written in UTF-8."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def in_words(error: Exception) -> str:
+    """What an error says; of one of the system, also of which file."""
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f": {os.fsdecode(error.filename)!r}"
+        said = f"{error.strerror}{where}"
+    return printable(said if len(said) <= _LONGEST else f"{said[:_LONGEST]}...")
 
 
 def plain(value: Any) -> Any:

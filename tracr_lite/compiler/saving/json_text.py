@@ -11,7 +11,7 @@ from tracr_lite.errors import SavedModelError
 
 FORMAT, VERSION = "tracr_lite.model", 1
 START = f'{{\n "format": "{FORMAT}",'.encode()  # what every file of ours begins with
-MAX_BYTES = 256 << 20
+MAX_BYTES = 64 << 20  # a few hundred thousand columns; small enough to be read by anyone
 
 Json = dict[str, Any]
 _DEPTH = 3  # so far, each entry has a line of its own
@@ -47,7 +47,7 @@ def from_bytes(text: bytes) -> Json:
     claimed = body.pop("sha256", None)
     try:
         found = digest(body)
-    except ValueError as error:  # a number too large for a double
+    except (ValueError, RecursionError) as error:  # 1e999, or lists in lists in lists
         raise SavedModelError(f"it is not usable: {error}") from error
     if claimed != found:
         raise SavedModelError(

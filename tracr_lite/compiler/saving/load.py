@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
+from tracr_lite.compiler.forward import Shape
 from tracr_lite.compiler.saving.again import compiled_again
 from tracr_lite.compiler.saving.fields import in_words
 from tracr_lite.compiler.saving.json_text import Json, from_bytes
 from tracr_lite.compiler.saving.names import RECORD, WEIGHTS
 from tracr_lite.compiler.saving.opening import opened, read_record, read_weights
 from tracr_lite.compiler.saving.record import model_of, read_shape
-from tracr_lite.compiler.saving.weights import params_of
+from tracr_lite.compiler.saving.weights import largest_file, params_of
 from tracr_lite.errors import SavedModelError
 from tracr_lite.rasp import rasp
 
@@ -37,9 +38,7 @@ def load(
     """
     path = Path(folder)
     with _about(f"cannot load {str(path)!r}"):
-        body, data = _read(path)
-        with _about(RECORD):
-            shape = read_shape(body)
+        body, shape, data = _read(path)
         with _about(WEIGHTS):
             params = params_of(data, shape)
         with _about(RECORD):
@@ -47,13 +46,14 @@ def load(
         return model if program is None else compiled_again(model, program)
 
 
-def _read(folder: Path) -> tuple[Json, np.ndarray]:
-    """The record without its digest, and the bytes of the weights."""
+def _read(folder: Path) -> tuple[Json, Shape, np.ndarray]:
+    """The record without its digest, the shape in it, and the bytes of the weights."""
     with opened(folder) as (record, weights):
         with _about(RECORD):
             body = from_bytes(read_record(record))
+            shape = read_shape(body)
         with _about(WEIGHTS):
-            return body, read_weights(weights, body.get("weights"))
+            return body, shape, read_weights(weights, body["weights"], largest_file(shape))
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def _about(what: str) -> Generator[None]:
     """Puts in front of a message what it is about."""
     try:
         yield
-    except SavedModelError as error:
-        raise SavedModelError(f"{what}: {error}") from error
-    except OSError as error:
+    except (SavedModelError, OSError) as error:
         raise SavedModelError(f"{what}: {in_words(error)}") from error
+    except MemoryError as error:
+        raise SavedModelError(f"{what}: there is too little memory for it") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from io import BufferedReader
@@ -19,6 +20,7 @@ from tracr_lite.errors import SavedModelError
 
 CHUNK = 1 << 20
 _TRIES = 20  # of opening a folder that is replaced over and over
+_PAUSE = 0.01  # seconds, where replacing takes two steps
 
 
 @contextmanager
@@ -26,7 +28,9 @@ def opened(folder: Path) -> Generator[tuple[BufferedReader, BufferedReader]]:
     """The record and the weights. **Raises:** `SavedModelError` if one is not there."""
     with ExitStack() as stack:
         for attempt in range(_TRIES):
-            handle = _open_folder(folder)
+            handle = _open_folder(folder, patient=attempt < _TRIES - 1)
+            if handle is None:
+                continue
             stack.callback(os.close, handle)
             record, weights = (_open_file(name, handle, stack) for name in (RECORD, WEIGHTS))
             if record is not None and weights is not None:
@@ -44,9 +48,10 @@ def read_record(file: BufferedReader) -> bytes:
     return file.read()
 
 
-def read_weights(file: BufferedReader, told: object) -> np.ndarray:
+def read_weights(file: BufferedReader, told: object, largest: int) -> np.ndarray:
     """All of the weights, uint8, after comparing size and digest with what is told of them.
 
+    **Arguments:** `told`: the entry in the record; `largest`: most bytes that make sense.
     They are read, not mapped: what was checked is what the model then holds.
     """
     entry = Fields(told, "weights", ("file", "bytes", "sha256"))
@@ -58,6 +63,8 @@ def read_weights(file: BufferedReader, told: object) -> np.ndarray:
     if found != size:
         what = "cut short" if found < size else "too long"
         raise SavedModelError(f"it is {what}: it has {found} bytes; written were {size}")
+    if size > largest:
+        raise SavedModelError(f"it has {size} bytes; weights of this shape take fewer")
     data = np.empty(size, np.uint8)
     view, digest, at = data.data, hashlib.sha256(), 0
     while at < size:
@@ -73,11 +80,15 @@ def read_weights(file: BufferedReader, told: object) -> np.ndarray:
     return data
 
 
-def _open_folder(folder: Path) -> int:
+def _open_folder(folder: Path, *, patient: bool) -> int | None:
+    """A handle; None, after a moment, if the folder may be about to come back."""
     try:
         return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
         old = work_folder_of(Path(os.path.abspath(folder))) / OLD
+        if old.is_dir() and patient:
+            time.sleep(_PAUSE)
+            return None
         if old.is_dir():
             raise SavedModelError(
                 f"a save was killed while it replaced the model; the former one is whole in "

@@ -54,7 +54,7 @@ def body_of(model: AssembledTransformerModel, weights: Json) -> Json:
     return {
         "format": FORMAT,
         "version": VERSION,
-        "made_by": MADE_BY if description is None else description.made_by,
+        "made_by": MADE_BY if description is None else to_json(description.made_by),
         WEIGHTS: weights,
         "config": config_to_json(shape.config),
         "shape": shape_to_json(shape),

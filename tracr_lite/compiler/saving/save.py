@@ -49,9 +49,7 @@ def save(
             _write(new / CARD, [card_of(model, body, digest(body)).encode()])
 
         publish(goal, write, overwrite=overwrite)
-    except ValueError as error:
-        raise SavedModelError(f"cannot save to {str(path)!r}: {error}") from error
-    except OSError as error:
+    except (ValueError, OSError) as error:
         raise SavedModelError(f"cannot save to {str(path)!r}: {in_words(error)}") from error
     return path
 

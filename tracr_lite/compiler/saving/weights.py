@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from math import prod
 from typing import Any, cast
@@ -69,6 +70,20 @@ def header_of(tensors: Mapping[str, np.ndarray]) -> bytes:
         raise SavedModelError(f"the names of its {len(entries)} arrays take {len(text)} bytes")
     text = text.ljust(-(-len(text) // 8) * 8)
     return len(text).to_bytes(8, "little") + text
+
+
+def largest_file(shape: Shape) -> int:
+    """Bytes that a file of weights of this shape cannot exceed."""
+    config = shape.config
+    none, one = (param_shapes(replace(config, num_layers=n), shape.d_model) for n in (0, 1))
+    per_layer = _numbers(one) - _numbers(none)
+    embedded = (shape.vocab_size + shape.positions) * shape.d_model
+    numbers = _numbers(none) + config.num_layers * per_layer + embedded
+    return 8 + MAX_HEADER + 4 * numbers
+
+
+def _numbers(shapes: Mapping[str, Mapping[str, Sizes]]) -> int:
+    return sum(prod(sizes) for group in shapes.values() for sizes in group.values())
 
 
 def params_of(data: np.ndarray, shape: Shape) -> Params:
