@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 EMBEDDINGS, ATTENTION, MLP = "embeddings", "attention", "mlp"
+ONE, BOS, TOKENS, INDICES = "one", "bos", "tokens", "indices"  # names of embedded nodes
 Half = Either["embeddings", "attention", "mlp"]
 
 
@@ -24,8 +25,10 @@ class Held:
     - `states`: what the columns hold in each state of the node, at a position with a token.
     - `at_bos`: what they hold at the BOS position.
     - `layer`, `half`: the half-layer that writes them.
-    - `one_hot`: whether a state is one column that is 1; else the first column is a number.
-    - `promise`: largest error of each state that leaves it to be told apart from the others.
+    - `one_hot`: whether state i is column i being 1; else the first column is a number (if
+      `numbers` is 1), all others are 0 or 1.
+    - `listed`: whether these are all states. If not, the number lies between the least and the
+      greatest of them, and is zero or has the size of one of them, or more.
     """
 
     name: str
@@ -35,7 +38,21 @@ class Held:
     layer: int
     half: Half
     one_hot: bool
-    promise: Float[np.ndarray, " states"]
+    numbers: int
+    listed: bool
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A linear combination of columns of nodes, read as if it were a node of one column.
+
+    **Arguments:** `parts`: nodes; `factors`: of the columns of each; `states`: its numbers.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+    factors: tuple[Float[np.ndarray, " columns"], ...]
+    states: Float[np.ndarray, " states"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +81,14 @@ class Literal:
 
 
 @dataclass(frozen=True)
+class Value:
+    """What a head reads of one node: a row of `writes` for each of its states."""
+
+    source: str
+    rows: Float[np.ndarray, "states columns"]
+
+
+@dataclass(frozen=True)
 class Head:
     """An attention head.
 
@@ -71,10 +96,10 @@ class Head:
     - `head`: its number in the layer. `literals`: its selector selects where all of them do.
     - `counts_bos`: BOS scores like a selected key, so that its weight tells the width.
     - `low`, `high`: least and most keys that can be selected, BOS aside.
-    - `source`: the node whose value is read; None: only BOS has a value (a width).
-    - `becomes`: for each state of `source` the state of `writes` when only keys in that state are
-      selected (-1: such keys are never selected, or only averaged).
-    - `averages`: whether keys with different numbers may be selected together.
+    - `values`: what is read where it looks, a sum over nodes; nothing for a width.
+    - `copies`: whether all keys selected at once have the same row; then each state of `writes`
+      is such a row. Else the states are means of such rows.
+    - `default`: the state where nothing is selected; -1 if that cannot be.
     """
 
     writes: str
@@ -83,14 +108,14 @@ class Head:
     counts_bos: bool
     low: int
     high: int
-    source: str | None
-    becomes: Int[np.ndarray, " source_states"]
-    averages: bool
+    values: tuple[Value, ...]
+    copies: bool
+    default: int
 
 
 @dataclass(frozen=True)
 class Output:
-    """How answers are read: argmax over `columns`, or one number and flags for None.
+    """How answers are read: argmax over `columns`, or a number and flags for None.
 
     `known`: values that a numerical answer is snapped to, from as far as `tolerance`.
     """
@@ -106,15 +131,20 @@ class Output:
 class Claims:
     """All of it, for inputs of up to `max_seq_len` tokens.
 
-    `one`, `bos`: the columns of the constant, and of BOS among the tokens; `open`: reasons why
-    some node is not covered, by name.
+    **Arguments:**
+    - `token_rows`: row of the token embeddings for each state of `tokens`; `position_rows`
+      likewise; `bos_row`, `pad_row`: those of BOS and of padding.
+    - `open`: reasons why some node is not covered, by name.
     """
 
     max_seq_len: int
     causal: bool
-    one: int
-    bos: int
+    token_rows: Int[np.ndarray, " tokens"]
+    position_rows: Int[np.ndarray, " positions"]
+    bos_row: int
+    pad_row: int
     held: tuple[Held, ...]
+    sums: tuple[Sum, ...]
     tables: tuple[Table, ...]
     heads: tuple[Head, ...]
     output: Output

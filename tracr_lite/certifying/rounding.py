@@ -2,9 +2,10 @@
 
 Each operation gives the exact result times (1 + d), |d| <= u (Higham 2002, "Accuracy and Stability
 of Numerical Algorithms", section 2.2). A sum of k terms, added in any order and with or without
-fused multiply-add, is off by at most (k - 1) u times the sum of their sizes, to first order
-(section 4.2); `gamma` includes the higher orders. Sums of whole multiples of one power of two are
-exact while they stay below 2^p multiples. exp(0) is exactly 1; exp is off by at most `EXP` u.
+fused multiply-add, is off by at most gamma(k - 1) times the sum of their sizes (section 4.2).
+Sums of whole multiples of one power of two are exact while their sizes stay below 2^p multiples.
+exp(0) is exactly 1; exp is off by at most `EXP` u, a division by at most `DIVISION` u, which
+allows for a product with a rounded inverse. Equal numbers give equal results in both.
 """
 
 from __future__ import annotations
@@ -14,17 +15,22 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-EXP = 8.0  # units of u by which exp may be off, relative
-GRID = 2.0**12  # exactness is looked for among multiples of 1 / GRID
+EXP, DIVISION = 8.0, 3.0  # relative errors, in units of u
+SLOP = 2.0**-50  # relative error of our own sums, in float64
 
 
 @dataclass(frozen=True)
 class Arithmetic:
-    """One floating-point format: `bits` of significand, the hidden one included."""
+    """One floating-point format.
+
+    **Arguments:** `bits`: of the significand, the hidden one included; `largest`: finite number;
+    `smallest`: number that still has full precision.
+    """
 
     name: str
     bits: int
     largest: float
+    smallest: float
 
     @property
     def u(self) -> float:
@@ -37,27 +43,42 @@ class Arithmetic:
         return np.where(part < 1.0, part / np.maximum(1.0 - part, 1e-300), np.inf)
 
     def sums_exactly(
-        self, terms: Float[np.ndarray, "..."], size: Float[np.ndarray, "..."]
+        self, size: Float[np.ndarray, "..."] | float, exponent: int
     ) -> Bool[np.ndarray, "..."]:
-        """Whether sums of these terms, of sizes that add up to `size`, round nowhere.
+        """Whether sums of multiples of 2^exponent round nowhere, if sizes add up to `size`."""
+        return np.asarray(size) < 2.0 ** min(self.bits + exponent, 1000)
 
-        `terms`: the numbers of which all terms are whole multiples, checked one by one.
-        """
-        del terms
-        return size * GRID < 2.0**self.bits
+    def cast(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """The nearest numbers of the format, as float64; ties to even. Too large: infinite."""
+        significand, exponent = np.frexp(values)
+        near = np.ldexp(np.rint(np.ldexp(significand, self.bits)), exponent - self.bits)
+        near = np.where(np.abs(near) > self.largest, np.inf * np.sign(near), near)
+        return np.where(np.abs(near) < self.smallest, self._small(values), near)
+
+    def _small(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+        """Numbers below full precision: multiples of the least one."""
+        least = self.smallest * 2.0 ** (1 - self.bits)
+        return np.rint(values / least) * least
 
 
 FORMATS = {
-    "float32": Arithmetic("float32", 24, 3.4e38),
-    "bfloat16": Arithmetic("bfloat16", 8, 3.3e38),
-    "float16": Arithmetic("float16", 11, 65504.0),
+    "float32": Arithmetic("float32", 24, (2 - 2.0**-23) * 2.0**127, 2.0**-126),
+    "bfloat16": Arithmetic("bfloat16", 8, (2 - 2.0**-7) * 2.0**127, 2.0**-126),
+    "float16": Arithmetic("float16", 11, 65504.0, 2.0**-14),
 }
 
 
-def on_grid(values: Float[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
-    """Which numbers are whole multiples of 1 / GRID."""
-    scaled = values * GRID
-    return scaled == np.rint(scaled)
+def lattice(*arrays: Float[np.ndarray, "..."]) -> int:
+    """The largest g such that all numbers are whole multiples of 2^g; 500 if all are zero."""
+    least = 500
+    for values in arrays:
+        found = values[values != 0.0]
+        if found.size:
+            significand, exponent = np.frexp(np.unique(found))
+            whole = np.ldexp(significand, 53).astype(np.int64)
+            lowest = np.log2((whole & -whole).astype(float)).astype(np.int64)
+            least = min(least, int((exponent - 53 + lowest).min()))
+    return least
 
 
 def is_power_of_two(values: Float[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:

@@ -95,7 +95,7 @@ def copy_number(lowering: Lowering, node: int, number: Number) -> Number:
     out = np.concatenate([np.eye(len(dirs)), -np.eye(len(dirs))])
     neurons = Neurons(both, np.zeros(2 * len(dirs)), out, np.zeros(len(dirs)), 0.0)
     cells, output = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
-    inputs = Inputs(names, at_bos, cells, None, output, None, 0.0, number.slot)
+    inputs = Inputs(names, at_bos, cells, None, output, number, 0.0, number.slot)
     slot = emit(lowering, node, inputs, neurons, dirs)
     return Number(
         node,

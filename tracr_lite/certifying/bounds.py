@@ -1,0 +1,186 @@
+"""All bounds of a model: half-layer by half-layer, from parameters and claims alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from tracr_lite.certifying.certificate import Certificate, NodeBound
+from tracr_lite.certifying.claims import BOS, EMBEDDINGS, MLP, ONE, Claims, Head, Held, Table
+from tracr_lite.certifying.errors import CertifyError
+from tracr_lite.certifying.head_bound import HeadBound, values_of
+from tracr_lite.certifying.known import Known, Leaf, Progress, exactly, ideal_of
+from tracr_lite.certifying.mlp_bound import Network, Rows, errors_of, worst_by
+from tracr_lite.certifying.rounding import FORMATS, Arithmetic
+from tracr_lite.certifying.score_bound import scored
+from tracr_lite.certifying.structure import claims_of, faults, reads_of
+from tracr_lite.certifying.tolerances import output_tolerance, tolerance_of
+from tracr_lite.certifying.weights import Sizes, Weights
+
+Matrix = Float[np.ndarray, "states columns"]
+
+
+class Open(Exception):
+    """A block that the bounds do not cover, or that is not what is claimed; says why."""
+
+
+def number_of(dtype: str) -> Arithmetic:
+    """The format by name. **Raises:** `CertifyError` if there is no such format."""
+    if dtype not in FORMATS:
+        raise CertifyError(f"no rounding model for {dtype!r}; known: {', '.join(FORMATS)}")
+    return FORMATS[dtype]
+
+
+def derive(
+    params: Mapping[str, Mapping[str, Any]], config: Any, claims: Claims, number: Arithmetic
+) -> Certificate:
+    """The certificate that follows from parameters and claims, whether it holds or not."""
+    weights = Weights(params, Sizes.of(config), number)
+    problems = [*claims.open, *faults(weights, claims)]
+    if problems:
+        return Certificate(number.name, claims, (), tuple(dict.fromkeys(problems)))
+    progress, nodes = Progress(claims), list[NodeBound]()
+    tables = {each.writes: each for each in claims.tables}
+    heads = {each.writes: each for each in claims.heads}
+    for held in sorted(claims.held, key=_order):
+        if held.half == EMBEDDINGS:
+            progress.known[held.name] = exactly(held)
+            continue
+        reason = ""
+        try:
+            if held.half == MLP:
+                error = _mlp(weights, progress, tables[held.name], held)
+            else:
+                error, reason = _head(weights, progress, heads[held.name], held)
+        except Open as found:
+            error, reason = np.full((len(held.states) + 1, len(held.columns)), np.inf), str(found)
+        error = np.where(np.isnan(error), np.inf, error)
+        nodes.append(_bound(held.name, error, tolerance_of(held, claims), reason))
+        if not np.isfinite(error).all():
+            return Certificate(number.name, claims, tuple(nodes), ())
+        progress.known[held.name] = Known(held.columns, ideal_of(held), error, held.one_hot)
+    nodes.append(_answer(claims, progress))
+    return Certificate(number.name, claims, tuple(nodes), ())
+
+
+def _order(held: Held) -> tuple[int, int]:
+    if held.half == EMBEDDINGS:
+        return (-1, 0)
+    return (held.layer, int(held.half == MLP))
+
+
+def _bound(name: str, error: Matrix, tolerance: Matrix, reason: str = "") -> NodeBound:
+    """The state and column with the least margin, as a share of what is tolerated."""
+    share = error / np.maximum(tolerance, 1e-300)
+    at = np.unravel_index(int(np.argmax(share)), share.shape)
+    worst, allowed = float(error[at]), float(tolerance[at])
+    if np.isinf(worst) and not reason:
+        reason = "no state that it reads leads to some of its states, or sizes overflow"
+    return NodeBound(name, worst, allowed, allowed - worst, reason)
+
+
+def _answer(claims: Claims, progress: Progress) -> NodeBound:
+    output = claims.output
+    held, known = claims_of(claims, output.node), progress.known[output.node]
+    if sorted(output.columns.tolist()) != sorted(held.columns.tolist()):
+        raise CertifyError(f"the answer is not read from the columns of {output.node}")
+    if output.categorical and not held.one_hot:
+        raise CertifyError(f"the answer is read by argmax, but {output.node} is a number")
+    tolerance = output_tolerance(output, held)
+    return _bound("answer", known.error[:-1], tolerance[:-1])
+
+
+def _mlp(weights: Weights, progress: Progress, table: Table, held: Held) -> Matrix:
+    """Errors of a node that an MLP writes."""
+    w1, w2 = weights.mlp(held.layer)
+    neurons = np.flatnonzero((w2[:, held.columns] != 0.0).any(axis=1))
+    leaves = [progress.leaf(name) for name in (*table.leaves, ONE, BOS)]
+    for name, leaf in zip((*table.leaves, ONE, BOS), leaves, strict=True):
+        _check_before(progress.claims, name, held, leaf)
+    columns = np.concatenate([leaf.known.columns for leaf in leaves])
+    if len(np.unique(columns)) < len(columns):
+        raise Open("its leaves share residual columns, which is not covered")
+    read = np.flatnonzero((w1[:, neurons] != 0.0).any(axis=1))
+    if not set(read.tolist()) <= set(columns.tolist()):
+        raise Open("it reads columns that are none of its leaves'")
+    if len(table.rows) and (
+        table.rows.min(initial=0) < 0 or not 0 <= table.output.min() <= table.output.max()
+    ):
+        raise Open("its table has states that there are not")
+    parts = [_read(leaf, w1[:, neurons]) for leaf in leaves]
+    at = [*(table.rows.T), np.zeros(len(table.rows), np.int64), np.zeros(len(table.rows), np.int64)]
+    x, error = (
+        np.concatenate(
+            [
+                np.concatenate([getattr(leaf.known, what)[ids], getattr(leaf.known, what)[[-1]]])
+                for leaf, ids in zip(leaves, at, strict=True)
+            ],
+            axis=1,
+        )
+        for what in ("ideal", "error")
+    )
+    network = Network(
+        np.concatenate([part for part, _ in parts]),
+        w2[np.ix_(neurons, held.columns)],
+        np.sum([extra for _, extra in parts], axis=0),
+        weights.number,
+    )
+    claimed = np.concatenate([held.states[table.output], held.at_bos[None]])
+    errors = errors_of(network, Rows(x, error, claimed))
+    return np.concatenate([worst_by(table.output, errors[:-1], len(held.states)), errors[-1:]])
+
+
+def _read(leaf: Leaf, w1: Matrix) -> tuple[Matrix, Float[np.ndarray, " neurons"]]:
+    """Rows of the first matrix for one leaf; how far off they are, if columns are combined."""
+    rows = w1[leaf.known.columns]
+    if leaf.factors is None or leaf.sizes is None:
+        return rows, np.zeros(w1.shape[1])
+    at = int(np.argmax(np.abs(leaf.factors)))
+    one = rows[[at]] / leaf.factors[at]
+    odd = np.abs(rows - leaf.factors[:, None] * one)
+    return one, leaf.sizes @ odd
+
+
+def _check_before(claims: Claims, name: str, held: Held, leaf: Leaf) -> None:
+    """A leaf must be there when it is read; `progress` holds only nodes of earlier half-layers
+    and this one."""
+    parts = next((each.parts for each in claims.sums if each.name == name), (name,))
+    for part in parts:
+        if _order(claims_of(claims, part)) >= _order(held):
+            raise Open(f"it reads {part}, which is not written before it")
+        if not claims_of(claims, part).listed and leaf.factors is None:
+            raise Open(f"it tells apart numbers of {part}, which are too many to list")
+
+
+def _head(
+    weights: Weights, progress: Progress, claim: Head, held: Held
+) -> tuple[Matrix, str]:
+    """Errors of a node that a head writes, or why there is no bound."""
+    claims, known = progress.claims, progress.known
+    head = weights.head(held.layer, claim.head)
+    literals = [(each.queries, each.keys) for each in claim.literals]
+    sources = [each.source for each in claim.values]
+    for name in {*sources, *(n for pair in literals for n in pair)} - {ONE, BOS}:
+        if _order(claims_of(claims, name)) >= _order(held):
+            raise Open(f"it reads {name}, which is not written before it")
+    for what, weight, names in (
+        ("queries", head.query, [a for a, _ in literals]),
+        ("keys", head.key, [b for _, b in literals]),
+    ):
+        allowed = np.concatenate([known[n].columns for n in {*names, ONE, BOS}])
+        if not set(np.flatnonzero(weight.any(axis=1)).tolist()) <= set(allowed.tolist()):
+            raise Open(f"its {what} read columns that are not claimed")
+    read = {BOS: known[BOS], **{name: known[name] for name in sources}}
+    allowed = np.concatenate([each.columns for each in read.values()])
+    if not set(reads_of(head, held.columns).tolist()) <= set(allowed.tolist()):
+        raise Open("its values read columns that are not claimed")
+    scores = scored(head, claim.literals, known, weights.number)
+    values = values_of(head, claim, held, read, weights.number)
+    bound = HeadBound(
+        claim, held, scores, values, claims.max_seq_len, claims.causal, weights.number
+    )
+    error, reasons = bound.errors()
+    return error, "; ".join(reasons)

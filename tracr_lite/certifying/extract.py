@@ -1,0 +1,166 @@
+"""What a compiled model's weights are claimed to mean: the only part that knows the compiler.
+
+The program is lowered once more, with notes of what each block was written from. Values, tables
+and selectors are those of the compiler's inference; the weights are not looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracr_lite.certifying import extract_heads
+from tracr_lite.certifying.claims import ATTENTION, MLP, Claims, Head, Output, Table
+from tracr_lite.certifying.errors import CertifyError
+from tracr_lite.certifying.extract_nodes import Nodes, Uncovered
+from tracr_lite.compiler.assembled import AssembledTransformerModel
+from tracr_lite.compiler.lowering.forms import Blocks, HeadBlock, Number, OneHot
+from tracr_lite.compiler.lowering.program import lower
+from tracr_lite.compiler.lowering.written import Written, WrittenHead, WrittenTable
+from tracr_lite.compiler.trace_of import CompileTrace
+from tracr_lite.craft.bases import BasisDirection
+from tracr_lite.craft.conventions import TOKENS
+from tracr_lite.transformer.encoder import CategoricalEncoder
+
+
+@dataclass(frozen=True)
+class _Ids:
+    """Rows of the embeddings."""
+
+    tokens: np.ndarray
+    positions: np.ndarray
+    bos: int
+    pad: int
+
+
+def claims_of_model(model: AssembledTransformerModel) -> Claims:
+    """The claims about one model.
+
+    **Raises:** `CertifyError` if it was loaded or packed by hand, so that its program is not known.
+    """
+    trace, encoder = model.trace, model.input_encoder
+    if trace is None or not isinstance(encoder, CategoricalEncoder):
+        raise CertifyError(
+            "this model does not know its program, so there is nothing to compare it with; "
+            "compile it in this process, or check a certificate that was made when it was compiled"
+        )
+    bos, pad = encoder.bos_encoding, encoder.pad_encoding
+    if bos is None or pad is None:
+        raise CertifyError("this model has no BOS or no padding; compile it")
+    notes: list[Written] = []
+    blocks = lower(trace.values, BasisDirection(TOKENS, encoder.bos_token), notes)
+    _check_same(blocks, trace)
+    nodes = Nodes.of(blocks, trace, encoder.bos_token)
+    tables, heads, problems = _written(blocks, notes, nodes)
+    ids = _ids(nodes, encoder, bos, pad)
+    return Claims(
+        trace.values.keys.n,
+        trace.values.causal,
+        ids.tokens,
+        ids.positions,
+        ids.bos,
+        ids.pad,
+        tuple(nodes.held),
+        tuple(nodes.sums.values()),
+        tuple(tables),
+        tuple(heads),
+        _output(blocks, nodes),
+        tuple(problems),
+    )
+
+
+def _check_same(blocks: Blocks, trace: CompileTrace) -> None:
+    """Lowering is deterministic; if it were not, the claims would be about another model."""
+    before = trace.layers.blocks
+    same = len(blocks.blocks) == len(before.blocks) and blocks.output == before.output
+    for one, other in zip(blocks.blocks, before.blocks, strict=False):
+        same &= type(one) is type(other) and one.slot == other.slot and one.nodes == other.nodes
+    if not same:
+        raise CertifyError("lowering the program again gave other blocks; compile it again")
+
+
+def _written(
+    blocks: Blocks, notes: list[Written], nodes: Nodes
+) -> tuple[list[Table], list[Head], list[tuple[str, str]]]:
+    tables: list[Table] = []
+    heads: list[Head] = []
+    problems: list[tuple[str, str]] = [*nodes.problems]
+    used: dict[int, int] = {}
+    for block, note in zip(blocks.blocks, notes, strict=True):
+        name = nodes.name_of(note.dirs[0])
+        try:
+            if isinstance(note, WrittenTable):
+                tables.append(_table(note, nodes))
+            else:
+                assert isinstance(note, WrittenHead), "a block is written from one of two notes"
+                assert isinstance(block, HeadBlock), "and the note is of its kind"
+                number = used[block.slot] = used.get(block.slot, -1) + 1
+                heads.append(extract_heads.head_of(note, block, number, nodes))
+        except Uncovered as error:
+            problems.append((name, str(error)))
+    return tables, heads, problems
+
+
+def _table(note: WrittenTable, nodes: Nodes) -> Table:
+    writes, inputs = nodes.name_of(note.dirs[0]), note.inputs
+    if note.code is None:
+        return _copy(note, nodes)
+    names: list[str] = []
+    columns: list[np.ndarray] = []
+    for cells in inputs.cells.T:
+        found = [nodes.place[inputs.dirs[at]] for at in range(len(inputs.dirs))]
+        owners = {found[at][0] for at in np.unique(cells).tolist()}
+        if len(owners) != 1:
+            raise Uncovered("one of its leaves is spread over several nodes")
+        names.append(nodes.held[owners.pop()].name)
+        columns.append(np.array([at for _, at in found])[cells])
+    if inputs.number is not None:
+        assert inputs.x is not None, "a number has a column in the table"
+        name, state = nodes.number(inputs.number)
+        names.append(name)
+        columns.append(state[inputs.x])
+    size = len(inputs.output)
+    rows = np.stack(columns, axis=1) if columns else np.zeros((size, 0), np.int64)
+    output = nodes.states_of(writes, note.dirs, note.code)[inputs.output]
+    return Table(writes, tuple(names), rows, output)
+
+
+def _copy(note: WrittenTable, nodes: Nodes) -> Table:
+    """A number copied to a column of its own."""
+    number = note.inputs.number
+    assert number is not None, "only numbers are copied without a table"
+    writes = nodes.name_of(note.dirs[0])
+    name, states = nodes.number(number)
+    _, own = nodes.number(nodes.written_number(writes))
+    if len(states) != len(own) or not len(own):
+        raise Uncovered("it copies numbers that are too many to list")
+    return Table(writes, (name,), states[:, None], own)
+
+
+def _ids(nodes: Nodes, encoder: CategoricalEncoder, bos: int, pad: int) -> _Ids:
+    ids = {d: at for at, d in enumerate(encoder.basis)}
+    tokens = [at for d, at in ids.items() if at not in (bos, pad)]
+    positions: list[int] = []
+    for form in nodes.blocks.forms:
+        assert isinstance(form, OneHot | Number)
+        if isinstance(form, OneHot) and form.slot < 0:
+            kind = nodes.kind_of(form)
+            if kind == TOKENS:
+                tokens = [ids[d] for d in form.dirs]
+            else:
+                positions = [int(str(d.value)) + 1 for d in form.dirs]
+    return _Ids(np.array(tokens, np.int64), np.array(positions, np.int64), bos, pad)
+
+
+def _output(blocks: Blocks, nodes: Nodes) -> Output:
+    basis = blocks.output.basis
+    owners = {nodes.name_of(d) for d in basis}
+    if len(owners) != 1:
+        raise CertifyError("the answer is read from several nodes")
+    columns = nodes.columns(basis)
+    known = np.array(sorted(float(v) for v in blocks.known), float)
+    return Output(owners.pop(), columns, blocks.categorical, known, float(blocks.tolerance))
+
+
+HALVES = (ATTENTION, MLP)

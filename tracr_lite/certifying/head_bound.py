@@ -1,0 +1,237 @@
+"""How far off a head's output can be: leakage, rounding of softmax and sums, errors it reads.
+
+With exactly equal scores, the exponentials of m selected keys are 1 and add up to m exactly, as
+long as what all other keys weigh together, L = n exp(-gap), is below u / 2. A weight is then off
+by the rounding of one division. A sum v + d that starts from a number v of the format is off
+from v by at most 2 |d|, whatever it is rounded to; so leaked values count twice at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tracr_lite.certifying.claims import Head, Held
+from tracr_lite.certifying.known import Known
+from tracr_lite.certifying.rounding import DIVISION, EXP, SLOP, Arithmetic, is_power_of_two, lattice
+from tracr_lite.certifying.score_bound import Scored
+from tracr_lite.certifying.weights import HeadWeights
+
+LEAKED = 2.2  # see above; with room for the rounding of the leaked values themselves
+MOST_LEAK = 0.01  # with more, nothing is claimed
+
+Matrix = Float[np.ndarray, "rows columns"]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a head reads of one node, by state: `ideal`, sizes of its terms, and how far off."""
+
+    rows: Matrix
+    size: Matrix
+    off: Matrix
+
+
+@dataclass(frozen=True)
+class Values:
+    """All that a head reads.
+
+    **Arguments:** `largest`: of what any position has; `bos`: at the BOS position, a row;
+    `extra`: operations on a value before and after it is weighed.
+    """
+
+    reads: tuple[Read, ...]
+    bos: Read
+    largest: Float[np.ndarray, " columns"]
+    extra: float
+
+
+def values_of(
+    head: HeadWeights, claim: Head, held: Held, nodes: dict[str, Known], number: Arithmetic
+) -> Values:
+    """What is read for each state of each source, compared with what is claimed.
+
+    `nodes`: all whose columns the head may read the values of.
+    """
+    out = head.out[:, held.columns]
+    lanes = np.abs(head.value).any(axis=0) & np.abs(out).any(axis=1)
+    value, out = head.value[:, lanes], out[lanes]
+    whole, sizes = value @ out, np.abs(value) @ np.abs(out)
+    exact = all(known.exact for known in nodes.values())
+    grid = min(lattice(k.ideal) for k in nodes.values()) + lattice(value) + lattice(out)
+    rows = {each.source: each.rows for each in claim.values}
+    reads: list[Read] = []
+    bos = np.zeros((3, len(held.columns)))
+    for name, known in nodes.items():
+        ideal, size = known.ideal @ whole[known.columns], np.abs(known.ideal) @ sizes[known.columns]
+        off = known.error @ np.abs(whole[known.columns]) + SLOP * size * (not exact)
+        claimed = rows.get(name, np.zeros((len(ideal) - 1, len(held.columns))))
+        reads.append(Read(claimed, size[:-1], off[:-1] + np.abs(ideal[:-1] - claimed)))
+        bos += np.stack([ideal[-1], size[-1], off[-1]])
+    bos[2] += np.abs(bos[0] - held.at_bos)
+    largest = np.sum([(r.size + r.off).max(axis=0) for r in reads], axis=0)
+    largest = np.maximum(largest, bos[1] + bos[2])
+    exact &= bool(number.sums_exactly(float(largest.max(initial=0.0)), grid))
+    extra = 0.0 if exact else float((value != 0.0).sum(axis=0).max(initial=0))
+    extra += max(float((out != 0.0).sum(axis=0).max(initial=0)) - 1.0, 0.0)
+    extra += float(not is_power_of_two(out).all())
+    at_bos = Read(held.at_bos[None], bos[1][None], bos[2][None])
+    return Values(tuple(reads), at_bos, largest, extra)
+
+
+@dataclass(frozen=True)
+class HeadBound:
+    """Bounds for the outputs of one head."""
+
+    claim: Head
+    held: Held
+    scores: Scored
+    values: Values
+    n: int
+    causal: bool
+    number: Arithmetic
+
+    def errors(self) -> tuple[Matrix, list[str]]:
+        """Error of each column in each state, BOS last; and why there is no bound, if so."""
+        faults = self._faults()
+        states, columns = self.held.states.shape
+        if faults:
+            return np.full((states + 1, columns), np.inf), faults
+        if self.claim.counts_bos:
+            errors = self._widths()
+        else:
+            errors = self._copied() if self.held.one_hot else self._means()
+        if self.claim.default >= 0:
+            leak = self._leak(self.scores.bos_above, self.n)
+            at = self.claim.default
+            errors[at] = np.fmax(np.where(np.isinf(errors[at]), 0.0, errors[at]), self._bos(leak))
+        leak = 0.0 if self.causal else self._leak(-self.scores.at_bos, self.n)
+        return np.concatenate([errors, self._bos(leak)[None]]), []
+
+    def _faults(self) -> list[str]:
+        scores, claim, found = self.scores, self.claim, list[str]()
+        gaps = {"BOS at its own position": -scores.at_bos}
+        if claim.high > 0:
+            if np.isinf(scores.low):
+                found.append("some keys are selected, but no states of theirs are")
+            gaps["selected keys and others"] = scores.above_others
+        if claim.low == 0 and not claim.counts_bos:
+            gaps["BOS and keys that are not selected"] = scores.bos_above
+            if claim.default < 0:
+                found.append("nothing may be selected, but no state is claimed for it")
+        if claim.default >= 0 and (
+            claim.default >= len(self.held.states)
+            or not np.array_equal(self.held.states[claim.default], self.held.at_bos)
+        ):
+            found.append("what it holds where nothing is selected is not what BOS has")
+        if not claim.counts_bos:
+            gaps["selected keys and BOS"] = scores.above_bos if claim.high > 0 else np.inf
+        else:
+            gaps["BOS and keys that are not selected"] = scores.bos_above
+        for between, gap in gaps.items():
+            if not self._leak(gap, self.n + 1) < MOST_LEAK:
+                found.append(f"its scores are too weak between {between}: {gap:.3g} apart")
+        if not scores.largest < min(self.number.largest / 4, 1e29):
+            found.append("its scores are too large")
+        if not scores.jitter < 0.5:
+            found.append(f"scores that should be equal may be {scores.jitter:.2g} apart")
+        return found
+
+    def _leak(self, gap: float, keys: int) -> float:
+        """What keys weigh together that are `gap` below another one."""
+        return keys * float(np.exp(-gap)) * (1.0 + 2 * EXP * self.number.u)
+
+    def _settles(self, leak: float) -> bool:
+        """Whether a sum of exponentials 1 forgets the leak."""
+        return 2 * leak < self.number.u
+
+    def _bos(self, leak: float) -> Float[np.ndarray, " columns"]:
+        """Error where BOS wins: at its own position, and where nothing is selected."""
+        values, number = self.values, self.number
+        part = 0.0 if self._settles(leak) else leak + float(number.gamma(self.n + DIVISION))
+        part += float(number.gamma(values.extra))
+        return part * values.bos.size[0] + LEAKED * leak * values.largest + values.bos.off[0]
+
+    def _weighing(self) -> tuple[float, float]:
+        """Relative error of the weights of selected keys together with their sum; the leak."""
+        scores, number = self.scores, self.number
+        gap = scores.above_others
+        gap = min(gap, scores.bos_above if self.claim.counts_bos else scores.above_bos)
+        leak = self._leak(gap, self.n + 1)
+        settled = self._settles(leak)
+        same = scores.exact and settled and bool(number.sums_exactly(self.n + 1.0, 0))
+        same &= not self.claim.counts_bos or self._off_bos == 0.0
+        single = self.claim.high <= 1 and not self.claim.counts_bos
+        if single:
+            part = 0.0 if settled else leak + float(number.gamma(self.n + DIVISION))
+            return part + float(number.gamma(self.values.extra)), leak
+        part = 0.0 if same else leak + float(number.gamma(self.n + 1))
+        if not (same or scores.exact and not self.claim.counts_bos or self._copies):
+            part += float(np.expm1(scores.jitter)) * 1.01 + 2.02 * EXP * number.u
+        terms = 1 if self.claim.counts_bos else self.claim.high
+        part = (1.0 + part) * (1.0 + float(number.gamma(DIVISION + terms + self.values.extra)))
+        return part - 1.0 + SLOP, leak
+
+    @property
+    def _off_bos(self) -> float:
+        """How far selected keys should be from BOS, if BOS counts; it has to be nothing."""
+        return max(abs(self.scores.low), abs(self.scores.high)) if self.claim.high else 0.0
+
+    @property
+    def _copies(self) -> bool:
+        """Whether all selected keys have the same row, so that single weights do not matter."""
+        return self.claim.copies and not self.claim.counts_bos
+
+    def _widths(self) -> Matrix:
+        part, _ = self._weighing()
+        wrong = min(self._off_bos + (0.0 if self.scores.exact else 2 * self.scores.noise), 50.0)
+        off = float(self.values.bos.off[0].max(initial=0.0))
+        part = (1.0 + part) * (1.0 + off) * float(np.exp(wrong)) - 1.0
+        found = np.abs(self.held.states) * part
+        found[~self._are_widths()] = np.inf
+        return found
+
+    def _are_widths(self) -> Int[np.ndarray, " states"]:
+        """Which states are 1 / (1 + w) for a number of keys that can be selected."""
+        numbers = self.held.states[:, 0]
+        width = np.rint(1.0 / np.maximum(numbers, 1e-300)) - 1.0
+        right = np.abs(numbers * (1.0 + width) - 1.0) < 2.0**-50
+        right &= (width >= self.claim.low) & (width <= self.claim.high)
+        return right & (self.held.at_bos[0] == 1.0) & (self.held.columns.size == 1)
+
+    def _copied(self) -> Matrix:
+        part, leak = self._weighing()
+        states = len(self.held.states)
+        read = self.values.reads[-1]
+        found = np.full((states, len(self.held.columns)), np.inf)
+        if len(self.claim.values) != 1 or not self.claim.copies:
+            return found
+        off = part * read.size + LEAKED * leak * self.values.largest + read.off
+        hot = np.argmax(read.rows, axis=1)
+        selected = read.rows[np.arange(len(hot)), hot] == 1.0
+        for at in np.unique(hot[selected]):
+            found[at] = off[selected & (hot == at)].max(axis=0)
+        return found
+
+    def _means(self) -> Matrix:
+        """Errors are relative where all numbers have one sign, else those of the largest."""
+        part, leak = self._weighing()
+        reads, ideal = self.values.reads, np.abs(self.held.states)
+        rising = np.all([(r.rows >= 0).all(axis=0) for r in reads], axis=0)
+        falling = np.all([(r.rows <= 0).all(axis=0) for r in reads], axis=0)
+        plain = [(r.size <= np.abs(r.rows) * (1 + 2.0**-20)).all(axis=0) for r in reads]
+        one_sign = (rising | falling) & np.all(plain, axis=0)
+        size = np.sum([r.size.max(axis=0) for r in reads], axis=0)
+        largest_off = np.sum([r.off.max(axis=0) for r in reads], axis=0)
+        relative, absolute = np.zeros(len(size)), np.zeros(len(size))
+        for read in reads:
+            there = np.abs(read.rows)
+            ratio = np.where(there > 0, read.off / np.where(there > 0, there, 1.0), 0.0)
+            relative = np.maximum(relative, ratio.max(axis=0, initial=0.0))
+            absolute += np.where(there > 0, 0.0, read.off).max(axis=0, initial=0.0)
+        read_off = np.minimum(largest_off, absolute + relative * ideal)
+        read_off = np.where(one_sign, read_off, largest_off)
+        found = part * np.where(one_sign, ideal * (1 + 2.0**-20), size) + read_off + SLOP * ideal
+        return found + LEAKED * leak * (self.values.largest + size)

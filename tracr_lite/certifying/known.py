@@ -1,0 +1,82 @@
+"""What is known so far about the columns of each node: ideal values, and how far off they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tracr_lite.certifying.claims import Claims, Held, Sum
+
+
+@dataclass(frozen=True)
+class Known:
+    """The columns of a node by state; the last row is the BOS position.
+
+    `error`: bound on the distance between a column and `ideal`.
+    """
+
+    columns: Int[np.ndarray, " columns"]
+    ideal: Float[np.ndarray, "states columns"]
+    error: Float[np.ndarray, "states columns"]
+    one_hot: bool
+
+    @property
+    def exact(self) -> bool:
+        """Whether no column can be off, at any position."""
+        return not self.error.any()
+
+
+def ideal_of(held: Held) -> Float[np.ndarray, "states columns"]:
+    """What the columns of a node should hold, BOS last."""
+    return np.concatenate([held.states, held.at_bos[None]])
+
+
+def exactly(held: Held) -> Known:
+    """A node that the embeddings write."""
+    ideal = ideal_of(held)
+    return Known(held.columns, ideal, np.zeros_like(ideal), held.one_hot)
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A node as an MLP reads it: columns, or one linear combination of columns.
+
+    `factors`: of the combination; None if the columns are read one by one.
+    """
+
+    known: Known
+    factors: Float[np.ndarray, " columns"] | None = None
+    sizes: Float[np.ndarray, " columns"] | None = None  # largest values, if combined
+
+
+@dataclass
+class Progress:
+    """The nodes known so far, by name."""
+
+    claims: Claims
+    known: dict[str, Known] = field(default_factory=dict[str, Known])
+
+    def leaf(self, name: str) -> Leaf:
+        """A node or a sum of nodes, as a leaf of a table."""
+        for each in self.claims.sums:
+            if each.name == name:
+                return self._combined(each)
+        return Leaf(self.known[name])
+
+    def _combined(self, combination: Sum) -> Leaf:
+        """The sum as one number: errors of its parts add up, whatever states they are in."""
+        parts = [self.known[name] for name in combination.parts]
+        factors = np.concatenate(combination.factors)
+        error, at_bos, at_bos_error = 0.0, 0.0, 0.0
+        for part, own in zip(parts, combination.factors, strict=True):
+            off = part.error @ np.abs(own)
+            error += float(off[:-1].max(initial=0.0))
+            at_bos, at_bos_error = at_bos + float(part.ideal[-1] @ own), at_bos_error + off[-1]
+        ideal = np.append(combination.states, at_bos)[:, None]
+        size = np.full_like(ideal, error + 2.0**-50 * float(np.abs(ideal).max(initial=0.0)))
+        size[-1] = at_bos_error
+        columns = np.concatenate([p.columns for p in parts])
+        largest = [np.abs(p.ideal).max(axis=0) + p.error.max(axis=0) for p in parts]
+        return Leaf(Known(columns, ideal, size, False), factors, np.concatenate(largest))

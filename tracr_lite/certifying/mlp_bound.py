@@ -1,0 +1,157 @@
+"""How far off an MLP can be: its ideal output on each row of a table, and all that may move it.
+
+For a row with ideal inputs x and errors e, neuron j computes z_j = x W1_j, off by at most
+dz_j = (rounding) + e |W1_j|. If z_j >= dz_j it is surely active and passes the error of its
+inputs on linearly; if z_j <= -dz_j it is surely silent; else its output is off by dz_j at most.
+The errors of the inputs that active neurons pass on are added up before sizes are taken: the two
+hinges of a step cancel each other's. So, with A the active and U the uncertain neurons,
+
+    error_o <= sum_r e_r |sum_A W1_rj W2_jo| + sum_A rounding_j |W2_jo| + sum_U dz_j |W2_jo|
+               + rounding of the second sum + |ideal output - what is claimed|
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import sparse  # pyright: ignore[reportMissingTypeStubs]
+
+from tracr_lite.certifying.rounding import SLOP, Arithmetic, is_power_of_two, lattice
+
+CHUNK = 2_000_000  # rows times neurons looked at together
+
+Matrix = Float[np.ndarray, "rows columns"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Part of an MLP: the columns that it reads, its neurons, the columns of one node."""
+
+    w1: Matrix
+    w2: Matrix
+    extra: Float[np.ndarray, " neurons"]  # further error of each neuron's sum
+    number: Arithmetic
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs of a network, their errors, and the output claimed for each."""
+
+    x: Matrix
+    error: Matrix
+    claimed: Matrix
+
+
+@dataclass(frozen=True)
+class _Hidden:
+    """The neurons that are not silent: values, errors; `passing`: 1 where surely active."""
+
+    value: Any
+    passing: Any
+    off: Any
+    exact: Bool[np.ndarray, " rows"]
+
+
+def errors_of(network: Network, rows: Rows) -> Matrix:
+    """Bound on the error of each output in each row."""
+    size = max(CHUNK // max(network.w1.shape[1], 1), 1)
+    parts = [_chunk(network, part) for part in _slices(rows, size)]
+    return np.concatenate(parts) if parts else np.zeros_like(rows.claimed)
+
+
+def _slices(rows: Rows, size: int) -> Iterator[Rows]:
+    for start in range(0, len(rows.x), size):
+        at = slice(start, start + size)
+        yield Rows(rows.x[at], rows.error[at], rows.claimed[at])
+
+
+def _chunk(network: Network, rows: Rows) -> Matrix:
+    hidden = _hidden(network, rows)
+    w2 = sparse.csr_matrix(network.w2)
+    size_w2 = abs(w2)
+    ideal = _dense(hidden.value @ w2)
+    size = _dense((hidden.value + hidden.off) @ size_w2)
+    total = _dense(hidden.off @ size_w2) + np.abs(ideal - rows.claimed)
+    total += _second_sum(network, hidden, w2, size)
+    for column in np.flatnonzero(rows.error.any(axis=0)).tolist():
+        read = np.flatnonzero(network.w1[column])
+        passed = hidden.passing[:, read].multiply(network.w1[column, read]) @ w2[read]
+        total += rows.error[:, [column]] * np.abs(_dense(passed))
+    return total
+
+
+def _hidden(network: Network, rows: Rows) -> _Hidden:
+    """The first half of the network."""
+    w1, number = network.w1, network.number
+    size_w1, nonzero = np.abs(w1), (w1 != 0.0).astype(float)
+    z, size = rows.x @ w1, np.abs(rows.x) @ size_w1
+    from_inputs = rows.error @ size_w1
+    exact = ~rows.error.any(axis=1) & ~network.extra.any()
+    if exact.any():
+        grid = lattice(rows.x[exact]) + lattice(w1)
+        exact &= number.sums_exactly(size.max(axis=1, initial=0.0), grid)
+    terms = ((rows.x != 0.0) | (rows.error > 0.0)).astype(float) @ nonzero
+    simple = ~rows.error.any(axis=0) & is_power_of_two(rows.x).all(axis=0)
+    products = ~is_power_of_two(w1[~simple]).all(axis=0)
+    rounding = number.gamma(np.maximum(terms - 1.0, 0.0) + products) + SLOP
+    rounding = rounding * (size + from_inputs) + network.extra
+    rounding[exact] = 0.0
+    off = rounding + from_inputs
+    active = z >= off
+    kept = z + off > 0.0
+    here, neuron = np.nonzero(kept)
+    surely = active[here, neuron]
+    at = (here, neuron), z.shape
+    value = np.maximum(z[here, neuron], 0.0)
+    wrong = np.where(surely, rounding[here, neuron], off[here, neuron])
+
+    def matrix(data: Float[np.ndarray, " kept"]) -> Any:
+        return sparse.csr_matrix((data, at[0]), at[1])
+
+    return _Hidden(matrix(value), matrix(surely.astype(float)).tocsc(), matrix(wrong), exact)
+
+
+def _second_sum(network: Network, hidden: _Hidden, w2: Any, size: Matrix) -> Matrix:
+    """Rounding of the sum over neurons."""
+    number, values = network.number, hidden.value
+    there = (values + hidden.off) != 0.0
+    terms = _dense(there.astype(float) @ (w2 != 0.0).astype(float))
+    exact = hidden.exact
+    simple = exact & _all_simple(values)
+    products = ~is_power_of_two(network.w2).all(axis=0)
+    count = np.maximum(terms - 1.0, 0.0) + (products[None, :] & ~simple[:, None])
+    rounding = (number.gamma(count) + SLOP * (count > 0)) * size
+    if exact.any():
+        grid = lattice(values[exact].data) + lattice(network.w2)
+        good = exact & number.sums_exactly(size.max(axis=1, initial=0.0), grid)
+        rounding[good] = 0.0
+    return rounding
+
+
+def _all_simple(values: Any) -> Bool[np.ndarray, " rows"]:
+    """Rows in which all values are powers of two."""
+    odd = sparse.csr_matrix(
+        ((~is_power_of_two(values.data)).astype(float), values.indices, values.indptr),
+        values.shape,
+    )
+    return np.asarray(odd.sum(axis=1)).ravel() == 0.0
+
+
+def _dense(matrix: Any) -> Matrix:
+    return cast(Matrix, np.asarray(matrix.todense()))
+
+
+def worst_by(
+    output: Int[np.ndarray, " rows"], errors: Matrix, states: int
+) -> Float[np.ndarray, "states columns"]:
+    """The largest error of each state; infinite for a state that no row leads to."""
+    worst = np.full((states, errors.shape[1]), np.inf)
+    order = np.argsort(output, kind="stable")
+    found, first = np.unique(output[order], return_index=True)
+    if len(found):
+        worst[found] = np.maximum.reduceat(errors[order], first, axis=0)
+    return worst

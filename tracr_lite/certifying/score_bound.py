@@ -1,0 +1,239 @@
+"""Scores of a head: how far selected keys stand above the others, BOS and each other.
+
+The score of a key is a sum over pairs (a, b) of a node a of the query and a node b of the key:
+T_ab[state of a, state of b]. A pair has the conjunction of the literals between its nodes as
+truth; a pair without literal selects everything, so T_ab may not depend on b's state. With
+beta_a[state of a] the part of the BOS key's score that node a contributes, for each state of a
+
+    selected keys score between  sum_b min T_ab  and  sum_b max T_ab  over pairs that select,
+    other keys at most           max_b' (max T_ab' where b' does not select + sum of max T_ab)
+
+minus beta_a, relative to BOS; both add up over the nodes a. What is claimed never to meet is left
+out. Errors of columns and rounding move each score by at most `noise`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from tracr_lite.certifying.claims import BOS, ONE, Literal
+from tracr_lite.certifying.known import Known
+from tracr_lite.certifying.rounding import SLOP, Arithmetic, lattice
+from tracr_lite.certifying.weights import HeadWeights
+
+Matrix = Float[np.ndarray, "rows columns"]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores relative to that of the BOS key.
+
+    **Arguments:**
+    - `low`, `high`: of selected keys; infinite and minus infinite if none is ever selected.
+    - `others`: the most that a key scores that is not selected; minus infinite if there is none.
+    - `spread`: between keys that one query selects, noise aside.
+    - `noise`: how far a score can be off; `exact`: scores that should be equal are equal.
+    - `shrink`: what rounding takes off the distance of scores, where they are exact.
+    - `largest`: size of a score before it is divided by the root of the key size.
+    - `at_bos`: the most that another key scores at the BOS position.
+    """
+
+    low: float
+    high: float
+    others: float
+    spread: float
+    noise: float
+    exact: bool
+    at_bos: float
+    shrink: float
+    largest: float
+
+    @property
+    def above_others(self) -> float:
+        """How far each selected key is above all that are not selected."""
+        return self.low - self.others - 2 * self.noise - self.shrink
+
+    @property
+    def above_bos(self) -> float:
+        """How far each selected key is above BOS."""
+        return self.low - 2 * self.noise - self.shrink
+
+    @property
+    def bos_above(self) -> float:
+        """How far BOS is above all keys that are not selected."""
+        return -self.others - 2 * self.noise - self.shrink
+
+    @property
+    def jitter(self) -> float:
+        """How far scores that should be equal can be apart."""
+        return 0.0 if self.exact else self.spread + 2 * self.noise
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The queries or the keys: lanes of each node by state, and what sizes and errors do there.
+
+    `lanes`: [states, key_size] without BOS; `bos`: of the BOS position, all nodes together.
+    """
+
+    lanes: dict[str, Matrix]
+    size: dict[str, Matrix]
+    off: dict[str, Matrix]
+    bos: Float[np.ndarray, " lanes"]
+    bos_size: Float[np.ndarray, " lanes"]
+    bos_off: Float[np.ndarray, " lanes"]
+    grid: int
+    exact: bool
+    terms: int
+
+    @property
+    def largest(self) -> Float[np.ndarray, " lanes"]:
+        """The largest sum of sizes in each lane, at any position."""
+        tokens = sum((s + o).max(axis=0) for s, o in zip(*self._both(), strict=True))
+        return np.maximum(tokens, self.bos_size + self.bos_off)
+
+    def _both(self) -> tuple[list[Matrix], list[Matrix]]:
+        return list(self.size.values()), [self.off[name] for name in self.size]
+
+
+def _side(nodes: dict[str, Known], weight: Matrix, number: Arithmetic) -> _Side:
+    lanes, size, off = dict[str, Matrix](), dict[str, Matrix](), dict[str, Matrix]()
+    bos = np.zeros((3, weight.shape[1]))
+    grids: list[int] = []
+    for name, known in nodes.items():
+        part = weight[known.columns]
+        error = known.error @ np.abs(part)
+        ideal, sizes = known.ideal @ part, np.abs(known.ideal) @ np.abs(part)
+        lanes[name], size[name], off[name] = ideal[:-1], sizes[:-1], error[:-1]
+        bos += np.stack([ideal[-1], sizes[-1], error[-1]])
+        grids.append(lattice(known.ideal) + lattice(part))
+    exact = all(known.exact for known in nodes.values())
+    terms = sum(len(known.columns) for known in nodes.values())
+    side = _Side(lanes, size, off, bos[0], bos[1], bos[2], min(grids), exact, terms)
+    fits = number.sums_exactly(float(side.largest.max(initial=0.0)), side.grid)
+    return _Side(lanes, size, off, bos[0], bos[1], bos[2], min(grids), exact and bool(fits), terms)
+
+
+def scored(
+    head: HeadWeights,
+    literals: tuple[Literal, ...],
+    nodes: dict[str, Known],
+    number: Arithmetic,
+) -> Scored:
+    """Bounds for one head. `nodes`: all whose columns the head may score, ONE and BOS included."""
+    wanted_q = {ONE, BOS, *(each.queries for each in literals)}
+    wanted_k = {ONE, BOS, *(each.keys for each in literals)}
+    queries = _side({n: nodes[n] for n in nodes if n in wanted_q}, head.query, number)
+    keys = _side({n: nodes[n] for n in nodes if n in wanted_k}, head.key, number)
+    largest = float(queries.largest @ keys.largest) / head.root
+    exact = queries.exact and keys.exact
+    exact &= bool(number.sums_exactly(largest * head.root, queries.grid + keys.grid))
+    noise = 0.0
+    if not exact:
+        terms = queries.terms + keys.terms + len(queries.bos) + 5
+        noise = float(number.gamma(terms)) * largest + _from_errors(queries, keys) / head.root
+    # the division by the root, and softmax's subtraction of the maximum, are rounded as well
+    noise += 0.0 if exact else 4 * number.u * largest
+    shrink = 8 * number.u * largest + SLOP * largest
+    bounds = [_of_query(name, queries, keys, literals, head.root) for name in queries.lanes]
+    low, high, spread = _sum_or_none(bounds)
+    others = max(
+        each.others + sum(b.most for b in bounds if b is not each) for each in bounds
+    )
+    at_bos = _at_bos(queries, keys, head.root) + 2 * noise + shrink
+    exact &= spread == 0.0
+    return Scored(
+        low, high, others, spread, noise, exact, at_bos, shrink, largest * head.root
+    )
+
+
+def _from_errors(queries: _Side, keys: _Side) -> float:
+    """How far errors of columns move a score, before the division by the root."""
+    total = 0.0
+    for a, size in queries.size.items():
+        for b, other in keys.size.items():
+            off_a, off_b = queries.off[a], keys.off[b]
+            if off_a.any() or off_b.any():
+                moved = off_a @ (other + off_b).T + size @ off_b.T
+                total += float(moved.max(initial=0.0))
+    off_q = sum(off.max(axis=0) for off in queries.off.values())
+    off_k = sum(off.max(axis=0) for off in keys.off.values())
+    to_bos = off_q @ keys.bos_size + queries.largest @ keys.bos_off
+    at_bos = queries.bos_off @ keys.largest + queries.bos_size @ np.maximum(off_k, keys.bos_off)
+    return total + float(to_bos) + float(at_bos)
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """Of one node of the query, largest over its states, relative to its part of BOS's score."""
+
+    low: float
+    high: float
+    spread: float
+    most: float
+    others: float
+
+
+def _of_query(
+    a: str, queries: _Side, keys: _Side, literals: tuple[Literal, ...], root: float
+) -> _Bound:
+    lanes = queries.lanes[a]
+    beta = lanes @ keys.bos / root
+    zero = np.zeros(len(lanes))
+    low, high, most, gain = zero, zero.copy(), zero.copy(), np.full(len(lanes), -np.inf)
+    for b, key_lanes in keys.lanes.items():
+        table = lanes @ key_lanes.T / root
+        if not table.any() and not any(e.queries == a and e.keys == b for e in literals):
+            continue  # it selects everything, and scores nothing
+        truth = _truth(a, b, literals, table.shape)
+        selects, others = truth == 1, truth == 0
+        at_most = np.where(selects, table, -np.inf).max(axis=1, initial=-np.inf)
+        other = np.where(others, table, -np.inf).max(axis=1, initial=-np.inf)
+        low = low + np.where(selects, table, np.inf).min(axis=1, initial=np.inf)
+        high = high + at_most
+        largest = np.maximum(at_most, other)
+        with np.errstate(invalid="ignore"):
+            gain = np.fmax(gain, np.where(np.isneginf(other), -np.inf, other - largest))
+            most = most + largest
+    known = np.isfinite(low) & np.isfinite(high)
+    spread = float((high - low)[known].max(initial=0.0))
+    if not known.any():
+        low, high = np.array([np.inf]), np.array([-np.inf])
+    else:
+        low, high = (low - beta)[known], (high - beta)[known]
+    others_at = most + gain - beta
+    return _Bound(
+        float(low.min()),
+        float(high.max()),
+        spread,
+        float((most - beta).max(initial=-np.inf)),
+        float(others_at.max(initial=-np.inf)),
+    )
+
+
+def _truth(
+    a: str, b: str, literals: tuple[Literal, ...], shape: tuple[int, ...]
+) -> Bool[np.ndarray, "queries keys"]:
+    """1, 0 or -1: the conjunction of the literals between two nodes."""
+    found = np.ones(shape, np.int8)
+    for each in literals:
+        if each.queries == a and each.keys == b:
+            own = each.truth.T.astype(np.int8)
+            found = np.where((found < 0) | (own < 0), -1, found & own)
+    return found
+
+
+def _sum_or_none(bounds: list[_Bound]) -> tuple[float, float, float]:
+    if any(np.isinf(b.low) for b in bounds):
+        return np.inf, -np.inf, 0.0
+    low, high, spread = (sum(getattr(b, n) for b in bounds) for n in ("low", "high", "spread"))
+    return low, high, spread
+
+
+def _at_bos(queries: _Side, keys: _Side, root: float) -> float:
+    """The most that a key scores above BOS at the BOS position."""
+    others = sum(float((lanes @ queries.bos).max()) for lanes in keys.lanes.values())
+    return (others - float(queries.bos @ keys.bos)) / root

@@ -1,0 +1,76 @@
+"""How far off a node may be: what those who read it need, or what the answer promises."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from tracr_lite.certifying.claims import Claims, Held, Output, Table
+
+PROMISE = 1e-5  # relative error of numbers that are not snapped to a known value
+HALF = 0.5
+
+Matrix = Float[np.ndarray, "states columns"]
+
+
+def tolerance_of(held: Held, claims: Claims) -> Matrix:
+    """By state and column, BOS last.
+
+    Columns of one-hots, and flags, are told apart at 1/2. A number that a table reads may be off
+    by half the distance to the next that gives another result; others by the promise, for the
+    largest of them.
+    """
+    size = (len(held.states) + 1, len(held.columns))
+    found = np.full(size, HALF)
+    if held.numbers:
+        numbers = np.append(held.states[:, 0], held.at_bos[0])
+        found[:, 0] = PROMISE * np.abs(numbers).max() if numbers.any() else HALF
+        read = np.full(len(held.states), np.inf)
+        for table in claims.tables:
+            if held.name in table.leaves:
+                read = np.minimum(read, _read_apart(held, table))
+        told = np.isfinite(read)
+        if told.any():
+            found[:-1, 0] = np.where(told, read, np.maximum(found[:-1, 0], HALF))
+    return found
+
+
+def _read_apart(held: Held, table: Table) -> Float[np.ndarray, " states"]:
+    """Half the distance to the next number that gives another result, by state."""
+    at = table.leaves.index(held.name)
+    numbers = held.states[table.rows[:, at], 0]
+    flagged = held.states[table.rows[:, at], 1:].any(axis=1)
+    others = np.delete(table.rows, at, axis=1)
+    order = np.lexsort((numbers, flagged, *others.T))
+    same = (others[order][1:] == others[order][:-1]).all(axis=1)
+    same &= ~flagged[order][1:] & ~flagged[order][:-1]
+    same &= table.output[order][1:] != table.output[order][:-1]
+    half = np.where(same, np.diff(numbers[order]) / 2, np.inf)
+    found = np.full(len(held.states), np.inf)
+    states: Int[np.ndarray, " rows"] = table.rows[order, at]
+    np.minimum.at(found, states[1:], half)
+    np.minimum.at(found, states[:-1], half)
+    return found
+
+
+def output_tolerance(output: Output, held: Held) -> Matrix:
+    """By state and column: what the columns of the answer may be off by, BOS last.
+
+    An argmax needs all columns to be off by less than 1/2. A number has to be within the promise,
+    or snap to the value it stands for.
+    """
+    found = np.full((len(held.states) + 1, len(held.columns)), HALF)
+    if not output.categorical and held.numbers:
+        found[:-1, 0] = [_allowed(x, output) for x in held.states[:, 0].tolist()]
+    return found
+
+
+def _allowed(number: float, output: Output) -> float:
+    """How far off a number may be and still be decoded as promised."""
+    promise = PROMISE * abs(number)
+    away = np.abs(output.known - number)
+    own = away <= 1e-9 * abs(number)
+    others = float(away[~own].min(initial=np.inf))
+    if own.any():  # it is nearest to itself, and snaps, or is right enough as it is
+        return min(others / 2, max(output.tolerance, promise))
+    return promise if others <= promise else min(promise, others - output.tolerance)
