@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 FROZEN, TRAINED = "frozen", "trained"
 
 
-def _optax() -> Any:
+def import_optax() -> Any:
+    """optax. **Raises:** `MissingDependency`, which says how to get it."""
     try:
         import optax  # pyright: ignore[reportMissingTypeStubs]
     except ImportError as error:
@@ -60,7 +61,7 @@ def wrap_tx(
     cheap, and which `optax.apply_updates` repeats.
     **Returns:** a transformation whose `update` needs `params`.
     """
-    optax = _optax()
+    optax = import_optax()
 
     def freeze(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         def zero(x: Any) -> jax.Array:
@@ -97,7 +98,7 @@ def lora_plus_rates(ratio: float = 16.0) -> optax.GradientTransformation:
     """
     if not ratio > 0:
         raise LoraError(f"the ratio of learning rates must be positive; got {ratio}")
-    optax = _optax()
+    optax = import_optax()
 
     def faster(leaf: Any) -> Any:
         if not isinstance(leaf, LoraWeight):
