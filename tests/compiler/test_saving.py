@@ -308,7 +308,9 @@ def test_other_configurations_are_saved(name, tmp_path):
     config = TransformerConfig(2, 2, 3, 5, 0.1, ACTIVATIONS[name], layer_norm=True, causal=True)
     shape = Shape(config, 4, 6, 7, Readout((2, 5), True), None)
     with jax.threefry_partitionable(True):
-        params = shape.transformed.init(jax.random.key(0), jnp.zeros((1, 3), jnp.int32))
+        params = jax.jit(shape.transformed.init)(
+            jax.random.key(0), jnp.zeros((1, 3), jnp.int32)
+        )
     labels = [f"column {i}" for i in range(7)]
     model = AssembledTransformerModel(
         shape.transformed.apply, shape.model, params, config, labels, shape=shape
