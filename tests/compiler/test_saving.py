@@ -38,6 +38,7 @@ from tracr_lite.rasp import rasp
 from tracr_lite.sampling import sample_program
 from tracr_lite.transformer.encoder import CategoricalEncoder, NumericalEncoder
 from tracr_lite.transformer.model import TransformerConfig
+from tracr_lite.transformer.shapes import param_shapes
 
 ROOT = Path(__file__).parents[2]
 
@@ -303,20 +304,22 @@ def test_a_model_packed_by_hand_is_saved_with_and_without_encoders(model, tmp_pa
     assert vars(loaded.input_encoder) == vars(made.input_encoder)
 
 
-@pytest.mark.parametrize("name", ["relu", "gelu", "leaky_relu"])
+@pytest.mark.parametrize("name", ["relu", "gelu"])
 def test_other_configurations_are_saved(name, tmp_path):
     config = TransformerConfig(2, 2, 3, 5, 0.1, ACTIVATIONS[name], layer_norm=True, causal=True)
     shape = Shape(config, 4, 6, 7, Readout((2, 5), True), None)
-    with jax.threefry_partitionable(True):
-        params = jax.jit(shape.transformed.init)(
-            jax.random.key(0), jnp.zeros((1, 3), jnp.int32)
-        )
+    rng = np.random.default_rng(0)
+    embedded = {"token_embed": {"embeddings": (4, 7)}, "pos_embed": {"embeddings": (6, 7)}}
+    params = {
+        module: {leaf: rng.normal(size=size).astype(np.float32) for leaf, size in group.items()}
+        for module, group in (param_shapes(config, 7) | embedded).items()
+    }
     labels = [f"column {i}" for i in range(7)]
     model = AssembledTransformerModel(
         shape.transformed.apply, shape.model, params, config, labels, shape=shape
     )
     loaded = tracr_lite.load(model.save(tmp_path / "model"))
-    assert sorted(bits(loaded.params)) == sorted(bits(params))
+    assert bits(loaded.params) == bits(params)
     assert (loaded.shape, loaded.space) == (shape, None)
     assert_same_run(loaded, model, [3, 0, 2])
 
