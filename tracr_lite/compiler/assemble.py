@@ -8,12 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from tracr_lite.compiler.assembled import (
-    AssembledTransformerModel,
-    EmbeddingModules,
-    ModelForward,
-)
+from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.forward import Readout, Shape
+from tracr_lite.compiler.modules import EmbeddingModules, ModelForward
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
 from tracr_lite.compiler.pack import (
     HalfLayers,

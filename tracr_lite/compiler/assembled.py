@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, SupportsIndex, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,7 @@ import numpy as np
 
 from tracr_lite.compiler.batched import Batched
 from tracr_lite.compiler.forward import Shape, bucket, jitted, jitted_answer
+from tracr_lite.compiler.modules import ModelForward as ModelForward
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
 from tracr_lite.compiler.running import Memory, OnDevice
 from tracr_lite.craft import bases
@@ -28,26 +29,11 @@ if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
 
+    from tracr_lite.compiler.circuits.circuit import Circuit
     from tracr_lite.compiler.description import Description
     from tracr_lite.compiler.graph import Graph
     from tracr_lite.compiler.trace_of import CompileTrace, NodePlace
     from tracr_lite.rasp import rasp
-
-
-@runtime_checkable
-class ModelForward(Protocol):
-    """`forward(params, tokens)`: a function of parameters and token ids [batch, seq]."""
-
-    def __call__(self, params: Any, emb: jax.Array) -> model.CompiledTransformerModelOutput: ...
-
-
-@dataclass(frozen=True)
-class EmbeddingModules:
-    """The modules around the transformer."""
-
-    token_embed: Callable[..., jax.Array]
-    pos_embed: Callable[..., jax.Array]
-    unembed: Callable[..., jax.Array]
 
 
 @dataclass
@@ -129,6 +115,12 @@ class AssembledTransformerModel:
         from tracr_lite.compiler.saving.save import save
 
         return save(self, folder, overwrite=overwrite)
+
+    def circuit(self) -> Circuit:
+        """What reads what, by RASP node, component and column. **Raises:** as `graph`."""
+        from tracr_lite.compiler.circuits.build import circuit_of
+
+        return circuit_of(self, self._compiled())
 
     def node(self, expr: rasp.RASPExpr) -> NodePlace:
         """Where an expression of the compiled program is.
