@@ -201,6 +201,7 @@ def test_another_version_of_this_package_does_not_continue(written, tmp_path, mo
         ({"count": 1, "causal": "perhaps"}, "no, yes, mixed"),
         ({"count": 1, "storage": "tar"}, "sparse, dense"),
         ({"count": 1, "max_parameters": 0}, "max_parameters is 0"),
+        ({"count": 1, "timeout": 0}, "timeout is 0"),
         ({"count": 1, "colour": "red"}, "no argument 'colour'"),
         ({"count": 1, "workers": -1}, "workers is -1"),
     ],
@@ -278,3 +279,28 @@ def test_reading_needs_no_jax(written):
         "assert 'jax' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_programs_that_take_too_long_are_refused(tmp_path, monkeypatch):
+    with pytest.raises(DatasetError, match="use workers=1 or more"):
+        write_dataset(tmp_path, count=2, timeout=3.0, workers=0)
+    monkeypatch.setattr(writing, "PATIENCE", 2)
+    seen, real = [], writing._give_up_after
+    monkeypatch.setattr(writing, "_give_up_after", lambda row: (seen.extend(row), real(row)))
+    with pytest.raises(DatasetError, match="last 2 programs were all refused"):
+        write_dataset(tmp_path, count=1, timeout=1e-4, workers=1)
+    assert seen[-1] == "not compiled within 0.0001 s; it was stopped"
+
+
+def test_a_data_set_goes_to_another_process(dataset):
+    first = dataset[0]
+    again = pickle.loads(pickle.dumps(dataset))
+    assert again[0].text == first.text
+    assert same_weights(again[0].params, first.params)
+
+
+def test_dense_shards_are_smaller_unless_it_is_said(tmp_path):
+    write_dataset(tmp_path / "a", count=1, storage="dense", workers=0)
+    write_dataset(tmp_path / "b", count=1, storage="dense", workers=0, shard_size=7)
+    assert read_dataset(tmp_path / "a").arguments["shard_size"] == 100
+    assert read_dataset(tmp_path / "b").arguments["shard_size"] == 7

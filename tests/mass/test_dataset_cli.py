@@ -42,6 +42,7 @@ def test_a_data_set_is_written_continued_and_checked(run, tmp_path):
         "nodes": [3, 5],
         "causal": "yes",
         "max_parameters": None,
+        "timeout": None,
         "storage": "sparse",
     }
 

@@ -2,9 +2,11 @@
 
 import copy
 import itertools
+import os
 import pickle
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -190,14 +192,24 @@ def test_an_endless_input_is_taken_only_as_needed(workers):
     assert not children()
 
 
-def test_unordered_items_have_their_index():
-    slow = rasp.Map(lambda x: [x := x + 0 for _ in range(100_000)][-1], rasp.tokens)
-    requests = [(slow, list(range(12)), 4), *itertools.islice(endless(), 30)]
-    items = list(compile_many(requests, workers=2, ordered=False))
-    assert sorted(item.index for item in items) == list(range(31))
-    assert items[0].index != 0
-    for item in items:
+def test_unordered_items_have_their_index(tmp_path):
+    flag = str(tmp_path / "go on")
+
+    def waits(x):
+        end = time.monotonic() + 60
+        while not os.path.exists(flag) and time.monotonic() < end:
+            time.sleep(0.01)
+        return x
+
+    requests = [(rasp.Map(waits, rasp.tokens), [0, 1], 2), *itertools.islice(endless(), 30)]
+    seen = []
+    for item in compile_many(requests, workers=2, ordered=False):
         assert item.program is requests[item.index][0]
+        seen.append(item.index)
+        if len(seen) == 10:
+            (tmp_path / "go on").touch()
+    assert sorted(seen) == list(range(31))
+    assert 0 not in seen[:10]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -312,6 +324,8 @@ def test_a_trace_is_as_good_as_one_compiled_here():
     model = item.model
     with pytest.raises(AttributeError):
         _ = model.trace.nothing
+    twin = copy.deepcopy(model)
+    assert twin.node(REVERSE) == model.node(REVERSE)
     for copied in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert copied.nodes == compile_rasp_to_model(REVERSE, "ab", 3).nodes
     assert type(model.trace) is type(compile_rasp_to_model(REVERSE, "ab", 3).trace)

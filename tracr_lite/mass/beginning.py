@@ -10,6 +10,8 @@ from tracr_lite.mass.folder import holds_others, remove_parts, write_file
 from tracr_lite.mass.manifest import MANIFEST, Manifest, read_manifest
 from tracr_lite.mass.recipe import Recipe
 
+DENSE_SHARD = 100  # samples, by default: a shard is held in memory
+
 
 def begun(folder: Path, given: dict[str, Any]) -> Manifest:
     """The manifest of a new data set, written."""
@@ -54,6 +56,8 @@ def new_recipe(given: dict[str, Any]) -> Recipe:
     """The recipe of a new data set. **Raises:** `DatasetError` if an argument is not right."""
     if "count" not in given:
         raise DatasetError("a new data set needs count, the number of samples")
+    if given.get("storage") == "dense" and "shard_size" not in given:
+        return Recipe(**given, shard_size=DENSE_SHARD)
     return Recipe(**given)
 
 

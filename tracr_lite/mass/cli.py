@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from tracr_lite.mass.beginning import DENSE_SHARD
 from tracr_lite.mass.manifest import MANIFEST, Manifest, read_manifest
 from tracr_lite.mass.reading import read_dataset
 from tracr_lite.mass.recipe import CAUSAL, STORAGES, Recipe
@@ -55,7 +56,8 @@ def _default(name: str) -> str:
 @click.option(
     "--shard-size",
     type=POSITIVE,
-    help=f"Samples per shard; one shard is held in memory. [default: {_default('shard_size')}]",
+    help="Samples per shard; one shard is held in memory. "
+    f"[default: {_default('shard_size')}, dense: {DENSE_SHARD}]",
 )
 @click.option(
     "--max-seq-len",
@@ -80,6 +82,12 @@ def _default(name: str) -> str:
 )
 @click.option(
     "--max-parameters", type=POSITIVE, help="Leave out larger models. [default: no limit]"
+)
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="SECONDS",
+    help="Leave out programs that take longer to compile. [default: no limit]",
 )
 @click.option(
     "--storage",

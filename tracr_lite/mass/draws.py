@@ -25,8 +25,9 @@ class Drawn:
 class Refused:
     """A program that is no sample.
 
-    **Arguments:** `kind`: "refused" by the compiler, "too large" for the recipe, "crashed" in
-    the compiler, or "died" with its process; `reason`: in words; `text`: the program.
+    **Arguments:** `kind`: "refused" by the compiler, "too large" or "too slow" for the recipe,
+    "crashed" in the compiler, or "died" with its process; `reason`: in words; `text`: the
+    program.
     """
 
     draw: int

@@ -21,16 +21,19 @@ def locked(folder: Path) -> Generator[None]:
 
     **Raises:** `DatasetError` if another run writes there, or it cannot be made.
     """
+    handle = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        if handle is not None:
+            os.close(handle)
+        if isinstance(error, BlockingIOError):
+            raise DatasetError(f"another run is writing to {str(folder)!r}") from None
         raise DatasetError(f"cannot write to {str(folder)!r}: {error.strerror}") from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
-    except BlockingIOError:
-        raise DatasetError(f"another run is writing to {str(folder)!r}") from None
     finally:
         os.close(handle)
 

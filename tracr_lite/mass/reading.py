@@ -88,6 +88,10 @@ class Dataset:
         """Closes the files; they are opened again when a sample is asked for."""
         self._open.clear()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Another process opens files of its own."""
+        return vars(self) | {"_open": OrderedDict[int, OpenShard]()}
+
     def __enter__(self) -> Dataset:
         return self
 

@@ -21,11 +21,14 @@ class Recipe:
 
     **Arguments:**
     - `count`: samples in all. `seed`: equal recipes give equal data sets.
-    - `shard_size`: samples per shard. `storage`: "sparse" or "dense", see docs/datasets.md.
+    - `shard_size`: samples per shard, which is held in memory. `storage`: "sparse" or "dense",
+      see docs/datasets.md.
     - `max_seq_len`, `vocab_size`: of every program.
     - `nodes`: least and most expressions of a program, tokens and indices among them.
     - `causal`: "no", "yes" or "mixed".
     - `max_parameters`: programs with larger models are refused; None: no limit.
+    - `timeout`: seconds after which a program is refused; needs workers. The bytes then depend
+      on the speed of the machine too. None: no limit.
 
     **Raises:** `DatasetError` naming the argument that is out of range.
     """
@@ -38,6 +41,7 @@ class Recipe:
     nodes: tuple[int, int] = (6, 10)
     causal: str = "no"
     max_parameters: int | None = None
+    timeout: float | None = None
     storage: str = "sparse"
 
     def __post_init__(self) -> None:
@@ -51,6 +55,8 @@ class Recipe:
             raise DatasetError(f"nodes is {self.nodes}; needed are a least and a most number")
         if self.max_parameters is not None and self.max_parameters < 1:
             raise DatasetError(f"max_parameters is {self.max_parameters}; it must be 1 or more")
+        if self.timeout is not None and not self.timeout > 0:
+            raise DatasetError(f"timeout is {self.timeout}; it must be more than 0 seconds")
         if self.causal not in CAUSAL:
             raise DatasetError(f"causal is {self.causal!r}; it can be {', '.join(CAUSAL)}")
         if self.storage not in STORAGES:

@@ -93,6 +93,9 @@ class SentTrace(CompileTrace):
     It is large, slow to unpickle, and often not wanted.
     """
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> SentTrace:
+        return self  # immutable, and a copy of the program would have other expressions
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "sent" not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -18,7 +18,7 @@ from typing import Any
 
 from tracr_lite.mass.beginning import begun, known, new_recipe
 from tracr_lite.mass.draws import JOB, Drawn, Refused, draw, job_of
-from tracr_lite.mass.errors import DatasetError, WorkerDied
+from tracr_lite.mass.errors import DatasetError, TimedOut, WorkerDied
 from tracr_lite.mass.folder import locked, write_file
 from tracr_lite.mass.manifest import (
     MANIFEST,
@@ -164,6 +164,8 @@ def _drawing(
     """Endless (number, outcome) pairs, from number `start` on, in order."""
 
     if workers == 0:
+        if recipe.timeout is not None:
+            raise DatasetError("timeout needs a worker process to stop; use workers=1 or more")
         yield ((number, draw(recipe, number)) for number in itertools.count(start))
         return
 
@@ -172,13 +174,15 @@ def _drawing(
             yield number, _outcome(recipe, number, answer)
 
     jobs = (job_of(recipe, number) for number in itertools.count(start))
-    with Pool(JOB, workers) as pool:
+    with Pool(JOB, workers, recipe.timeout) as pool:
         yield outcomes(stream(pool, jobs, ahead=AHEAD * workers, ordered=True))
 
 
 def _outcome(recipe: Recipe, number: int, answer: Answer) -> Drawn | Refused:
     if isinstance(answer.error, WorkerDied):
         return Refused(number, "died", str(answer.error), recipe.program(number).text)
+    if isinstance(answer.error, TimedOut):
+        return Refused(number, "too slow", str(answer.error), recipe.program(number).text)
     if answer.error is not None:
         raise answer.error
     assert answer.value is not None
