@@ -144,11 +144,13 @@ def compiled(sample):
 )
 @given(seed=st.integers(0, 10**9))
 def test_any_program_is_saved_and_loaded_with_the_same_bits(seed, tmp_path, no_sync):
-    model = compiled(sample_program(seed))
+    sample = sample_program(seed)
+    model = compiled(sample)
     if model is None:
         return
     loaded = tracr_lite.load(model.save(tmp_path / "one", overwrite=True))
     assert_same(loaded, model)
+    assert_same(tracr_lite.load(tmp_path / "one", program=sample.program), model)
     loaded.save(tmp_path / "two", overwrite=True)
     assert files(tmp_path / "one") == files(tmp_path / "two")
 

@@ -203,8 +203,11 @@ def test_an_interrupt_leaves_what_was_there(model, other, both, tmp_path, monkey
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_a_model_is_read_whole_while_it_is_replaced(model, other, both, tmp_path, monkeypatch):
+@pytest.mark.parametrize("swaps", [True, False])
+def test_a_model_is_read_whole_while_it_is_replaced(model, other, tmp_path, monkeypatch, swaps):
     """Not the record of one with the weights of the other, and never a missing file."""
+    if not swaps:
+        monkeypatch.setattr(aside, "_exchange", lambda one, two: False)
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     goal = model.save(tmp_path / "model")
     done = threading.Event()

@@ -85,8 +85,8 @@ def _open_folder(folder: Path, *, patient: bool) -> int | None:
     try:
         return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:
-        old = work_folder_of(Path(os.path.abspath(folder))) / OLD
-        if old.is_dir() and patient:
+        old = work_folder_of(Path(os.path.realpath(folder))) / OLD
+        if patient and (old.parent.is_dir() or folder.is_dir()):
             time.sleep(_PAUSE)
             return None
         if old.is_dir():
