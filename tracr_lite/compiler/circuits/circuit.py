@@ -25,8 +25,8 @@ class Vertex:
     """A part of a circuit.
 
     **Arguments:**
-    - `kind`: `source` (`tokens`, `indices`, `bos` or the constant `one`), `node`, `embedding`, `head`,
-      `neurons`, `column` or `output`.
+    - `kind`: `source` (`tokens`, `indices`, `bos` or the constant `one`), `node`, `embedding`,
+      `head`, `neurons`, `column` or `output`.
     - `layer`: of heads and neurons; `part`: their numbers in the layer.
     - `nodes`: labels of the RASP nodes that it computes, or that a column belongs to;
       `fused`: of those that are computed on the way, and have no columns.
