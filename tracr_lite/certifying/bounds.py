@@ -38,10 +38,17 @@ def derive(
     params: Mapping[str, Mapping[str, Any]], config: Any, claims: Claims, number: Arithmetic
 ) -> Certificate:
     """The certificate that follows from parameters and claims, whether it holds or not."""
+    return derive_all(params, config, claims, number)[0]
+
+
+def derive_all(
+    params: Mapping[str, Mapping[str, Any]], config: Any, claims: Claims, number: Arithmetic
+) -> tuple[Certificate, dict[str, Known]]:
+    """As `derive`, with what is known of each node that has a bound."""
     weights = Weights(params, Sizes.of(config), number)
     problems = [*claims.open, *faults(weights, claims)]
     if problems:
-        return Certificate(number.name, claims, (), tuple(dict.fromkeys(problems)))
+        return Certificate(number.name, claims, (), tuple(dict.fromkeys(problems))), {}
     progress, nodes = Progress(claims), list[NodeBound]()
     tables = {each.writes: each for each in claims.tables}
     heads = {each.writes: each for each in claims.heads}
@@ -60,10 +67,10 @@ def derive(
         error = np.where(np.isnan(error), np.inf, error)
         nodes.append(_bound(held.name, error, tolerance_of(held, claims), reason))
         if not np.isfinite(error).all():
-            return Certificate(number.name, claims, tuple(nodes), ())
+            return Certificate(number.name, claims, tuple(nodes), ()), progress.known
         progress.known[held.name] = Known(held.columns, ideal_of(held), error, held.one_hot)
     nodes.append(_answer(claims, progress))
-    return Certificate(number.name, claims, tuple(nodes), ())
+    return Certificate(number.name, claims, tuple(nodes), ()), progress.known
 
 
 def _order(held: Held) -> tuple[int, int]:
@@ -106,10 +113,6 @@ def _mlp(weights: Weights, progress: Progress, table: Table, held: Held) -> Matr
     read = np.flatnonzero((w1[:, neurons] != 0.0).any(axis=1))
     if not set(read.tolist()) <= set(columns.tolist()):
         raise Open("it reads columns that are none of its leaves'")
-    if len(table.rows) and (
-        table.rows.min(initial=0) < 0 or not 0 <= table.output.min() <= table.output.max()
-    ):
-        raise Open("its table has states that there are not")
     parts = [_read(leaf, w1[:, neurons]) for leaf in leaves]
     at = [*(table.rows.T), np.zeros(len(table.rows), np.int64), np.zeros(len(table.rows), np.int64)]
     x, error = (

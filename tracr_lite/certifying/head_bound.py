@@ -66,7 +66,9 @@ def values_of(
     bos = np.zeros((3, len(held.columns)))
     for name, known in nodes.items():
         ideal, size = known.ideal @ whole[known.columns], np.abs(known.ideal) @ sizes[known.columns]
-        off = known.error @ np.abs(whole[known.columns]) + SLOP * size * (not exact)
+        # an error where a column should be zero moves a sum twice at most, whatever is rounded
+        counted = known.error * np.where(known.ideal == 0.0, 1.0 + LEAKED, 1.0)
+        off = counted @ sizes[known.columns] + SLOP * size * (not exact)
         claimed = rows.get(name, np.zeros((len(ideal) - 1, len(held.columns))))
         reads.append(Read(claimed, size[:-1], off[:-1] + np.abs(ideal[:-1] - claimed)))
         bos += np.stack([ideal[-1], size[-1], off[-1]])
@@ -74,7 +76,8 @@ def values_of(
     largest = np.sum([(r.size + r.off).max(axis=0) for r in reads], axis=0)
     largest = np.maximum(largest, bos[1] + bos[2])
     exact &= bool(number.sums_exactly(float(largest.max(initial=0.0)), grid))
-    extra = 0.0 if exact else float((value != 0.0).sum(axis=0).max(initial=0))
+    terms = sum(int((k.ideal != 0.0).sum(axis=1).max(initial=0)) for k in nodes.values())
+    extra = 0.0 if exact else float(terms)
     extra += max(float((out != 0.0).sum(axis=0).max(initial=0)) - 1.0, 0.0)
     extra += float(not is_power_of_two(out).all())
     at_bos = Read(held.at_bos[None], bos[1][None], bos[2][None])
@@ -141,7 +144,7 @@ class HeadBound:
 
     def _leak(self, gap: float, keys: int) -> float:
         """What keys weigh together that are `gap` below another one."""
-        return keys * float(np.exp(-gap)) * (1.0 + 2 * EXP * self.number.u)
+        return keys * float(np.exp(min(-gap, 99.0))) * (1.0 + 2 * EXP * self.number.u)
 
     def _settles(self, leak: float) -> bool:
         """Whether a sum of exponentials 1 forgets the leak."""

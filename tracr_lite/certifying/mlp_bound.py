@@ -22,6 +22,7 @@ from scipy import sparse  # pyright: ignore[reportMissingTypeStubs]
 
 from tracr_lite.certifying.rounding import SLOP, Arithmetic, is_power_of_two, lattice
 
+SMALL = 2.02  # see where it is used; with room for the rounding of products
 CHUNK = 2_000_000  # rows times neurons looked at together
 
 Matrix = Float[np.ndarray, "rows columns"]
@@ -94,11 +95,19 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
     if exact.any():
         grid = lattice(rows.x[exact]) + lattice(w1)
         exact &= number.sums_exactly(size.max(axis=1, initial=0.0), grid)
-    terms = ((rows.x != 0.0) | (rows.error > 0.0)).astype(float) @ nonzero
+    small = rows.error * (rows.x == 0.0)
+    terms = (rows.x != 0.0).astype(float) @ nonzero
+    many = terms + (small > 0.0).astype(float) @ nonzero
     simple = ~rows.error.any(axis=0) & is_power_of_two(rows.x).all(axis=0)
     products = ~is_power_of_two(w1[~simple]).all(axis=0)
-    rounding = number.gamma(np.maximum(terms - 1.0, 0.0) + products) + SLOP
-    rounding = rounding * (size + from_inputs) + network.extra
+    largest = size + from_inputs
+    # a small number d that is added moves a sum by 2 |d| at most, whatever is rounded
+    rounding = np.minimum(
+        number.gamma(np.maximum(terms - 1.0, 0.0) + products) * largest
+        + SMALL * (small @ size_w1),
+        number.gamma(np.maximum(many - 1.0, 0.0) + products) * largest,
+    )
+    rounding = rounding + SLOP * largest + network.extra
     rounding[exact] = 0.0
     off = rounding + from_inputs
     active = z >= off

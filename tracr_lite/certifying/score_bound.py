@@ -14,7 +14,7 @@ out. Errors of columns and rounding move each score by at most `noise`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -25,6 +25,10 @@ from tracr_lite.certifying.rounding import SLOP, Arithmetic, lattice
 from tracr_lite.certifying.weights import HeadWeights
 
 Matrix = Float[np.ndarray, "rows columns"]
+
+# A number d that is added to a sum moves it by 2 |d| at most, whatever is rounded: so errors of
+# columns that should be zero count three times at most, and not as further terms of the sum.
+SMALL = 3.02
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,8 @@ class _Side:
     bos_off: Float[np.ndarray, " lanes"]
     grid: int
     exact: bool
-    terms: int
+    terms: int  # columns that are not zero at one position, errors aside
+    columns: int  # all of them
 
     @property
     def largest(self) -> Float[np.ndarray, " lanes"]:
@@ -102,7 +107,7 @@ class _Side:
 def _side(nodes: dict[str, Known], weight: Matrix, number: Arithmetic) -> _Side:
     lanes, size, off = dict[str, Matrix](), dict[str, Matrix](), dict[str, Matrix]()
     bos = np.zeros((3, weight.shape[1]))
-    grids: list[int] = []
+    grids, terms = list[int](), 0
     for name, known in nodes.items():
         part = weight[known.columns]
         error = known.error @ np.abs(part)
@@ -110,11 +115,12 @@ def _side(nodes: dict[str, Known], weight: Matrix, number: Arithmetic) -> _Side:
         lanes[name], size[name], off[name] = ideal[:-1], sizes[:-1], error[:-1]
         bos += np.stack([ideal[-1], sizes[-1], error[-1]])
         grids.append(lattice(known.ideal) + lattice(part))
+        terms += int((known.ideal != 0.0).sum(axis=1).max(initial=0))
     exact = all(known.exact for known in nodes.values())
-    terms = sum(len(known.columns) for known in nodes.values())
-    side = _Side(lanes, size, off, bos[0], bos[1], bos[2], min(grids), exact, terms)
+    columns = sum(len(known.columns) for known in nodes.values())
+    side = _Side(lanes, size, off, bos[0], bos[1], bos[2], min(grids), exact, terms, columns)
     fits = number.sums_exactly(float(side.largest.max(initial=0.0)), side.grid)
-    return _Side(lanes, size, off, bos[0], bos[1], bos[2], min(grids), exact and bool(fits), terms)
+    return replace(side, exact=exact and bool(fits))
 
 
 def scored(
@@ -133,10 +139,12 @@ def scored(
     exact &= bool(number.sums_exactly(largest * head.root, queries.grid + keys.grid))
     noise = 0.0
     if not exact:
-        terms = queries.terms + keys.terms + len(queries.bos) + 5
-        noise = float(number.gamma(terms)) * largest + _from_errors(queries, keys) / head.root
-    # the division by the root, and softmax's subtraction of the maximum, are rounded as well
-    noise += 0.0 if exact else 4 * number.u * largest
+        size, terms = _sizes(queries, keys)
+        moved = _from_errors(queries, keys)
+        few = float(number.gamma(queries.terms + keys.terms + terms + 9)) * size
+        all_terms = queries.columns + keys.columns + len(queries.bos) + 9
+        many = float(number.gamma(all_terms)) * (size + moved)
+        noise = min(few + SMALL * moved, many + moved) / head.root
     shrink = 8 * number.u * largest + SLOP * largest
     bounds = [_of_query(name, queries, keys, literals, head.root) for name in queries.lanes]
     low, high, spread = _sum_or_none(bounds)
@@ -148,6 +156,24 @@ def scored(
     return Scored(
         low, high, others, spread, noise, exact, at_bos, shrink, largest * head.root
     )
+
+
+def _sizes(queries: _Side, keys: _Side) -> tuple[float, int]:
+    """Size of the largest score, and how many lanes contribute to one, errors aside.
+
+    Nine more operations are the division by the root and the subtraction of the maximum.
+    """
+    size, lanes = 0.0, 0
+    for q in queries.size.values():
+        for k in keys.size.values():
+            size += float((q @ k.T).max(initial=0.0))
+            both = (q != 0.0).astype(np.float32) @ (k != 0.0).astype(np.float32).T
+            lanes += int(both.max(initial=0.0))
+    seen = np.any([q.any(axis=0) for q in queries.size.values()], axis=0) & (keys.bos_size != 0)
+    at_bos = (queries.bos_size != 0) & (keys.largest != 0)
+    to_bos = sum(q.max(axis=0) for q in queries.size.values()) @ keys.bos_size
+    lanes = max(lanes, int(seen.sum()), int(at_bos.sum()))
+    return max(size, float(to_bos), float(queries.bos_size @ keys.largest)), lanes
 
 
 def _from_errors(queries: _Side, keys: _Side) -> float:

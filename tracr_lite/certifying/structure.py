@@ -18,6 +18,7 @@ from tracr_lite.certifying.claims import (
     Claims,
     Held,
 )
+from tracr_lite.certifying.fitting import misfits
 from tracr_lite.certifying.weights import HeadWeights, Weights
 
 Faults = list[tuple[str, str]]  # name of the node, or "model", and what is wrong
@@ -26,7 +27,15 @@ Faults = list[tuple[str, str]]  # name of the node, or "model", and what is wron
 def faults(weights: Weights, claims: Claims) -> Faults:
     """All that keeps the claims from being about these weights."""
     found: Faults = [("model", each) for each in weights.faults()]
-    found += [("model", each) for each in _names(weights, claims)]
+    sizes = (
+        weights.width,
+        len(weights.params["token_embed"]["embeddings"]),
+        len(weights.params["pos_embed"]["embeddings"]),
+    )
+    found += [("claims", each) for each in misfits(claims, *sizes)]
+    if found:
+        return found
+    found += [("claims", each) for each in _names(weights, claims)]
     if found:
         return found
     found += [("embeddings", each) for each in _embeddings(weights, claims)]
@@ -52,15 +61,10 @@ def _names(weights: Weights, claims: Claims) -> Iterable[str]:
     columns = np.concatenate([held.columns for held in claims.held])
     if len(np.unique(columns)) < len(columns):
         yield "a residual column belongs to two nodes"
-    if columns.size and not 0 <= columns.min() <= columns.max() < weights.width:
-        yield "a residual column is out of range"
     if claims.causal != weights.sizes.causal:
         yield "the claims and the model differ on causal attention"
-    if claims.max_seq_len + 1 > weights.params["pos_embed"]["embeddings"].shape[0]:
-        yield "the model has fewer positions than claimed"
     for held in claims.held:
-        wrong = held.states.shape[1] != len(held.columns) or len(held.at_bos) != len(held.columns)
-        if wrong or (held.one_hot and not np.array_equal(held.states, np.eye(len(held.columns)))):
+        if held.one_hot and not np.array_equal(held.states, np.eye(len(held.columns))):
             yield f"the states of {held.name} do not fit its columns"
         if held.half == EMBEDDINGS and held.name not in (ONE, BOS, TOKENS, INDICES):
             yield f"{held.name} is not what embeddings write"

@@ -17,21 +17,21 @@ def tolerance_of(held: Held, claims: Claims) -> Matrix:
     """By state and column, BOS last.
 
     Columns of one-hots, and flags, are told apart at 1/2. A number that a table reads may be off
-    by half the distance to the next that gives another result; others by the promise, for the
-    largest of them.
+    by half the distance to the next that gives another result; others by half the distance to
+    the next number that it can be.
     """
     size = (len(held.states) + 1, len(held.columns))
     found = np.full(size, HALF)
     if held.numbers:
-        numbers = np.append(held.states[:, 0], held.at_bos[0])
-        found[:, 0] = PROMISE * np.abs(numbers).max() if numbers.any() else HALF
+        numbers = np.unique(np.append(held.states[:, 0], held.at_bos[0]))
+        gaps = np.diff(numbers)
+        wide = gaps > PROMISE * np.abs(numbers).max()  # others are not told apart by anyone
+        found[:, 0] = gaps[wide].min(initial=np.inf if wide.any() else 1.0) / 2
         read = np.full(len(held.states), np.inf)
         for table in claims.tables:
             if held.name in table.leaves:
                 read = np.minimum(read, _read_apart(held, table))
-        told = np.isfinite(read)
-        if told.any():
-            found[:-1, 0] = np.where(told, read, np.maximum(found[:-1, 0], HALF))
+        found[:-1, 0] = np.where(np.isfinite(read), read, found[:-1, 0])
     return found
 
 
