@@ -30,12 +30,12 @@ def make_model(config, weights=None, tokenizer=None, **loading):
     return Llama(config, load_params(config, ArraySource(weights), **loading), tokenizer)
 
 
-def letters(size=40):
-    """A tokenizer with so many one-letter tokens after the special ones."""
-    pieces = [b"<unk>", b"\n<s>\n", b"\n</s>\n", b" "]
-    pieces += [bytes([65 + i]) for i in range(size - len(pieces) - 2)]
+def letters():
+    """A tokenizer of 40 tokens: letters, what chat needs, and the two bytes of é."""
+    one_letter = " []/ABCDEFGHIJKLMNOPQRSTUVWXYZ01234"
+    pieces = [b"<unk>", b"\n<s>\n", b"\n</s>\n", *(each.encode() for each in one_letter)]
     pieces += ["é".encode()[:1], "é".encode()[1:]]
-    return Tokenizer(Vocabulary(pieces, np.zeros(size, np.float32)))
+    return Tokenizer(Vocabulary(pieces, np.zeros(len(pieces), np.float32)))
 
 
 def draw_ids(config, length, seed=0):

@@ -50,7 +50,8 @@ class Fixed:
 class State:
     """A batch in the middle of generation.
 
-    - `token`: (batch,), the last one of each row, which waits to be run; `slot`: its place.
+    - `token`: (batch,), the last one of each row, which waits to be run; `slot`: its place,
+      behind all that have been.
     - `random`: (batch, 2), the generators. `alive`: (batch,), which rows have not ended.
     - `seen`: (batch, vocab), for the repetition penalty; None if there is none.
     """
@@ -111,6 +112,30 @@ def advance(
     found = jnp.full((state.token.shape[0], CHUNK), NOTHING, jnp.int32)
     state, found, _ = lax.while_loop(goes_on, step, (state, found, jnp.int32(0)))
     return state, found
+
+
+@partial(jax.jit, static_argnames=("config",), donate_argnames=("state",))
+def extend(
+    params: Params, config: LlamaConfig, state: State, tokens: Array, count: Array, fixed: Fixed
+) -> tuple[State, Array]:
+    """Runs given tokens from `state.slot` on, and samples behind each of them, as chat does.
+
+    **Arguments:** `tokens`: (1, t), of which the first `count` count; the rest is padding.
+    **Returns:** the state, whose token is the last one sampled, and all that were: (t,).
+    """
+    x, cache = forward(params, config, tokens, fixed.start, state.cache, state.slot)
+    scores = logits(params, x[0])
+    begun = replace(state, cache=cache, alive=jnp.ones(1, bool))
+
+    def one(i: Array, carry: tuple[State, Array]) -> tuple[State, Array]:
+        state, found = carry
+        if state.seen is not None:
+            state = replace(state, seen=state.seen.at[0, tokens[0, i]].set(True))
+        state = _choose(replace(state, alive=jnp.ones(1, bool)), scores[i][None], fixed)
+        return state, found.at[i].set(state.token[0])
+
+    found = jnp.full(tokens.shape[1], NOTHING, jnp.int32)
+    return lax.fori_loop(0, count, one, (begun, found))
 
 
 def _choose(state: State, scores: Array, fixed: Fixed) -> State:

@@ -18,16 +18,23 @@ import numpy as np
 from jax import Array
 
 from tracr_lite.llama.cache import empty_cache
+from tracr_lite.llama.chat import Chat
 from tracr_lite.llama.checkpoint import load_checkpoint
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.errors import LlamaError
-from tracr_lite.llama.generate import Generation, Options, Prompt, TextStream, start_rows
+from tracr_lite.llama.generate import (
+    Generation,
+    Options,
+    Prompt,
+    TextStream,
+    resolve_steps,
+    start_rows,
+)
 from tracr_lite.llama.matrices import Activations
 from tracr_lite.llama.model import Trace, forward, logits
 from tracr_lite.llama.params import Dtype, Params, load_params
 from tracr_lite.llama.token_stream import padded
-from tracr_lite.llama.tokenizer import Tokenizer
-from tracr_lite.llama.tokenizer.binary import parse_tokenizer_bin, read_whole
+from tracr_lite.llama.tokenizer import Tokenizer, load_tokenizer
 from tracr_lite.llama.tokens import check_tokens
 
 
@@ -132,6 +139,23 @@ class Llama:
             )
         )
 
+    def chat(self, system: str = "", **options: Any) -> Chat:
+        """A conversation; `say` gives the replies.
+
+        **Arguments:** `system`: what the model is told before the first message. `options`: of
+        `Options`, those that choose tokens, `n`, by default the whole context, and `seed`.
+        **Raises:** `LlamaError` without a tokenizer, and for options without a meaning.
+        """
+        chosen: dict[str, Any] = {"n": 0} | options
+        given = Options(**chosen)
+        if self.tokenizer is None:
+            raise LlamaError("a conversation needs a tokenizer; load the model with one")
+        steps = resolve_steps(given.n, self.config.seq_len)
+        seed = given.seeds(1)[0]
+        return Chat(
+            self.params, self.config, self.tokenizer, system, steps, given.settings, seed
+        )
+
 
 def load(
     path: str | Path,
@@ -144,7 +168,8 @@ def load(
 
     **Arguments:**
     - `path`: a .bin file of llama2.c, or a Hugging Face folder.
-    - `tokenizer`: a tokenizer.bin; without one, prompts are token ids.
+    - `tokenizer`: a file that `load_tokenizer` knows, such as tokenizer.bin; without one,
+      prompts are token ids.
     - `dtype`: "float32", "bfloat16" or "int8"; see `load_params`. By default quantized weights
       stay int8, and others become float32.
     - `activations`: "q80" computes as runq.c does, which needs int8 weights.
@@ -153,11 +178,12 @@ def load(
     """
     checkpoint = load_checkpoint(path)
     if isinstance(tokenizer, (str, Path)):
-        tokenizer = Tokenizer(parse_tokenizer_bin(read_whole(tokenizer)))
+        tokenizer = load_tokenizer(tokenizer)
     if tokenizer is not None and len(tokenizer) != checkpoint.config.vocab_size:
         raise LlamaError(
             f"the tokenizer has {len(tokenizer)} tokens, but the model {str(path)!r} has "
-            f"{checkpoint.config.vocab_size}: they do not belong together"
+            f"{checkpoint.config.vocab_size}; do they belong together? To use the first tokens "
+            "of a longer tokenizer, as run.c does, give load_tokenizer(path, vocab_size)"
         )
     params = load_params(checkpoint.config, checkpoint.source, dtype, activations)
     return Llama(checkpoint.config, params, tokenizer)

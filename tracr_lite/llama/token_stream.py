@@ -61,20 +61,36 @@ def stream_tokens(
         prepare(request.settings),
     )
     random = jnp.stack([random_state(seed) for seed in request.seeds])
-    slots = _round_up(max(int(start.max()) + request.steps, tokens.shape[1]), ROUND)
+    slots = slots_for(max(int(start.max()) + request.steps, tokens.shape[1]))
     state = begin(params, config, tokens, jnp.int32(end), random, seen, fixed, slots)
     yield _checked(np.asarray(state.token)[:, None], lengths)
-    count = 1 if often else CHUNK
+    pace = Pace() if often else Pace(CHUNK)
     while bool(state.alive.any()):
         lengths += 1
-        begun = time.monotonic()
-        state, found = advance(params, config, state, jnp.int32(count), fixed)
-        ids = np.asarray(found)
+        with pace as count:
+            state, found = advance(params, config, state, jnp.int32(count), fixed)
+            ids = np.asarray(found)
         yield _checked(ids, lengths)
         lengths += count - 1
-        if often:
-            share = PAUSE / max(time.monotonic() - begun, 1e-6)
-            count = max(1, min(CHUNK, int(count * min(share, 2.0))))
+
+
+class Pace:
+    """How many tokens to generate at a time, so that they come about every `PAUSE` seconds.
+
+    A context: it gives the number, and measures the time.
+    """
+
+    def __init__(self, count: int = 1):
+        self._count, self._grows, self._begun = count, count == 1, 0.0
+
+    def __enter__(self) -> int:
+        self._begun = time.monotonic()
+        return self._count
+
+    def __exit__(self, *_: object) -> None:
+        if self._grows:
+            share = PAUSE / max(time.monotonic() - self._begun, 1e-6)
+            self._count = max(1, min(CHUNK, int(self._count * min(share, 2.0))))
 
 
 def _pad(
@@ -97,8 +113,9 @@ def padded(length: int) -> int:
     return max(SHORTEST, 1 << (length - 1).bit_length())
 
 
-def _round_up(number: int, unit: int) -> int:
-    return -(-number // unit) * unit
+def slots_for(tokens: int) -> int:
+    """The size of a cache for so many tokens."""
+    return -(-tokens // ROUND) * ROUND
 
 
 def _checked(ids: np.ndarray, lengths: np.ndarray) -> list[list[int]]:
