@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tracr_lite.compiler.circuits.circuit import Circuit
+    from tracr_lite.compiler.circuits.intervening import Intervention
     from tracr_lite.compiler.description import Description
     from tracr_lite.compiler.graph import Graph
     from tracr_lite.compiler.trace_of import CompileTrace, NodePlace
@@ -122,6 +123,12 @@ class AssembledTransformerModel:
 
         return circuit_of(self, self._compiled())
 
+    def intervene(self, changes: Mapping[Any, Any]) -> Intervention:
+        """The model with nodes set to values; see `circuits.intervening`."""
+        from tracr_lite.compiler.circuits.intervening import intervene
+
+        return intervene(self, self._compiled(), changes)
+
     def node(self, expr: rasp.RASPExpr) -> NodePlace:
         """Where an expression of the compiled program is.
 
@@ -169,11 +176,8 @@ class AssembledTransformerModel:
         return self._batched().answers(ids)
 
     def _encode(self, tokens: Sequence[bases.Value]) -> list[Any]:
-        return (
-            list(tokens)
-            if self.input_encoder is None
-            else self.input_encoder.encode(list(tokens))
-        )
+        encode = list if self.input_encoder is None else self.input_encoder.encode
+        return encode(list(tokens))
 
     def _decode(self, answers: np.ndarray, tokens: Sequence[bases.Value]) -> list[Any]:
         decoded: list[Any] = answers.tolist()
@@ -205,7 +209,10 @@ class AssembledTransformerModel:
         return jitted(self.shape)(self._on_device().dense(), ids)
 
     def _on_device(self) -> OnDevice:
-        return self._memory.of(self.params, self.model_config)
+        shape = self.shape  # whose forward it is that runs
+        return self._memory.of(
+            self.params, self.model_config if shape is None else shape.config
+        )
 
     def pruned(self) -> Pruned | None:
         """What is left of `params` without heads, lanes, neurons and rows that are all zero.
@@ -224,7 +231,9 @@ class AssembledTransformerModel:
         encoders = self.input_encoder, self.output_encoder
         pad = None if shape is None else shape.pad_token
         if shape is None or pruned is None:
-            width = max(len(self.residual_labels), self.model_config.mlp_hidden_size, 1)
+            config, (_, positions) = self.model_config, self._table()
+            heads = config.num_heads * max(config.key_size, positions)
+            width = max(len(self.residual_labels), config.mlp_hidden_size, heads, 1)
             return Batched(self._dense_answers, *self._table(), width, pad, *encoders)
         held, run = device.pruned_on_device(), jitted_answer(shape)
         forward: Callable[[np.ndarray], jax.Array] = lambda ids: run(held, ids)  # noqa: E731

@@ -71,11 +71,11 @@ class Shape:
         """Pickles hold the fields; the forward function is made again from them."""
         return Shape, tuple(getattr(self, f.name) for f in fields(self))
 
-    def model(self) -> CompiledTransformerModel:
-        """The model, for use inside of `hk.transform`."""
+    def model(self, transformer: Transformer | None = None) -> CompiledTransformerModel:
+        """The model, for use inside of `hk.transform`; perhaps with another transformer."""
         size = self.d_model
         return CompiledTransformerModel(
-            transformer=Transformer(self.config),
+            transformer=Transformer(self.config) if transformer is None else transformer,
             token_embed=hk.Embed(self.vocab_size, size, name="token_embed"),
             position_embed=hk.Embed(self.positions, size, name="pos_embed"),
             unembed=self._unembed,
