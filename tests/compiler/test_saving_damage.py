@@ -525,6 +525,7 @@ def test_a_file_of_safetensors_with_remarks_and_without_padding_is_read(folder, 
         put_weights(folder, packed(text.rstrip() + b" " * spaces, data))
         model = tracr_lite.load(folder)
         assert bits(model.params) == bits(tracr_lite.load(saved / "small").params)
+        assert not model.params["pos_embed"]["embeddings"].base.flags.writeable
 
 
 def parts(folder):

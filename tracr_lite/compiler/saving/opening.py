@@ -77,6 +77,7 @@ def read_weights(file: BufferedReader, told: object, largest: int) -> np.ndarray
         raise SavedModelError(
             "its sha256 is not the one in the record: it was changed or damaged"
         )
+    data.flags.writeable = False  # else copies of it on a device could not be kept
     return data
 
 

@@ -89,12 +89,11 @@ def _numbers(shapes: Mapping[str, Mapping[str, Sizes]]) -> int:
 def params_of(data: np.ndarray, shape: Shape) -> Params:
     """The parameters in the bytes of a file, as read-only views.
 
-    **Arguments:** `data`: uint8, [bytes]; not to be changed any more.
+    **Arguments:** `data`: uint8, [bytes], read-only.
     **Raises:** `SavedModelError` if they are not those of a model of this shape, or not finite.
     """
     entries, numbers = _parse(data)
     _check_shapes({name: sizes for name, (sizes, _) in entries.items()}, shape)
-    numbers.flags.writeable = False
     finite = _is_finite(numbers)
     params: Params = {}
     for module, group in _shapes(shape).items():
@@ -135,7 +134,10 @@ def _parse(data: np.ndarray) -> tuple[dict[str, tuple[Sizes, int]], np.ndarray]:
     if reached != room:
         raise SavedModelError(f"its tensors take {reached} bytes, but there are {room}")
     numbers = data[8 + length :]
-    return entries, (numbers if length % 4 == 0 else numbers.copy()).view(F32)
+    if length % 4:  # no writer of today leaves it unaligned
+        numbers = numbers.copy()
+        numbers.flags.writeable = False
+    return entries, numbers.view(F32)
 
 
 def _entry(found: object, name: str, room: int) -> tuple[Sizes, int, int]:
