@@ -200,7 +200,8 @@ def test_loaded_weights_are_read_only_and_apart_from_the_file(folder, tmp_path, 
     with pytest.raises(ValueError, match="read-only"):
         loaded.params["token_embed"]["embeddings"][0, 0] = 1
     for array in jax.tree.leaves(loaded.params):
-        assert not (array.flags.writeable or array.base.flags.writeable)
+        assert not array.flags.writeable
+        assert not array.base.flags.writeable
     with (tmp_path / "model" / "model.safetensors").open("r+b") as file:
         file.truncate(10)  # a mapped file would now end the process
     assert bits(loaded.params) == bits(model.params)
