@@ -176,8 +176,8 @@ class AssembledTransformerModel:
         return self._batched().answers(ids)
 
     def _encode(self, tokens: Sequence[bases.Value]) -> list[Any]:
-        encode = list if self.input_encoder is None else self.input_encoder.encode
-        return encode(list(tokens))
+        encoder, given = self.input_encoder, list(tokens)
+        return given if encoder is None else encoder.encode(given)
 
     def _decode(self, answers: np.ndarray, tokens: Sequence[bases.Value]) -> list[Any]:
         decoded: list[Any] = answers.tolist()
