@@ -10,6 +10,8 @@ ABOUT = """Read, convert and run Llama models: .bin files of llama2.c, Hugging F
 
 # command -> the module that has it as `NAME_command`
 COMMANDS: dict[str, str] = {
+    "generate": "tracr_lite.llama.cli_generate",
+    "chat": "tracr_lite.llama.cli_generate",
     "convert": "tracr_lite.llama.cli_files",
     "info": "tracr_lite.llama.cli_files",
 }

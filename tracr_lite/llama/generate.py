@@ -21,6 +21,7 @@ from tracr_lite.llama.sampler_settings import SamplerSettings
 from tracr_lite.llama.sampler_stops import GENERATE, StopText
 from tracr_lite.llama.token_stream import TokenRequest, stream_tokens
 from tracr_lite.llama.tokenizer import Tokenizer
+from tracr_lite.llama.tokenizer.pieces import printed
 from tracr_lite.llama.tokens import check_tokens
 
 STEPS = 256  # what `n` is by default
@@ -38,6 +39,9 @@ class Options:
       of a batch has `seed + i`; a list gives each row its own.
     - `stop`: strings before which a text ends. `stop_tokens`: the same for tokens.
     - `echo`: whether the text starts with the prompt.
+    - `errors`: what `bytes.decode` does with bytes that are no UTF-8.
+    - `printed`: leave out what run.c does not print: control characters, and all characters
+      that are spelt byte by byte.
     """
 
     n: int | None = None
@@ -49,6 +53,8 @@ class Options:
     stop: Sequence[str] = ()
     stop_tokens: Sequence[int] = tuple(GENERATE.ids)
     echo: bool = True
+    errors: str = "replace"
+    printed: bool = False
 
     @property
     def settings(self) -> SamplerSettings:
@@ -91,11 +97,12 @@ class TextStream:
     """The text of one prompt in pieces, as it is generated: an iterator.
 
     Put together, the pieces are `result.text`; `result` is there once the last piece has come.
+    `seconds` is the time since the first token was there.
     """
 
     def __init__(self, rows: list[Row], chunks: Iterator[list[list[int]]]):
         self._row, self._chunks, self.result = rows[0], chunks, None
-        self._pieces = self._run()
+        self._pieces, self.seconds = self._run(), 0.0
 
     result: Generation | None
 
@@ -109,7 +116,11 @@ class TextStream:
         row = self._row
         if begun := row.begin():
             yield begun
+        first: float | None = None
         for chunk in self._chunks:
+            now = time.monotonic()
+            first = now if first is None else first
+            self.seconds = now - first
             if text := row.push(chunk[0]):
                 yield text
             if row.ended:
@@ -128,7 +139,7 @@ class Row:
         self.prompt, self.tokens, self.seed = tuple(prompt), list[int](), seed
         self._tokenizer, self._options, self._texts = tokenizer, options, list[str]()
         self._previous = self.prompt[-1]
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = codecs.getincrementaldecoder("utf-8")(options.errors)
         self._stop = StopText(options.stop)
         self._stop_token: int | None = None
 
@@ -141,6 +152,8 @@ class Row:
         """The text before anything is generated."""
         if self._tokenizer is None or not self._options.echo:
             return ""
+        if self._options.printed:
+            return self._keep(self._tokenizer.printed(self.prompt))
         return self._keep(self._tokenizer.decode(self.prompt))
 
     def push(self, ids: Sequence[int]) -> str:
@@ -154,7 +167,8 @@ class Row:
                 break
             self.tokens.append(token)
             if self._tokenizer is not None:
-                data += self._stop.push(self._tokenizer.piece(self._previous, token))
+                piece = self._tokenizer.piece(self._previous, token)
+                data += self._stop.push(printed(piece) if self._options.printed else piece)
             self._previous = token
         return self._keep(data)
 

@@ -24,7 +24,7 @@ from tracr_lite.llama.matrices import Activations, Int8Matrix, Matrix
 from tracr_lite.llama.weights import Quantized, Tensor, to_float32
 
 Dtype: TypeAlias = Literal["float32", "bfloat16", "int8"]
-Tick: TypeAlias = Callable[[int, int], None]  # bytes done since the last call, bytes in all
+Progress: TypeAlias = Callable[[int, int], None]  # what has just been done, and all there is
 
 
 @register_dataclass
@@ -66,6 +66,7 @@ def load_params(
     source: Source,
     dtype: Dtype | None = None,
     activations: Activations = "float32",
+    progress: Progress = lambda done, total: None,
 ) -> Params:
     """Copies the tensors of a model to the device, one matrix at a time.
 
@@ -73,6 +74,7 @@ def load_params(
     - `dtype`: of the matrices. None keeps int8 what is quantized, and makes the rest float32.
       "int8" quantizes where the file is not, in groups of 64 or what fits.
     - `activations`: for int8 matrices; see `Int8Matrix`.
+    - `progress`: called after each layer.
 
     **Raises:** `LlamaError` if "q80" is asked of matrices that are not int8, or of groups that
     reach from one row into the next, with which runq.c gives wrong results.
@@ -92,6 +94,7 @@ def load_params(
             w2=put.matrix("w2", *get("w2")),
         )
         source.release()
+        progress(1, config.n_layers)
         return made
 
     shared = config.shared_classifier

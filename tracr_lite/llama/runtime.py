@@ -32,7 +32,7 @@ from tracr_lite.llama.generate import (
 )
 from tracr_lite.llama.matrices import Activations
 from tracr_lite.llama.model import Trace, forward, logits
-from tracr_lite.llama.params import Dtype, Params, load_params
+from tracr_lite.llama.params import Dtype, Params, Progress, load_params
 from tracr_lite.llama.token_stream import padded
 from tracr_lite.llama.tokenizer import Tokenizer, load_tokenizer
 from tracr_lite.llama.tokens import check_tokens
@@ -139,7 +139,7 @@ class Llama:
             )
         )
 
-    def chat(self, system: str = "", **options: Any) -> Chat:
+    def chat(self, system: str | bytes = "", **options: Any) -> Chat:
         """A conversation; `say` gives the replies.
 
         **Arguments:** `system`: what the model is told before the first message. `options`: of
@@ -163,6 +163,7 @@ def load(
     *,
     dtype: Dtype | None = None,
     activations: Activations = "float32",
+    progress: Progress = lambda done, total: None,
 ) -> Llama:
     """Loads a model of any format that `load_checkpoint` knows.
 
@@ -173,6 +174,7 @@ def load(
     - `dtype`: "float32", "bfloat16" or "int8"; see `load_params`. By default quantized weights
       stay int8, and others become float32.
     - `activations`: "q80" computes as runq.c does, which needs int8 weights.
+    - `progress`: called with what has just been done, and with all there is to do.
 
     **Raises:** `LlamaError` if a file cannot be read, or the two do not belong together.
     """
@@ -185,7 +187,7 @@ def load(
             f"{checkpoint.config.vocab_size}; do they belong together? To use the first tokens "
             "of a longer tokenizer, as run.c does, give load_tokenizer(path, vocab_size)"
         )
-    params = load_params(checkpoint.config, checkpoint.source, dtype, activations)
+    params = load_params(checkpoint.config, checkpoint.source, dtype, activations, progress)
     return Llama(checkpoint.config, params, tokenizer)
 
 

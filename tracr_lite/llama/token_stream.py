@@ -63,6 +63,8 @@ def stream_tokens(
     random = jnp.stack([random_state(seed) for seed in request.seeds])
     slots = slots_for(max(int(start.max()) + request.steps, tokens.shape[1]))
     state = begin(params, config, tokens, jnp.int32(end), random, seen, fixed, slots)
+    if often:  # compiles the loop, so that the first token does not stand alone for seconds
+        state, _ = advance(params, config, state, jnp.int32(0), fixed)
     yield _checked(np.asarray(state.token)[:, None], lengths)
     pace = Pace() if often else Pace(CHUNK)
     while bool(state.alive.any()):

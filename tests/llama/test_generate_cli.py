@@ -1,0 +1,118 @@
+"""`tracr-lite llama generate` and `chat`: what goes to which stream."""
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from tests.llama.by_the_book import WRITERS
+from tests.llama.models import GOLDEN, golden_json, needs_golden
+from tests.llama.running import gentle_weights, letters
+from tracr_lite.llama import LlamaConfig
+from tracr_lite.llama.cli import app
+from tracr_lite.llama.errors import LlamaError
+from tracr_lite.llama.runtime import load
+from tracr_lite.llama.tokenizer import save_tokenizer
+
+CONFIG = LlamaConfig(16, 24, 1, 4, 2, 40, 96, False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model")
+    (path / "model.bin").write_bytes(WRITERS["v0"](CONFIG, gentle_weights(CONFIG)))
+    save_tokenizer(path / "tokenizer.bin", letters())
+    return path
+
+
+def typed(*words, stdin=None):
+    """Standard output as bytes, and standard error."""
+    result = CliRunner().invoke(app, list(map(str, words)), input=stdin)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.stdout_bytes, result.stderr
+
+
+def test_text_on_one_stream_and_speed_on_the_other(folder):
+    out, err = typed("generate", folder / "model.bin", "-i", "HELLO", "-n", 20, "-s", 42)
+    model = load(folder / "model.bin", folder / "tokenizer.bin")
+    result = model.generate("HELLO", n=20, seed=42)
+    assert out.decode(errors="replace") == result.text + "\n"
+    tokens = len(result.tokens) - 1
+    assert re.fullmatch(rf"[\d.]+ tokens/s \({tokens} tokens in [\d.]+ s\); seed 42\n", err)
+
+
+def test_a_seed_of_the_clock_is_told(folder):
+    out, err = typed("generate", folder / "model.bin", "-i", "AB", "-n", 20)
+    seed = int(re.search(r"seed (\d+)", err)[1])
+    model = load(folder / "model.bin", folder / "tokenizer.bin")
+    text = model.generate("AB", n=20, seed=seed, errors="surrogateescape").text
+    assert out == text.encode("utf-8", "surrogateescape") + b"\n"
+
+
+def test_several_prompts_are_a_batch(folder):
+    common = (folder / "model.bin", "-n", 12, "-t", 0)
+    out, err = typed("generate", *common, "-i", "AB", "-i", "HELLO")
+    parts = [typed("generate", *common, "-i", each)[0] for each in ("AB", "HELLO")]
+    assert out == b"".join(parts)
+    assert "compilation included" in err
+
+
+def test_stop_and_no_echo_and_quiet(folder):
+    common = (folder / "model.bin", "-i", "AB", "-n", 30, "-s", 5, "--no-echo", "--quiet")
+    whole, err = typed("generate", *common)
+    assert err == ""
+    stop = whole[4:6].decode(errors="ignore")
+    assert len(stop) == 2
+    cut, _ = typed("generate", *common, "--stop", stop)
+    assert cut == whole[: whole.index(stop.encode())] + b"\n"
+
+
+def test_n_beyond_the_context_is_said(folder):
+    _, err = typed("generate", folder / "model.bin", "-i", "A", "-n", 1000, "-s", 1)
+    assert err.startswith("note: n = 1000 becomes 96, the whole context\n")
+
+
+def test_a_tokenizer_has_to_be_found(folder, tmp_path, monkeypatch):
+    (tmp_path / "model.bin").write_bytes((folder / "model.bin").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LlamaError, match=r"no tokenizer: .* name one with -z"):
+        typed("generate", "model.bin")
+
+
+def test_sizes_of_tokenizer_and_model_must_agree(folder, tmp_path):
+    size = CONFIG.vocab_size
+    larger = LlamaConfig(16, 24, 1, 4, 2, size + 1, 96, False)
+    (tmp_path / "model.bin").write_bytes(WRITERS["v0"](larger, gentle_weights(larger)))
+    with pytest.raises(LlamaError, match=f"the tokenizer has {size} tokens, but the model"):
+        typed("generate", tmp_path / "model.bin", "-z", folder / "tokenizer.bin")
+
+
+def test_a_chat_ends_with_its_input(folder):
+    out, err = typed(
+        "chat", folder / "model.bin", "-y", "", "-n", 96, "-s", 3, stdin=b"AB\nCD\n"
+    )
+    chat = load(folder / "model.bin", folder / "tokenizer.bin").chat(seed=3)
+    first = "".join(chat.say("AB"))
+    assert out.decode(errors="replace").startswith(f"User: Assistant: {first}")
+    assert err in ("", "the context of 96 tokens is used up\n")
+
+
+@needs_golden
+def test_bytes_of_run_c():
+    folder = GOLDEN / "models/m64_gqa_shared"
+    words = (folder / "model_v0.bin", "-z", GOLDEN / "tokenizer/tok512.bin", "--like-run-c")
+    case = golden_json("models/m64_gqa_shared/expected_generate.json")[1]
+    prompt = bytes.fromhex(case["prompt_hex"]).decode()
+    out, _ = typed("generate", *words, "-i", prompt, "-t", 0, "-n", 0)
+    assert out == bytes.fromhex(case["stdout_hex"])
+
+
+@needs_golden
+def test_a_transcript_of_run_c():
+    folder = GOLDEN / "models/m48_mha_unshared"
+    words = (folder / "model_v0.bin", "-z", GOLDEN / "tokenizer/tok320.bin", "--like-run-c")
+    case = golden_json("models/m48_mha_unshared/expected_chat.json")[4]
+    how = ("-t", case["temperature"], "-p", case["topp"], "-s", case["seed"])
+    out, _ = typed("chat", *words, *how, stdin=bytes.fromhex(case["stdin_hex"]))
+    assert out == bytes.fromhex(case["stdout_hex"])
