@@ -131,7 +131,7 @@ def test_help_and_list_do_not_load_jax():
         "assert 'jax' not in sys.modules\n"
         "assert 'haiku' not in sys.modules\n"
     )
-    for typed in (["list"], ["--help"], ["run", "--help"], ["--version"]):
+    for typed in (["list"], ["--help"], ["run", "--help"], ["verify", "--help"], ["--version"]):
         subprocess.run([sys.executable, "-c", code, *typed], check=True, capture_output=True)
 
 
@@ -237,6 +237,12 @@ def test_vocabularies_are_read_from_a_list(text, known, vocab):
     assert list(map(type, read)) == list(map(type, vocab))
 
 
+@pytest.mark.parametrize("text", ["", ",", "a,", "a\nb", "a\rb", '"a', '"a"b,c'])
+def test_a_list_that_cannot_be_read_is_refused(text):
+    with pytest.raises(inputs.UsageError, match="--vocab"):
+        inputs.parse_vocab(text)
+
+
 def test_the_length_grows_with_the_input_and_obeys_the_option():
     reverse = catalog.load("reverse")
     assert inputs.make_request(reverse, ["a"]).max_seq_len == reverse.max_seq_len
@@ -312,6 +318,13 @@ def test_compile_needs_a_vocabulary_and_a_length(run, tmp_path):
     assert code == 2
     assert "has no MAX_SEQ_LEN; give --max-seq-len" in err
     assert run("compile", str(file), "--vocab", "a,b", "--max-seq-len", "3")[0] == 0
+
+
+def test_a_length_beyond_reason_is_refused_at_once(run):
+    for length in ("100000", "1000000"):
+        code, _, err = run("compile", "hist", "--max-seq-len", length)
+        assert code == 2
+        assert f"max_seq_len: its {length} lengths have more positions" in err
 
 
 def test_a_program_that_is_refused_says_why(run, tmp_path):

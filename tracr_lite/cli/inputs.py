@@ -97,7 +97,10 @@ def parse_value(text: str) -> Value:
 
 def parse_vocab(text: str, known: Sequence[Value] = ()) -> tuple[Value, ...]:
     """The values in `a,b,c`; each is looked up in `known` first, then read as in Python."""
-    words = next(csv.reader([text], skipinitialspace=True), list[str]())
+    try:
+        words = next(csv.reader([text], skipinitialspace=True, strict=True), list[str]())
+    except csv.Error as error:
+        raise UsageError(f"--vocab {text!r} cannot be read: {error}") from error
     if not words or "" in words:
         raise UsageError(f"--vocab needs values with a comma between them; got {text!r}")
     by_text = _by_text(known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -12,7 +13,9 @@ from rich.text import Text
 from tracr_lite import catalog
 from tracr_lite.cli import inputs, show
 from tracr_lite.errors import TracrLiteError
-from tracr_lite.verifying.report import Report
+
+if TYPE_CHECKING:
+    from tracr_lite.verifying.report import Report  # it stands beside what needs JAX
 
 AGREE, DIFFER = 0, 1
 

@@ -14,9 +14,11 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from tracr_lite.compiler.values.domain import ERR
+from tracr_lite.errors import InvalidValueSetError, Problem
 
 FRAME_BUDGET = 6_000_000  # cells of the product of domains
 CLASS_BUDGET = 24_000_000  # cells of classes times domain
+PAIR_BUDGET = 100_000_000  # cells of lengths times positions
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ class Keys:
 
     @cached_property
     def all_pairs(self) -> tuple[Int[np.ndarray, " keys"], Int[np.ndarray, " keys"]]:
+        if len(self.lengths) * self.n > PAIR_BUDGET:
+            reason = f"its {len(self.lengths)} lengths have more positions than can be listed"
+            raise InvalidValueSetError("infer", [Problem("max_seq_len", reason, "use less")])
         rows, positions = np.nonzero(np.arange(self.n)[None, :] < self.lengths[:, None])
         return rows, positions
 
