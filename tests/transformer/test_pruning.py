@@ -4,6 +4,7 @@ import dataclasses
 
 import haiku as hk
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -141,3 +142,39 @@ def test_parameters_that_zeros_cannot_be_cut_from_are_not_pruned(spoil):
 def test_networks_of_another_kind_are_not_pruned(change):
     config = dataclasses.replace(PLAIN, **change)
     assert prune(some_params(config, seed=3), config) is None
+
+
+@pytest.mark.parametrize("kind", [jnp.bfloat16, jnp.float16])
+@pytest.mark.parametrize("part", ["embed", "layer_0", "linear", ""])
+def test_numbers_of_several_types_are_added_as_in_the_whole_network(kind, part):
+    """Some columns only are written, and their type is the larger one."""
+    params = {
+        module: {k: np.asarray(v, kind if part in module else np.float32) for k, v in g.items()}
+        for module, g in some_params(PLAIN, seed=4, kept=0.6).items()
+    }
+    tokens = np.array([[1, 2, 3, PAD]])
+    expected = transformed(PLAIN).apply(params, tokens)
+    found = run(params, PLAIN, tokens)
+    assert found.dtype == expected.dtype
+    error = 1e-5 if found.dtype == np.float32 else 0.1
+    np.testing.assert_allclose(
+        *(np.asarray(x, np.float32)[:, :3] for x in (found, expected)), atol=error
+    )
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_half_precision_has_no_nan_where_all_is_padding(causal):
+    config = dataclasses.replace(PLAIN, causal=causal)
+    params = some_params(config, seed=5)
+    params = {
+        m: {k: np.asarray(v, np.float16) for k, v in g.items()} for m, g in params.items()
+    }
+    assert np.isfinite(np.asarray(run(params, config, np.full((1, 3), PAD)))).all()
+
+
+def test_what_was_cut_out_cannot_be_edited():
+    """The device has a copy, which would not follow."""
+    pruned = prune(some_params(PLAIN, seed=6), PLAIN)
+    leaves = jax.tree_util.tree_leaves(pruned.layers)
+    assert leaves
+    assert not any(leaf.flags.writeable for leaf in leaves)

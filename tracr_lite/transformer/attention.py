@@ -21,6 +21,12 @@ PRECISION = jax.lax.Precision.HIGHEST  # anything less rounds compiled weights, 
 MASKED = -1e30  # finite, so that a row without any key is an average and not NaN
 
 
+def masked(logits: jax.Array, visible: jax.Array) -> jax.Array:
+    """Scores, as low as their type allows where a key is not visible."""
+    lowest = max(MASKED, float(cast(Any, jnp.finfo(logits.dtype)).min))
+    return jnp.where(visible, logits, lowest)
+
+
 T = TypeVar("T")
 
 
@@ -95,8 +101,7 @@ class MultiHeadAttention(hk.Module):
                     f"the mask must have rank {logits.ndim}, like the scores {logits.shape}; "
                     f"got shape {mask.shape}"
                 )
-            lowest = max(MASKED, float(cast(Any, jnp.finfo(logits.dtype)).min))
-            logits = jnp.where(mask.astype(bool), logits, lowest)
+            logits = masked(logits, mask.astype(bool))
         weights = jax.nn.softmax(logits)
         mixed = jnp.einsum("...htT,...Thd->...thd", weights, values, precision=PRECISION)
         joined = mixed.reshape((*mixed.shape[:-2], self.num_heads * self.value_size))

@@ -13,7 +13,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from tracr_lite.transformer.attention import MASKED, PRECISION
+from tracr_lite.transformer.attention import PRECISION, masked
 from tracr_lite.transformer.pruning import Head, Pruned, Reading, Writing
 
 
@@ -47,7 +47,7 @@ def _attend(head: Head, stream: jax.Array, visible: jax.Array, key_size: int) ->
     """[batch, seq, value lanes] of one head; `visible`: [batch, seq or 1, seq]."""
     queries, keys = _read(stream, head.query), _read(stream, head.key)
     logits = jnp.einsum("btd,bTd->btT", queries, keys, precision=PRECISION)
-    logits = jnp.where(visible, logits / math.sqrt(max(key_size, 1)), MASKED)
+    logits = masked(logits / math.sqrt(max(key_size, 1)), visible)
     values = _read(stream, head.value)
     return jnp.einsum("btT,bTd->btd", jax.nn.softmax(logits), values, precision=PRECISION)
 
@@ -63,6 +63,7 @@ def _write(stream: jax.Array, lanes: jax.Array, writing: Writing) -> jax.Array:
     out = jnp.matmul(lanes, writing.weights, precision=PRECISION)
     if writing.columns.shape[0] == stream.shape[-1]:
         return stream + out
+    stream = stream.astype(jnp.result_type(stream, out))  # as the sum would be
     return stream.at[..., writing.columns].add(
         out, mode="promise_in_bounds", unique_indices=True, indices_are_sorted=True
     )

@@ -145,9 +145,16 @@ def _head(
 
 def _reading(weights: np.ndarray) -> Reading:
     rows = np.flatnonzero(weights.any(axis=1)).astype(np.int32)
-    return Reading(rows, np.ascontiguousarray(weights[rows]))
+    return Reading(_fixed(rows), _fixed(weights[rows]))
 
 
 def _writing(weights: np.ndarray) -> Writing:
     columns = np.flatnonzero(weights.any(axis=0)).astype(np.int32)
-    return Writing(np.ascontiguousarray(weights[:, columns]), columns)
+    return Writing(_fixed(weights[:, columns]), _fixed(columns))
+
+
+def _fixed(array: np.ndarray) -> np.ndarray:
+    """Read-only: whoever keeps it on a device would not see an edit."""
+    array = np.ascontiguousarray(array)
+    array.flags.writeable = False
+    return array
