@@ -1,5 +1,8 @@
 """Batches: every sequence once, in bounded chunks, and answered as it is on its own."""
 
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import numpy as np
 import pytest
@@ -7,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.compiler.checking import BOS, compiled
-from tracr_lite.compiler import batches, lib
+from tracr_lite import load
+from tracr_lite.compiler import batches, compile_rasp_to_model, lib
 from tracr_lite.compiler.assemble import assemble_craft_model
 from tracr_lite.compiler.forward import jitted_answer
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
@@ -15,7 +19,7 @@ from tracr_lite.craft.transformers import AttentionHead, SeriesWithResiduals
 from tracr_lite.craft.vectorspace_fns import Linear, ScalarBilinear
 from tracr_lite.errors import InputError
 from tracr_lite.rasp import rasp
-from tracr_lite.transformer.encoder import CategoricalEncoder
+from tracr_lite.transformer.encoder import CategoricalEncoder, Encoder
 
 SORT = lib.make_sort(rasp.tokens, rasp.tokens, max_seq_len=9, min_key=1)
 FRACTION = lib.make_frac_prevs(rasp.tokens == "a")
@@ -159,6 +163,74 @@ def test_without_encoders_a_batch_holds_ids():
     assert model.output_encoder.decode(answers[1:]) == [1, 3]
 
 
+def test_a_long_sequence_is_refused_though_the_others_make_up_for_it():
+    model = compile_rasp_to_model(SORT, {1, 2, 3}, 9)
+    model.input_encoder = model.output_encoder = None
+    lengths = [11, 9, *[10] * 6]  # 8 rows of 10 on the whole
+    with pytest.raises(InputError, match="11 tokens with BOS, but the model has 10"):
+        model.apply_batch([[3] * n for n in lengths])
+
+
+class Short(Encoder):
+    """Refuses to decode more than four numbers."""
+
+    def encode(self, inputs):
+        raise NotImplementedError
+
+    def decode(self, encodings):
+        encodings = list(encodings)
+        assert len(encodings) <= 4
+        return [f"<{number:.2f}>" for number in encodings]
+
+
+def test_a_decoder_of_ones_own_sees_no_padding():
+    model = compile_rasp_to_model(FRACTION, {"a", "b"}, 9)
+    model.output_encoder = Short()
+    batch = [[BOS, "a", "b"], [BOS, "b"]]
+    assert model.apply_batch(batch) == [[BOS, "<1.00>", "<0.50>"], [BOS, "<0.00>"]]
+    assert model.apply_batch(batch) == [model.apply(tokens).decoded for tokens in batch]
+
+
+def test_an_edit_behind_a_read_only_view_is_seen():
+    model = compile_rasp_to_model(FRACTION, {"a", "b"}, 9)
+    last = f"transformer/layer_{model.model_config.num_layers - 1}/attn/linear"
+    weights = np.array(model.params[last]["w"])
+    view = weights.view()
+    view.flags.writeable = False
+    model.params = {**model.params, last: {**model.params[last], "w": view}}
+    assert model.apply_batch([[BOS, "a", "b"]]) == [[BOS, 1.0, 0.5]]
+    weights[:] = 0
+    assert model.apply_batch([[BOS, "a", "b"]]) == [[BOS, 0.0, 0.0]]
+
+
+def test_parameters_that_cannot_change_are_sent_to_the_device_once(tmp_path):
+    model = compile_rasp_to_model(FRACTION, {"a", "b"}, 9)
+    for each in (model, load(model.save(tmp_path / "model"))):
+        assert each.pruned() is each.pruned()
+
+
+def test_answers_follow_the_shape_and_not_an_edited_configuration():
+    model = compile_rasp_to_model(SORT, {1, 2, 3}, 9)
+    model.model_config = dataclasses.replace(model.model_config, num_layers=1)
+    assert model.apply_batch([[BOS, 3, 1]]) == [[BOS, 1, 3]]
+
+
+def test_two_threads_may_share_a_model():
+    model = compile_rasp_to_model(SORT, {1, 2, 3}, 9)
+    batches_ = [[[BOS, *[3, 1, 2][:n]]] * 40 for n in (1, 2, 3)] * 4
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(model.apply_batch, batches_))
+    assert found == [[[BOS, *sorted(x[1:])] for x in batch] for batch in batches_]
+
+
+def test_batches_run_without_jit_and_with_64_bits():
+    model = compile_rasp_to_model(FRACTION, {"a", "b"}, 9)
+    batch = [[BOS, "a", "b"], [BOS, "b"]]
+    for context in (jax.disable_jit(), jax.enable_x64(True)):
+        with context:
+            assert model.apply_batch(batch) == [[BOS, 1.0, 0.5], [BOS, 0.0]]
+
+
 def test_answers_of_the_pruned_forward_are_an_ordinary_function():
     model = compiled(FRACTION, ("a", "b"), 9)
     pruned = model.pruned()
@@ -186,9 +258,9 @@ def test_ids_go_in_and_answers_come_out():
     assert model.apply_ids(ids[:0]).shape == (0, 4)
 
 
-@pytest.mark.parametrize("ids", [np.zeros(4, int), np.zeros((2, 3)), [["a"]]])
+@pytest.mark.parametrize("ids", [np.zeros(4, int), np.zeros((2, 3)), [["a"]], [[1, 2], [1]]])
 def test_what_is_no_array_of_ids_is_refused(ids):
-    with pytest.raises(InputError, match="whole numbers"):
+    with pytest.raises(InputError, match="ids must be an array"):
         compiled(SORT, (1, 2, 3), 9).apply_ids(ids)
 
 

@@ -64,6 +64,19 @@ def test_an_encoder_that_changes_the_length_is_refused():
         ManyEncoder(Doubling()).encode([[1, 2]], [7])
 
 
+def test_what_follows_a_sequence_is_not_decoded():
+    rows = [[0, 1, 99], [2, 99, 99]]
+    assert ManyDecoder(FREE).decode(np.array(rows), [2, 1]) == [["bos", "pad"], ["a"]]
+    assert ManyDecoder(Doubling()).decode(np.array(rows), [2, 1], "x") == [["x", "<1>"], ["x"]]
+    assert ManyDecoder(None).decode(np.array(rows), [2, 0], "x") == [["x", 1], []]
+
+
+@pytest.mark.parametrize("ids", [[1.5], ["a"], [None]])
+def test_ids_that_are_no_whole_numbers_are_refused(ids):
+    with pytest.raises(InputError, match="ids must be whole numbers"):
+        ManyEncoder(None).encode([ids], [0])
+
+
 @given(st.lists(st.lists(st.integers(0, len(VALUES) - 1), min_size=3, max_size=3), min_size=1))
 def test_ids_become_the_values_themselves(ids):
     assert ManyDecoder(FREE).decode(np.array(ids, np.int32)) == [FREE.decode(r) for r in ids]
@@ -75,7 +88,8 @@ def test_an_id_out_of_range_is_refused(bad):
         ManyDecoder(FREE).decode(np.array([[0, bad]]))
 
 
-numbers = st.one_of(st.floats(-10, 10, width=32), st.just(math.nan), st.integers(-3, 3))
+odd = st.sampled_from([math.nan, math.inf, -math.inf])
+numbers = st.one_of(st.floats(-10, 10, width=32), odd, st.integers(-3, 3))
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.2, math.inf])

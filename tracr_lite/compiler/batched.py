@@ -58,11 +58,8 @@ class Batched:
             return batches.padded(ids, lengths[part], chunk, self.pad or 0)
 
         def finish(chunk: batches.Chunk, answers: np.ndarray) -> None:
-            rows = decoder.decode(answers[: chunk.stop - chunk.start], bos)
             used = lengths[chunk.start : chunk.stop]
-            if min(used) < chunk.size:
-                rows = [row[:length] for row, length in zip(rows, used, strict=True)]
-            results.extend(rows)
+            results.extend(decoder.decode(answers[: len(used)], used, bos))
 
         batches.run(plan.chunks, prepare, self.forward, finish)
         if plan.order is None:
@@ -76,7 +73,10 @@ class Batched:
 
         **Raises:** `InputError` if `ids` is not such an array of whole numbers, or too wide.
         """
-        ids = np.asarray(ids)
+        try:
+            ids = np.asarray(ids)
+        except ValueError as error:
+            raise InputError(f"ids must be an array, [batch, seq]; {error}") from error
         if ids.ndim != 2 or ids.dtype.kind not in "iu":
             raise InputError(
                 f"ids must be an array of whole numbers, [batch, seq]; got {ids.dtype} "

@@ -77,13 +77,13 @@ def padded(flat: np.ndarray, lengths: Sequence[int], chunk: Chunk, pad: int) -> 
     Rows without a sequence hold padding only.
     **Raises:** `InputError` if a sequence is longer than the chunk.
     """
-    if len(flat) == chunk.rows * chunk.size:
-        return flat.reshape(chunk.rows, chunk.size)
     if max(lengths) > chunk.size:
         raise InputError(
             f"a sequence has {max(lengths)} tokens with BOS, but the model has {chunk.size} "
             "positions"
         )
+    if len(flat) == chunk.rows * chunk.size:  # none is shorter, as none is longer
+        return flat.reshape(chunk.rows, chunk.size)
     array = np.full((chunk.rows, chunk.size), pad, np.int32)
     used = array[: len(lengths)]
     used[np.arange(chunk.size) < np.asarray(lengths)[:, None]] = flat

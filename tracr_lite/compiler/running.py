@@ -57,17 +57,27 @@ class Memory:
     def of(self, params: Any, config: TransformerConfig) -> OnDevice:
         """Copies of `params`. Arrays that may be edited in place are never remembered."""
         leaves = tuple(jax.tree_util.tree_leaves(params))
-        if any(isinstance(x, np.ndarray) and x.flags.writeable for x in leaves):
+        if any(map(_may_change, leaves)):
             return OnDevice(leaves, params, config)
-        if self._latest is None or not _same(self._latest.leaves, leaves):
-            self._latest = OnDevice(leaves, params, config)
-        return self._latest
+        latest = self._latest  # other threads may replace it
+        if latest is None or latest.config != config or not _same(latest.leaves, leaves):
+            latest = self._latest = OnDevice(leaves, params, config)
+        return latest
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Memory:
         return Memory()
 
     def __reduce__(self) -> tuple[type[Memory], tuple[()]]:
         return Memory, ()
+
+
+def _may_change(leaf: Any) -> bool:
+    """Whether a numpy array, or one that it is a view of, may be edited in place."""
+    while isinstance(leaf, np.ndarray):
+        if leaf.flags.writeable:
+            return True
+        leaf = leaf.base
+    return False
 
 
 def _same(old: tuple[Any, ...], new: tuple[Any, ...]) -> bool:

@@ -46,7 +46,10 @@ class ManyEncoder:
                 return ids
         pairs = zip(sequences, numbers, strict=True)
         parts = [self._one(tokens, number) for tokens, number in pairs]
-        return np.array(list(chain.from_iterable(parts)), np.int32)
+        ids = np.array(list(chain.from_iterable(parts)))
+        if ids.size and ids.dtype.kind not in "biu":
+            raise InputError(f"ids must be whole numbers, but the batch holds {ids.dtype}")
+        return ids.astype(np.int32, copy=False)
 
     def _at_once(self, flat: list[Any]) -> np.ndarray | None:
         """Ids of tokens that all are in the table; None sends them to the encoder."""
@@ -101,16 +104,33 @@ class ManyDecoder:
         elif type(encoder) is NumericalEncoder:
             self._values = _objects(encoder.values)
 
-    def decode(self, answers: np.ndarray, first: Any = None) -> list[list[Any]]:
-        """What the encoder's `decode` gives for each row; `first` replaces its first item."""
-        values = self._decode(answers)
-        if isinstance(values, np.ndarray):
-            if first is not None and values.shape[1]:
-                values[:, 0] = first
-            return values.tolist()
-        return values if first is None else [[first, *row[1:]] for row in values]
+    def decode(
+        self, answers: np.ndarray, lengths: Sequence[int] | None = None, first: Any = None
+    ) -> list[list[Any]]:
+        """What the encoder's `decode` gives for each row; `first` replaces its first item.
 
-    def _decode(self, answers: np.ndarray) -> np.ndarray | list[list[Any]]:
+        **Arguments:** `lengths`: how much of each row counts; what follows means nothing.
+        """
+        size = answers.shape[1]
+        lengths = [size] * len(answers) if lengths is None else lengths
+        values = self._decode(answers)
+        if values is None:  # one by one, and without what means nothing
+            pairs = zip(answers, lengths, strict=True)
+            rows = [self._one(row[:length].tolist()) for row, length in pairs]
+            return rows if first is None else [[first, *row[1:]] for row in rows]
+        rows = values.tolist()
+        if min(lengths, default=size) < size:
+            rows = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        if first is not None:
+            for row in filter(None, rows):
+                row[0] = first
+        return rows
+
+    def _one(self, row: list[Any]) -> list[Any]:
+        return row if self.encoder is None else self.encoder.decode(row)
+
+    def _decode(self, answers: np.ndarray) -> np.ndarray | None:
+        """All at once, if the class of the encoder and the answers are such that it can be."""
         if self.encoder is None:
             return answers.astype(object)
         if type(self.encoder) is CategoricalEncoder and answers.dtype.kind in "iu":
@@ -118,7 +138,7 @@ class ManyDecoder:
                 return self._values[answers]
         if type(self.encoder) is NumericalEncoder:
             return self._numbers(answers, self.encoder)
-        return [self.encoder.decode(row.tolist()) for row in answers]
+        return None
 
     def _numbers(self, answers: np.ndarray, encoder: NumericalEncoder) -> np.ndarray:
         """Each number, or the nearest known one, or None for NaN; of type object."""
@@ -129,6 +149,7 @@ class ManyDecoder:
             after = np.searchsorted(known, numbers).clip(0, len(known) - 1)
             before = (after - 1).clip(0)
             nearer = np.abs(known[before] - numbers) <= np.abs(known[after] - numbers)
+            nearer &= numbers <= known[-1]  # infinity is as far from all
             nearest = np.where(nearer, before, after)
             close = np.abs(known[nearest] - numbers) <= encoder.tolerance
             results[close] = self._values[nearest[close]]
