@@ -123,7 +123,13 @@ def _table(note: WrittenTable, nodes: Nodes) -> Table:
     size = len(inputs.output)
     rows = np.stack(columns, axis=1) if columns else np.zeros((size, 0), np.int64)
     output = nodes.states_of(writes, note.dirs, note.code)[inputs.output]
-    return Table(writes, tuple(names), rows, output)
+    return _without_repeats(Table(writes, tuple(names), rows, output))
+
+
+def _without_repeats(table: Table) -> Table:
+    """Equal numbers of different type (1 and True) are one state, and so one row."""
+    both = np.unique(np.concatenate([table.rows, table.output[:, None]], axis=1), axis=0)
+    return Table(table.writes, table.leaves, both[:, :-1], both[:, -1])
 
 
 def _copy(note: WrittenTable, nodes: Nodes) -> Table:
@@ -135,7 +141,7 @@ def _copy(note: WrittenTable, nodes: Nodes) -> Table:
     _, own = nodes.number(nodes.written_number(writes))
     if len(states) != len(own) or not len(own):
         raise Uncovered("it copies numbers that are too many to list")
-    return Table(writes, (name,), states[:, None], own)
+    return _without_repeats(Table(writes, (name,), states[:, None], own))
 
 
 def _ids(nodes: Nodes, encoder: CategoricalEncoder, bos: int, pad: int) -> _Ids:

@@ -171,8 +171,10 @@ class HeadBound:
             part = 0.0 if settled else leak + float(number.gamma(self.n + DIVISION))
             return part + float(number.gamma(self.values.extra)), leak
         part = 0.0 if same else leak + float(number.gamma(self.n + 1))
-        if not (same or scores.exact and not self.claim.counts_bos or self._copies):
-            part += float(np.expm1(scores.jitter)) * 1.01 + 2.02 * EXP * number.u
+        if not (same or self._copies):
+            # how far selected keys are from BOS is counted where widths are bounded
+            apart = 0.0 if self.claim.counts_bos else scores.jitter
+            part += float(np.expm1(apart)) * 1.01 + 2.02 * EXP * number.u
         terms = 1 if self.claim.counts_bos else self.claim.high
         part = (1.0 + part) * (1.0 + float(number.gamma(DIVISION + terms + self.values.extra)))
         return part - 1.0 + SLOP, leak

@@ -23,7 +23,7 @@ from scipy import sparse  # pyright: ignore[reportMissingTypeStubs]
 from tracr_lite.certifying.rounding import SLOP, Arithmetic, is_power_of_two, lattice
 
 SMALL = 2.02  # see where it is used; with room for the rounding of products
-CHUNK = 2_000_000  # rows times neurons looked at together
+CHUNK = 4_000_000  # rows times neurons looked at together
 
 Matrix = Float[np.ndarray, "rows columns"]
 
@@ -86,42 +86,41 @@ def _chunk(network: Network, rows: Rows) -> Matrix:
 
 
 def _hidden(network: Network, rows: Rows) -> _Hidden:
-    """The first half of the network."""
+    """The first half of the network: a cheap bound finds the neurons that may be active."""
     w1, number = network.w1, network.number
-    size_w1, nonzero = np.abs(w1), (w1 != 0.0).astype(float)
-    z, size = rows.x @ w1, np.abs(rows.x) @ size_w1
-    from_inputs = rows.error @ size_w1
+    x, error, size_w1 = sparse.csr_matrix(rows.x), sparse.csr_matrix(rows.error), np.abs(w1)
+    small = error.multiply(rows.x == 0.0).tocsr()
+    z, size, from_inputs = x @ w1, abs(x) @ size_w1, error @ size_w1
     exact = ~rows.error.any(axis=1) & ~network.extra.any()
     if exact.any():
         grid = lattice(rows.x[exact]) + lattice(w1)
         exact &= number.sums_exactly(size.max(axis=1, initial=0.0), grid)
-    small = rows.error * (rows.x == 0.0)
-    terms = (rows.x != 0.0).astype(float) @ nonzero
-    many = terms + (small > 0.0).astype(float) @ nonzero
     simple = ~rows.error.any(axis=0) & is_power_of_two(rows.x).all(axis=0)
     products = ~is_power_of_two(w1[~simple]).all(axis=0)
-    largest = size + from_inputs
+    few, nonzero = np.diff(x.indptr), (w1 != 0.0).sum(axis=0)
+    most = number.gamma(few + 1.0)[:, None] + SLOP
+    here, at = np.nonzero(z + most * size + (1 + most + SMALL) * from_inputs + network.extra > 0)
+    z, from_inputs = z[here, at], from_inputs[here, at]
+    largest = size[here, at] + from_inputs
+    terms = np.minimum(few[here], nonzero[at])
+    many = np.minimum(few[here] + np.diff(small.indptr)[here], nonzero[at])
     # a small number d that is added moves a sum by 2 |d| at most, whatever is rounded
+    moved = SMALL * (small @ size_w1)[here, at] if small.nnz else 0.0
     rounding = np.minimum(
-        number.gamma(np.maximum(terms - 1.0, 0.0) + products) * largest
-        + SMALL * (small @ size_w1),
-        number.gamma(np.maximum(many - 1.0, 0.0) + products) * largest,
+        number.gamma(np.maximum(terms - 1.0, 0.0) + products[at]) * largest + moved,
+        number.gamma(np.maximum(many - 1.0, 0.0) + products[at]) * largest,
     )
-    rounding = rounding + SLOP * largest + network.extra
-    rounding[exact] = 0.0
+    rounding = np.where(exact[here], 0.0, rounding + SLOP * largest + network.extra[at])
     off = rounding + from_inputs
-    active = z >= off
-    kept = z + off > 0.0
-    here, neuron = np.nonzero(kept)
-    surely = active[here, neuron]
-    at = (here, neuron), z.shape
-    value = np.maximum(z[here, neuron], 0.0)
-    wrong = np.where(surely, rounding[here, neuron], off[here, neuron])
+    surely, kept = z >= off, z + off > 0.0
+    wrong = np.where(surely, rounding, off)[kept]
+    place = (here[kept], at[kept])
 
     def matrix(data: Float[np.ndarray, " kept"]) -> Any:
-        return sparse.csr_matrix((data, at[0]), at[1])
+        return sparse.csr_matrix((data, place), (len(rows.x), w1.shape[1]))
 
-    return _Hidden(matrix(value), matrix(surely.astype(float)).tocsc(), matrix(wrong), exact)
+    value, passing = np.maximum(z, 0.0)[kept], surely.astype(float)[kept]
+    return _Hidden(matrix(value), matrix(passing).tocsc(), matrix(wrong), exact)
 
 
 def _second_sum(network: Network, hidden: _Hidden, w2: Any, size: Matrix) -> Matrix:

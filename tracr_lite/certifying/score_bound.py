@@ -189,7 +189,7 @@ def _from_errors(queries: _Side, keys: _Side) -> float:
     off_k = sum(off.max(axis=0) for off in keys.off.values())
     to_bos = off_q @ keys.bos_size + queries.largest @ keys.bos_off
     at_bos = queries.bos_off @ keys.largest + queries.bos_size @ np.maximum(off_k, keys.bos_off)
-    return total + float(to_bos) + float(at_bos)
+    return max(total, float(to_bos), float(at_bos))
 
 
 @dataclass(frozen=True)

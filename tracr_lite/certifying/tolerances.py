@@ -62,6 +62,7 @@ def output_tolerance(output: Output, held: Held) -> Matrix:
     found = np.full((len(held.states) + 1, len(held.columns)), HALF)
     if not output.categorical and held.numbers:
         found[:-1, 0] = [_allowed(x, output) for x in held.states[:, 0].tolist()]
+        found[:-1, 0][held.states[:, 1:].any(axis=1)] = HALF  # None: the number is not read
     return found
 
 
