@@ -21,7 +21,7 @@ from tracr_lite import catalog
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tracr_lite"
-TESTED_ELSEWHERE = {"xor.md", "performance.md"}
+TESTED_ELSEWHERE = {"xor.md"}
 PAGES = [ROOT / "README.md"] + [
     path for path in sorted((ROOT / "docs").glob("*.md")) if path.name not in TESTED_ELSEWHERE
 ]
@@ -101,6 +101,8 @@ def test_the_code_runs_and_prints_what_the_page_says(page):
 @every_page
 def test_links_lead_to_files(page):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if target.startswith("performance/") and not (page.parent / "performance").exists():
+            continue  # figures that `tracr-lite benchmark --out docs/performance` writes
         assert (page.parent / target).exists(), target
 
 
