@@ -6,6 +6,7 @@ import pytest
 
 from tracr_lite.benchmark import cases, growth, measure, report, table
 from tracr_lite.benchmark.growth import Line, Panel
+from tracr_lite.errors import TracrLiteError
 
 TINY = cases.hist(4, 2)
 
@@ -78,3 +79,13 @@ def test_the_quick_report_prints_both_tables(monkeypatch, capsys):
     assert re.search(r"^Running", out, re.MULTILINE)
     assert "Machine:" in out
     assert "200 programs" in out
+
+
+def test_what_cannot_be_written_is_refused_before_measuring(monkeypatch, tmp_path):
+    monkeypatch.setattr(measure, "compiling", lambda case, runs: pytest.fail("measured"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TracrLiteError, match=r"folder|matplotlib"):
+        report.run(quick=True, runs=1, out=tmp_path / "file" / "inside")
+    monkeypatch.setattr(report.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(TracrLiteError, match="plots need matplotlib"):
+        report.run(quick=True, runs=1, out=tmp_path / "new")

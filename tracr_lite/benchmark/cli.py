@@ -34,7 +34,8 @@ Examples
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="FOLDER",
-    help="Write benchmark.md there, and plots of how cost grows with n, V and depth.",
+    help="Write benchmark.md there, and plots of how cost grows with n, V and depth; this "
+    "takes some minutes more.",
 )
 def app(quick: bool, runs: int, out: Path | None) -> None:
     """`tracr-lite benchmark`"""

@@ -68,6 +68,7 @@ PANELS = (
 )
 
 Point = tuple[int, measure.Compiled]
+NO_PLOTS = "plots need matplotlib; install it with: pip install 'tracr_lite[plots]'"
 
 
 def take(panel: Panel, runs: int) -> Iterator[tuple[Line, list[Point]]]:
@@ -85,9 +86,7 @@ def draw(panel: Panel, lines: Sequence[tuple[Line, list[Point]]], folder: Path) 
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise TracrLiteError(
-            "plots need matplotlib; install it with: pip install 'tracr_lite[plots]'"
-        ) from error
+        raise TracrLiteError(NO_PLOTS) from error
     # the same figures give the same file; text stays text
     with mpl.rc_context({"svg.hashsalt": panel.name, "svg.fonttype": "none", "font.size": 10}):
         figure = Figure(figsize=(6.4, 4.2), layout="constrained")

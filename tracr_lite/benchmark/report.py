@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 
 from tracr_lite.benchmark import cases, fresh, growth, machine, mass, measure, table
+from tracr_lite.errors import TracrLiteError
 
 RUN_AT_MOST = 5_000_000  # parameters of the models that are run as well as compiled
 WIDTH = 220  # columns, when the output is no terminal
@@ -19,6 +21,8 @@ WIDTH = 220  # columns, when the output is no terminal
 
 def run(*, quick: bool, runs: int, out: Path | None) -> None:
     """Prints the tables; with `out`, writes them there, and the plots of growth."""
+    if out is not None:
+        _prepare(out)  # before minutes of measuring
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     small = cases.quick() if quick else cases.library()
     large = [] if quick else cases.large()
@@ -53,8 +57,17 @@ def _each(
     return [call(case) for case in track(todo, what, console=console, transient=True)]
 
 
+def _prepare(out: Path) -> None:
+    """**Raises:** `TracrLiteError` if plots cannot be drawn, or the folder cannot be made."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise TracrLiteError(growth.NO_PLOTS)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TracrLiteError(f"cannot make the folder {out}: {error.strerror}") from error
+
+
 def _write(out: Path, lines: Sequence[str], grids: Sequence[table.Grid], runs: int) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
     for panel in track(growth.PANELS, "growth", console=console, transient=True):
         growth.draw(panel, list(growth.take(panel, runs)), out)
