@@ -29,7 +29,9 @@ MAY_IMPORT = {
     "catalog": {"rasp"},
     "benchmark": {"rasp", "compiler", "sampling", "mass", "transformer"},
     "verifying": {"rasp", "transformer", "compiler", "mass"},
+    "certifying": {"compiler", "rasp", "craft", "transformer"},
     "cli": {
+        "certifying",
         "verifying",
         "benchmark",
         "catalog",

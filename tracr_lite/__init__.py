@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tracr_lite import rasp
+    from tracr_lite.certifying.certify import certify
+    from tracr_lite.certifying.checker import check_certificate
     from tracr_lite.compiler.compiling import compile_rasp_to_model
     from tracr_lite.compiler.saving.load import load
     from tracr_lite.mass.many import compile_many
@@ -26,6 +28,8 @@ except PackageNotFoundError:  # run from a folder that was never installed
 __all__ = [
     "__version__",
     "blame",
+    "certify",
+    "check_certificate",
     "compile_many",
     "compile_rasp_to_model",
     "load",
@@ -35,6 +39,8 @@ __all__ = [
 
 _HOMES = {  # imported only when asked for: they need JAX
     "blame": "tracr_lite.verifying.blame",
+    "certify": "tracr_lite.certifying.certify",
+    "check_certificate": "tracr_lite.certifying.checker",
     "compile_many": "tracr_lite.mass.many",
     "compile_rasp_to_model": "tracr_lite.compiler.compiling",
     "load": "tracr_lite.compiler.saving.load",

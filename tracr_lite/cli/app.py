@@ -67,6 +67,7 @@ def _version() -> str:
 # command -> the module whose `app` it is, imported only when it is asked for
 LATER = {
     "benchmark": "tracr_lite.benchmark.cli",
+    "certify": "tracr_lite.cli.certify",
     "compile": "tracr_lite.cli.compile",
     "dataset": "tracr_lite.mass.cli",
     "info": "tracr_lite.cli.saved",

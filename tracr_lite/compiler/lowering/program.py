@@ -22,9 +22,7 @@ WRITERS = Writers(mlps.write_one_hot, mlps.write_number, mlps.clean_one_hot, hea
 LISTED_OUTPUTS = 4096  # numbers above this are output as a number, not one-hot
 
 
-def lower(
-    values: Values, bos: BasisDirection, notes: list[Written] | None = None
-) -> Blocks:
+def lower(values: Values, bos: BasisDirection, notes: list[Written] | None = None) -> Blocks:
     """Every block that the program needs.
 
     **Arguments:** `notes`: is filled with what each block was written from, in their order.
