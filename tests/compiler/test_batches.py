@@ -277,3 +277,26 @@ def test_an_id_without_a_token_is_refused(bad):
         InputError, match=rf"id {bad} \(row 1, position 2\); ids go from 0 to 4"
     ):
         compiled(SORT, (1, 2, 3), 9).apply_ids(ids)
+
+
+def test_without_encoders_an_id_without_a_token_is_refused_everywhere():
+    model = compiled(SORT, (1, 2, 3), 9)
+    encoder, model.input_encoder = model.input_encoder, None
+    try:
+        for call in (model.apply, lambda ids: model.apply_batch([ids])):
+            with pytest.raises(InputError, match="no token has id 9"):
+                call([0, 1, 9])
+    finally:
+        model.input_encoder = encoder
+
+
+def test_no_rows_of_ids_give_no_rows_of_numbers():
+    empty = compiled(FRACTION, ("a", "b"), 9).apply_ids(np.zeros((0, 4), int))
+    assert (empty.shape, empty.dtype) == ((0, 4), np.float32)
+    with pytest.raises(InputError, match="11 positions"):
+        compiled(FRACTION, ("a", "b"), 9).apply_ids(np.zeros((0, 11), int))
+
+
+def test_what_is_no_sequence_is_named():
+    with pytest.raises(InputError, match="sequence 1 of the batch is 7, not a sequence"):
+        compiled(SORT, (1, 2, 3), 9).apply_batch([[BOS, 1], 7])

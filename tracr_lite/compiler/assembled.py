@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tracr_lite.compiler.batched import Batched
+from tracr_lite.compiler.batched import Batched, checked_ids
 from tracr_lite.compiler.forward import Shape, bucket, jitted, jitted_answer
 from tracr_lite.compiler.modules import ModelForward as ModelForward
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
@@ -78,7 +78,7 @@ class AssembledTransformerModel:
         **Raises:** `InputError` naming token, position and limit.
         """
         ids = self._encode(tokens)
-        raw = self._run(np.asarray([ids], np.int32))
+        raw = self._run(checked_ids(np.asarray([ids], np.int32), self._table()[0]))
         decoded = self._decode(np.asarray(raw.unembedded_output)[0, : len(ids)], tokens)
         return AssembledTransformerModelOutput.from_padded(raw, decoded, len(ids))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -40,7 +40,7 @@ class Batched:
 
         **Raises:** `InputError` with the number of the sequence.
         """
-        sequences = [x if isinstance(x, list | tuple) else list(x) for x in batch]
+        sequences = [_listed(x, number) for number, x in enumerate(batch)]
         encoder, decoder = ManyEncoder(self.input_encoder), ManyDecoder(self.output_encoder)
         bos = None if self.input_encoder is None else self.input_encoder.bos_token
         lengths = list(map(len, sequences))
@@ -54,7 +54,7 @@ class Batched:
 
         def prepare(chunk: batches.Chunk) -> np.ndarray:
             part = slice(chunk.start, chunk.stop)
-            ids = encoder.encode(sequences[part], numbers[part])
+            ids = checked_ids(encoder.encode(sequences[part], numbers[part]), self.vocab_size)
             return batches.padded(ids, lengths[part], chunk, self.pad or 0)
 
         def finish(chunk: batches.Chunk, answers: np.ndarray) -> None:
@@ -82,13 +82,9 @@ class Batched:
                 f"ids must be an array of whole numbers, [batch, seq]; got {ids.dtype} "
                 f"{list(ids.shape)}"
             )
-        if ids.size and not 0 <= ids.min() <= ids.max() < self.vocab_size:
-            row, column = np.argwhere((ids < 0) | (ids >= self.vocab_size))[0]
-            raise InputError(
-                f"no token has id {ids[row, column]} (row {row}, position {column}); "
-                f"ids go from 0 to {self.vocab_size - 1}"
-            )
-        count, size = ids.shape
+        count, size = checked_ids(ids, self.vocab_size).shape
+        if count == 0:  # of the right type
+            return np.asarray(self.forward(np.zeros((1, size), np.int32)))[:0]
         results: list[np.ndarray] = []
 
         def prepare(chunk: batches.Chunk) -> np.ndarray:
@@ -101,8 +97,30 @@ class Batched:
             results.append(answers[: chunk.stop - chunk.start, :size])
 
         batches.run(self._plan([size] * count).chunks, prepare, self.forward, finish)
-        return np.concatenate(results) if results else np.zeros((0, size), np.int32)
+        return np.concatenate(results)
 
     def _plan(self, lengths: Sequence[int]) -> batches.Plan:
         pads = self.pad is not None
         return batches.plan(lengths, self.positions, self.width, pads=pads)
+
+
+def _listed(tokens: Any, number: int) -> Sequence[Any]:
+    if isinstance(tokens, list | tuple):
+        return cast("Sequence[Any]", tokens)
+    try:
+        return list(tokens)
+    except TypeError as error:
+        raise InputError(
+            f"sequence {number} of the batch is {tokens!r}, not a sequence of tokens"
+        ) from error
+
+
+def checked_ids(ids: np.ndarray, vocab_size: int) -> np.ndarray:
+    """The ids themselves. **Raises:** `InputError` if one of them stands for no token."""
+    if ids.size and not 0 <= ids.min() <= ids.max() < vocab_size:
+        where = np.argwhere((ids < 0) | (ids >= vocab_size))[0].tolist()
+        place = f" (row {where[0]}, position {where[1]})" if len(where) == 2 else ""
+        raise InputError(
+            f"no token has id {ids[tuple(where)]}{place}; ids go from 0 to {vocab_size - 1}"
+        )
+    return ids
