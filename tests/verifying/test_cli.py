@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.verifying.models import scaled
+from tests.verifying.models import REVERSE, scaled
 from tracr_lite.cli import app
 from tracr_lite.compiler import compiling
 
@@ -82,3 +82,25 @@ def test_a_program_that_does_not_compile_is_exit_code_2(run, tmp_path):
     code, _, err = run(str(file))
     assert code == 2
     assert "return a tuple instead" in err
+
+
+def test_a_saved_model_is_compared_with_the_program(run, tmp_path):
+    model = compiling.compile_rasp_to_model(REVERSE, ("a", "b"), 3)
+    model.save(tmp_path / "right")
+    scaled(model, "transformer/layer_1/attn/value", 0.0).save(tmp_path / "wrong")
+    code, out, _ = run("reverse", "--model", str(tmp_path / "right"))
+    assert (code, "14: all of 1 to 3 tokens over 2" in out) == (0, True)
+    code, out, _ = run("reverse", "--model", str(tmp_path / "wrong"))
+    assert (code, "written by layer 1 head 0" in out) == (1, True)
+    code, _, err = run("reverse", "--model", str(tmp_path / "right"), "--vocab", "a,b")
+    assert (code, "leave them out" in err) == (2, True)
+    code, _, err = run("reverse", "--model", str(tmp_path / "none"))
+    assert (code, "none" in err) == (2, True)
+
+
+def test_another_program_than_that_of_the_saved_model(run, tmp_path):
+    compiling.compile_rasp_to_model(REVERSE, (0, 1), 3).save(tmp_path / "m")
+    code, out, _ = run("parity", "--model", str(tmp_path / "m"))
+    assert code == 1
+    assert "on [0, 1] at position 1" in out
+    assert "No part of the model can be blamed: the program given compiles to another" in out

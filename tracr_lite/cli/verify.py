@@ -12,10 +12,15 @@ from rich.text import Text
 
 from tracr_lite import catalog
 from tracr_lite.cli import inputs, show
-from tracr_lite.errors import TracrLiteError
+from tracr_lite.cli.inputs import Request, UsageError
+from tracr_lite.errors import CompileError, TracrLiteError
+from tracr_lite.verifying.errors import VerifyError
 
 if TYPE_CHECKING:
     from tracr_lite.verifying.report import Report  # it stands beside what needs JAX
+
+if TYPE_CHECKING:
+    from tracr_lite.compiler.assembled import AssembledTransformerModel
 
 AGREE, DIFFER = 0, 1
 
@@ -30,6 +35,7 @@ Examples
   tracr-lite verify reverse
   tracr-lite verify sort --vocab 1,2,3,4 --max-seq-len 40
   tracr-lite verify my.py:program --vocab a,b --max-seq-len 10 --budget 2000
+  tracr-lite verify reverse --model my_model       a saved model, edited perhaps
 
 PROGRAM is a name from `tracr-lite list`, or FILE.py:NAME, as for `tracr-lite run`.
 
@@ -60,6 +66,12 @@ Exit codes
     "program says.",
 )
 @click.option(
+    "--model",
+    "folder",
+    metavar="FOLDER",
+    help="A saved model, which is compared instead of what the program becomes.",
+)
+@click.option(
     "--budget",
     type=click.IntRange(min=0),
     default=200_000,
@@ -87,27 +99,53 @@ def app(
     vocab: str | None,
     max_seq_len: int | None,
     causal: bool | None,
+    folder: str | None,
     budget: int,
     samples: int | None,
     seed: int,
     workers: int,
 ) -> None:
     """`tracr-lite verify`"""
-    request = inputs.make_compile_request(catalog.load(program), vocab, max_seq_len, causal)
-    from tracr_lite.compiler import compiling  # loads JAX: only now, when it is needed
-    from tracr_lite.verifying import blame, verify
+    entry = catalog.load(program)
+    if folder is None:
+        model = _compiled(inputs.make_compile_request(entry, vocab, max_seq_len, causal))
+    else:
+        model = _loaded(folder, (vocab, max_seq_len, causal))
+    from tracr_lite.verifying import blame, verify  # load JAX: only now, when it is needed
 
-    model = compiling.compile_rasp_to_model(
-        request.entry.program, set(request.vocab), request.max_seq_len, causal=request.causal
-    )
-    report = verify(model, budget=budget, samples=samples, seed=seed, workers=workers)
+    compiled = entry.program if model.trace is None else None
+    report = verify(model, compiled, budget=budget, samples=samples, seed=seed, workers=workers)
     console = show.make_console()
     print_report(console, report)
     if not report.compared:
-        raise TracrLiteError(f"{request.entry.name} raises on every input that was tried")
+        raise TracrLiteError(f"{entry.name} raises on every input that was tried")
     if report.smallest is not None:
-        console.print(Text(str(blame(model, xs=report.smallest.tokens))))
+        try:
+            found = str(blame(model, compiled, xs=report.smallest.tokens))
+        except (VerifyError, CompileError) as error:  # it is no model of this program at all
+            found = f"No part of the model can be blamed: {error}"
+        console.print(Text(found))
     sys.exit(AGREE if report.agrees else DIFFER)
+
+
+def _compiled(request: Request) -> AssembledTransformerModel:
+    from tracr_lite.compiler import compiling
+
+    return compiling.compile_rasp_to_model(
+        request.entry.program, set(request.vocab), request.max_seq_len, causal=request.causal
+    )
+
+
+def _loaded(folder: str, others: tuple[object, ...]) -> AssembledTransformerModel:
+    """**Raises:** `UsageError` if more is said about the model, which is as it is."""
+    if any(each is not None for each in others):
+        raise UsageError(
+            f"--vocab, --max-seq-len and --causal are those of the model in {folder}; leave "
+            "them out"
+        )
+    from tracr_lite.compiler.saving.load import load
+
+    return load(folder)
 
 
 def print_report(console: Console, report: Report) -> None:

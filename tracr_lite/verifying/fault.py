@@ -36,7 +36,9 @@ class WrongColumn:
     found: float
 
     def __str__(self) -> str:
-        return f"{self.label} is {self.found:.7g} and should be {self.expected:.7g}"
+        found, expected = self.found, self.expected
+        digits = 9 if f"{found:.4g}" == f"{expected:.4g}" else 4
+        return f"{self.label} is {found:.{digits}g} and should be {expected:.{digits}g}"
 
 
 @dataclass(frozen=True)
