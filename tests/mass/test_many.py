@@ -319,14 +319,23 @@ def test_the_bar_counts_and_goes_to_standard_error(capfd):
     assert capfd.readouterr().err == ""  # no terminal
 
 
-def test_a_trace_is_as_good_as_one_compiled_here():
-    (item,) = compile_many([(REVERSE, "ab", 3)], workers=1)
+def test_a_trace_is_as_good_as_one_compiled_here(monkeypatch):
+    (item,) = compile_many([(REVERSE, (x for x in "ab"), 3, {"causal": True})], workers=1)
     model = item.model
-    with pytest.raises(AttributeError):
-        _ = model.trace.nothing
+    with monkeypatch.context() as patch:  # labels need no second compilation
+        patch.setattr("tracr_lite.compiler.compiling.trace", None)
+        assert model.nodes[model.graph.labels[-1]] == model.node(REVERSE)
+        assert len(model.trace.stages) > 3
+        with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+            _ = model.trace.nothing
     twin = copy.deepcopy(model)
     assert twin.node(REVERSE) == model.node(REVERSE)
     for copied in (copy.copy(model), copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert copied.nodes == compile_rasp_to_model(REVERSE, "ab", 3).nodes
-    assert type(model.trace) is type(compile_rasp_to_model(REVERSE, "ab", 3).trace)
+        here = compile_rasp_to_model(REVERSE, "ab", 3, causal=True)
+        assert copied.nodes == here.nodes
+        assert str(copied.trace.layers) == str(here.trace.layers)
+        assert str(copied.trace.values) == str(here.trace.values)
+        assert len(copied.craft_model.blocks) == len(here.craft_model.blocks)
+    assert str(model.trace.layers) == str(here.trace.layers)
+    assert type(model.trace) is type(here.trace)
     assert np.array_equal(model.unembedding[0], copied.unembedding[0])

@@ -151,13 +151,15 @@ def _in_workers(
     how: tuple[int, float | None, int, bool],
 ) -> Generator[CompiledProgram]:
     workers, timeout, ahead, ordered = how
-    programs: dict[int, Any] = {}  # those whose items were not yielded yet
+    # the programs whose items were not yielded yet, and what else was sent
+    open_ones: dict[int, tuple[Any, Any]] = {}
 
     def jobs() -> Iterator[bytes | Exception]:
         for index, request in enumerate(requests):
-            programs[index] = _program_of(request)
+            open_ones[index] = _program_of(request), None
             try:
-                job = wire.dump_request(*_read(request, options))
+                open_ones[index] = _read(request, options)
+                job = wire.dump_request(*open_ones[index])
             except Exception as error:  # of this request; it is yielded
                 yield error
             else:
@@ -165,14 +167,14 @@ def _in_workers(
 
     with Pool(JOB, workers, timeout) as pool:
         for answer in stream(pool, jobs(), ahead=ahead, ordered=ordered):
-            yield _item(answer, programs.pop(answer.number))
+            yield _item(answer, *open_ones.pop(answer.number))
 
 
-def _item(answer: Answer, program: Any) -> CompiledProgram:
+def _item(answer: Answer, program: Any, rest: Any) -> CompiledProgram:
     if answer.value is None:
         return CompiledProgram(answer.number, program, answer.error)
     try:
-        model = wire.load_model(answer.value, program)
+        model = wire.load_model(answer.value, program, rest)
     except Exception as error:  # loading runs code of what the program holds; it is yielded
         why = f"its model could not be read here ({type(error).__name__}: {error})"
         failed = MassError(f"{why}; compile it with workers=0")

@@ -3,8 +3,8 @@
 A program is sent as a list of expressions, each naming the ones it reads by number, so that
 deep programs need no deep recursion. Its functions may be lambdas: cloudpickle sends them.
 
-A model comes back with its weights, labels, encoders and trace, but without the program: where
-the trace holds an expression or function of it, the model gets the sender's own object. So
+A model comes back with its weights, labels, encoders and graph, but without the program: where
+the graph holds an expression or function of it, the model gets the sender's own object. So
 `model.node(expression)` works as if the model had been compiled here.
 """
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from tracr_lite.compiler.assembled import AssembledTransformerModel
 
 PROTOCOL = 5
+STAGES = ("values", "layers")  # of a trace, that are not sent
 
 
 def dump_request(program: RASPExpr, rest: Any) -> bytes:
@@ -70,38 +71,45 @@ def load_request(blob: bytes) -> tuple[RASPExpr, Any]:
 
 def dump_model(model: AssembledTransformerModel, program: RASPExpr) -> bytes:
     """The bytes of the model of `program`."""
+    assert model.trace is not None
     numbers = {id(part): number for number, part in enumerate(_parts(program))}
     light = dataclasses.replace(model, params=None, trace=None)
-    return pickle.dumps(
-        (_dump(light, numbers), sparse(model.params), _dump(model.trace, numbers)), PROTOCOL
-    )
+    names = [f.name for f in dataclasses.fields(CompileTrace) if f.name not in STAGES]
+    known = {name: getattr(model.trace, name) for name in (*names, "nodes")}
+    return pickle.dumps((_dump((light, known), numbers), sparse(model.params)), PROTOCOL)
 
 
-def load_model(blob: bytes, program: RASPExpr) -> AssembledTransformerModel:
-    """The model in `blob`, which was compiled from a copy of `program`."""
-    light, params, trace = pickle.loads(blob)
-    model: AssembledTransformerModel = _load(light, program)
+def load_model(blob: bytes, program: RASPExpr, rest: Any) -> AssembledTransformerModel:
+    """The model in `blob`.
+
+    **Arguments:** `program`, `rest`: as they were given to `dump_request`.
+    """
+    rest_of_model, params = pickle.loads(blob)
+    model, known = _load(rest_of_model, program)
     model.params = cast("SparseParams", params).dense()
     model.trace = SentTrace.__new__(SentTrace)
-    vars(model.trace).update(sent=trace, program=program)
+    vars(model.trace).update(known, request=(program, rest))
     return model
 
 
 class SentTrace(CompileTrace):
-    """A trace that is still bytes; turns into an ordinary one when it is first looked at.
+    """A trace without `values` and `layers`; these are computed again when first asked for.
 
-    It is large, slow to unpickle, and often not wanted.
+    They are large, slow to send, and seldom wanted; labels, graph and places are here.
     """
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SentTrace:
         return self  # immutable, and a copy of the program would have other expressions
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or "sent" not in vars(self):
+        if name not in STAGES or "request" not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        trace: CompileTrace = _load(vars(self)["sent"], vars(self)["program"])
-        vars(self).clear()
-        vars(self).update(vars(trace))
+        from tracr_lite.compiler.compiling import compile_rasp_to_model  # it needs JAX
+
+        program, (vocab, size, options) = vars(self)["request"]
+        again = compile_rasp_to_model(program, vocab, size, **options).trace
+        vars(self).update({stage: getattr(again, stage) for stage in STAGES})
+        del vars(self)["request"]
         object.__setattr__(self, "__class__", CompileTrace)
         return getattr(self, name)
 
