@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tracr_lite.compiler.compiling import compile_rasp_to_model
     from tracr_lite.compiler.saving.load import load
     from tracr_lite.mass.many import compile_many
-    from tracr_lite.verifying.blame import blame
-    from tracr_lite.verifying.verify import verify
+    from tracr_lite.verifying.blaming import blame
+    from tracr_lite.verifying.verification import verify
 
 try:
     __version__ = version("tracr_lite")
@@ -38,13 +38,13 @@ __all__ = [
 ]
 
 _HOMES = {  # imported only when asked for: they need JAX
-    "blame": "tracr_lite.verifying.blame",
+    "blame": "tracr_lite.verifying.blaming",
     "certify": "tracr_lite.certifying.certify",
     "check_certificate": "tracr_lite.certifying.checker",
     "compile_many": "tracr_lite.mass.many",
     "compile_rasp_to_model": "tracr_lite.compiler.compiling",
     "load": "tracr_lite.compiler.saving.load",
-    "verify": "tracr_lite.verifying.verify",
+    "verify": "tracr_lite.verifying.verification",
 }
 
 

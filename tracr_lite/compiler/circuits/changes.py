@@ -88,7 +88,7 @@ def forms_of(trace: CompileTrace, node: int) -> list[Form]:
     if not found:
         raise InterventionError(
             f"{_label(trace, node)} has no columns of its own: it is computed inside of what "
-            "reads it, if anything does (model.circuit() tells); intervene on a node with columns"
+            "reads it, if anything does (see model.circuit()); intervene on one with columns"
         )
     return found
 

@@ -14,7 +14,7 @@ from typing import Any
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.verifying.fault import Blame
 from tracr_lite.verifying.inspecting import Inspection, trace_like
-from tracr_lite.verifying.verify import verify
+from tracr_lite.verifying.verification import verify
 
 
 def blame(
