@@ -23,6 +23,9 @@ from tracr_lite.certifying.weights import Sizes, Weights
 Matrix = Float[np.ndarray, "states columns"]
 
 
+HOPELESS = 1e6
+
+
 class Open(Exception):
     """A block that the bounds do not cover, or that is not what is claimed; says why."""
 
@@ -63,10 +66,13 @@ def derive_all(
             else:
                 error, reason = _head(weights, progress, heads[held.name], held)
         except Open as found:
-            error, reason = np.full((len(held.states) + 1, len(held.columns)), np.inf), str(found)
+            error, reason = (
+                np.full((len(held.states) + 1, len(held.columns)), np.inf),
+                str(found),
+            )
         error = np.where(np.isnan(error), np.inf, error)
         nodes.append(_bound(held.name, error, tolerance_of(held, claims), reason))
-        if not np.isfinite(error).all():
+        if not (error < HOPELESS).all():  # what reads it could not be bounded either
             return Certificate(number.name, claims, tuple(nodes), ()), progress.known
         progress.known[held.name] = Known(held.columns, ideal_of(held), error, held.one_hot)
     nodes.append(_answer(claims, progress))
@@ -114,11 +120,17 @@ def _mlp(weights: Weights, progress: Progress, table: Table, held: Held) -> Matr
     if not set(read.tolist()) <= set(columns.tolist()):
         raise Open("it reads columns that are none of its leaves'")
     parts = [_read(leaf, w1[:, neurons]) for leaf in leaves]
-    at = [*(table.rows.T), np.zeros(len(table.rows), np.int64), np.zeros(len(table.rows), np.int64)]
+    at = [
+        *(table.rows.T),
+        np.zeros(len(table.rows), np.int64),
+        np.zeros(len(table.rows), np.int64),
+    ]
     x, error = (
         np.concatenate(
             [
-                np.concatenate([getattr(leaf.known, what)[ids], getattr(leaf.known, what)[[-1]]])
+                np.concatenate(
+                    [getattr(leaf.known, what)[ids], getattr(leaf.known, what)[[-1]]]
+                )
                 for leaf, ids in zip(leaves, at, strict=True)
             ],
             axis=1,
@@ -158,9 +170,7 @@ def _check_before(claims: Claims, name: str, held: Held, leaf: Leaf) -> None:
             raise Open(f"it tells apart numbers of {part}, which are too many to list")
 
 
-def _head(
-    weights: Weights, progress: Progress, claim: Head, held: Held
-) -> tuple[Matrix, str]:
+def _head(weights: Weights, progress: Progress, claim: Head, held: Held) -> tuple[Matrix, str]:
     """Errors of a node that a head writes, or why there is no bound."""
     claims, known = progress.claims, progress.known
     head = weights.head(held.layer, claim.head)

@@ -38,7 +38,9 @@ def bits_needed(model: AssembledTransformerModel, most: int = 24) -> dict[str, i
         if bits == most:
             found = {node.name: None for node in nodes}
         kept = {node.name for node in nodes if node.margin > 0.0}
-        kept = {name for name in kept if found.get(name) in (bits + 1, None if bits == most else 0)}
+        kept = {
+            name for name in kept if found.get(name) in (bits + 1, None if bits == most else 0)
+        }
         if not kept:
             break
         found |= {name: bits for name in kept}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracr_lite.certifying import extract_heads
-from tracr_lite.certifying.claims import ATTENTION, MLP, Claims, Head, Output, Table
+from tracr_lite.certifying.claims import Claims, Head, Output, Table
 from tracr_lite.certifying.errors import CertifyError
 from tracr_lite.certifying.extract_nodes import Nodes, Uncovered
 from tracr_lite.compiler.assembled import AssembledTransformerModel
@@ -167,6 +167,3 @@ def _output(blocks: Blocks, nodes: Nodes) -> Output:
     columns = nodes.columns(basis)
     known = np.array(sorted(float(v) for v in blocks.known), float)
     return Output(owners.pop(), columns, blocks.categorical, known, float(blocks.tolerance))
-
-
-HALVES = (ATTENTION, MLP)

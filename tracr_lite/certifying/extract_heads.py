@@ -96,7 +96,9 @@ def _averaged(
     columns: list[tuple[int, Functional]] = []
     if form.read.dirs:
         columns.append((0, number.read))
-    by_value = {typed_key(values.info[node].values[i]): f.dirs[0] for i, f in form.flags.items()}
+    by_value = {
+        typed_key(values.info[node].values[i]): f.dirs[0] for i, f in form.flags.items()
+    }
     for i, functional in number.flags.items():
         target = by_value.get(typed_key(values.info[kind.value].values[i]))
         if target is not None:

@@ -167,7 +167,9 @@ class Nodes:
         if info.span is not None:
             listed = np.zeros((0, len(dirs)))
             if not info.least > 0.0:
-                self.problems.append((name, "its numbers may come as close to zero as they like"))
+                self.problems.append(
+                    (name, "its numbers may come as close to zero as they like")
+                )
             listed = np.zeros((len(_ends(info)), len(dirs)))
             listed[:, 0] = _ends(info)
             states = np.concatenate([states, listed])

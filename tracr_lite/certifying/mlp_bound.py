@@ -99,7 +99,9 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
     products = ~is_power_of_two(w1[~simple]).all(axis=0)
     few, nonzero = np.diff(x.indptr), (w1 != 0.0).sum(axis=0)
     most = number.gamma(few + 1.0)[:, None] + SLOP
-    here, at = np.nonzero(z + most * size + (1 + most + SMALL) * from_inputs + network.extra > 0)
+    here, at = np.nonzero(
+        z + most * size + (1 + most + SMALL) * from_inputs + network.extra > 0
+    )
     z, from_inputs = z[here, at], from_inputs[here, at]
     largest = size[here, at] + from_inputs
     terms = np.minimum(few[here], nonzero[at])

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 EXP, DIVISION = 8.0, 3.0  # relative errors, in units of u
+LOST = 1e30  # stands for infinity, but gives zero where it is multiplied with zero
 SLOP = 2.0**-50  # relative error of our own sums, in float64
 
 
@@ -37,25 +38,25 @@ class Arithmetic:
         """Unit roundoff: half the distance from 1 to the next number."""
         return 2.0**-self.bits
 
-    def gamma(self, k: Float[np.ndarray, "..."] | float) -> Float[np.ndarray, "..."]:
-        """k u / (1 - k u); infinite where k u reaches 1."""
+    def gamma(self, k: Float[np.ndarray, ...] | float) -> Float[np.ndarray, ...]:
+        """k u / (1 - k u); `LOST` where k u is so near to 1 that nothing is known."""
         part = np.asarray(k, float) * self.u
-        return np.where(part < 1.0, part / np.maximum(1.0 - part, 1e-300), np.inf)
+        return np.where(part < 0.5, part / np.maximum(1.0 - part, 0.5), LOST)
 
     def sums_exactly(
-        self, size: Float[np.ndarray, "..."] | float, exponent: int
-    ) -> Bool[np.ndarray, "..."]:
+        self, size: Float[np.ndarray, ...] | float, exponent: int
+    ) -> Bool[np.ndarray, ...]:
         """Whether sums of multiples of 2^exponent round nowhere, if sizes add up to `size`."""
         return np.asarray(size) < 2.0 ** min(self.bits + exponent, 1000)
 
-    def cast(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def cast(self, values: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
         """The nearest numbers of the format, as float64; ties to even. Too large: infinite."""
         significand, exponent = np.frexp(values)
         near = np.ldexp(np.rint(np.ldexp(significand, self.bits)), exponent - self.bits)
-        near = np.where(np.abs(near) > self.largest, np.inf * np.sign(near), near)
+        near = np.where(np.abs(near) > self.largest, np.copysign(np.inf, near), near)
         return np.where(np.abs(near) < self.smallest, self._small(values), near)
 
-    def _small(self, values: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    def _small(self, values: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
         """Numbers below full precision: multiples of the least one."""
         least = self.smallest * 2.0 ** (1 - self.bits)
         return np.rint(values / least) * least
@@ -68,7 +69,7 @@ FORMATS = {
 }
 
 
-def lattice(*arrays: Float[np.ndarray, "..."]) -> int:
+def lattice(*arrays: Float[np.ndarray, ...]) -> int:
     """The largest g such that all numbers are whole multiples of 2^g; 500 if all are zero."""
     least = 500
     for values in arrays:
@@ -81,7 +82,7 @@ def lattice(*arrays: Float[np.ndarray, "..."]) -> int:
     return least
 
 
-def is_power_of_two(values: Float[np.ndarray, "..."]) -> Bool[np.ndarray, "..."]:
+def is_power_of_two(values: Float[np.ndarray, ...]) -> Bool[np.ndarray, ...]:
     """Zero counts too: a product with it is exact."""
     significand, _ = np.frexp(values)
     return (np.abs(significand) == 0.5) | (values == 0.0)

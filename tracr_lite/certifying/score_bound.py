@@ -148,14 +148,10 @@ def scored(
     shrink = 8 * number.u * largest + SLOP * largest
     bounds = [_of_query(name, queries, keys, literals, head.root) for name in queries.lanes]
     low, high, spread = _sum_or_none(bounds)
-    others = max(
-        each.others + sum(b.most for b in bounds if b is not each) for each in bounds
-    )
+    others = max(each.others + sum(b.most for b in bounds if b is not each) for each in bounds)
     at_bos = _at_bos(queries, keys, head.root) + 2 * noise + shrink
     exact &= spread == 0.0
-    return Scored(
-        low, high, others, spread, noise, exact, at_bos, shrink, largest * head.root
-    )
+    return Scored(low, high, others, spread, noise, exact, at_bos, shrink, largest * head.root)
 
 
 def _sizes(queries: _Side, keys: _Side) -> tuple[float, int]:

@@ -73,7 +73,9 @@ def from_json(text: str) -> Certificate:
     except CertifyError:
         raise
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise CertifyError(f"this certificate is damaged: {type(error).__name__} {error}") from error
+        raise CertifyError(
+            f"this certificate is damaged: {type(error).__name__} {error}"
+        ) from error
 
 
 def _node(raw: dict[str, Any]) -> NodeBound:

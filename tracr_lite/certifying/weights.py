@@ -109,5 +109,7 @@ class Weights:
                 if self.number.bits < 24:
                     cast = self.number.cast(values.astype(np.float64))
                     if not np.isfinite(cast).all():
-                        found.append(f"{module}/{name} is out of the range of {self.number.name}")
+                        found.append(
+                            f"{module}/{name} is out of the range of {self.number.name}"
+                        )
         return found
