@@ -125,7 +125,7 @@ def encode_command(
     help="How payloads are compressed; auto goes by the manifest or their first bytes.",
 )
 @click.option("--base-sums", type=FOLDER, help="A list by md5sum or sha256sum, checked first.")
-@click.option("--target-sums", type=FOLDER, help="The same for the result.")
+@click.option("--target-sums", type=FOLDER, help="Such a list of what has to come out.")
 @click.option(
     "--allow-length-mismatch",
     is_flag=True,

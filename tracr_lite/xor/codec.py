@@ -27,7 +27,7 @@ Compression = Literal["none", "gzip", "zstd"]
 COMPRESSIONS: tuple[Compression, ...] = ("none", "gzip", "zstd")
 GZIP_MAGIC, ZSTD_MAGIC = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
 
-ZSTD_LEVEL = 1  # higher levels are slower and, on XORed weights, not smaller
+ZSTD_LEVEL = 1  # on XORed weights, 3 saves nothing, 12 saves 2 to 14 % and is 20 times slower
 ZSTD_WINDOW_LOG = 24  # 16 MiB: a payload that asks for more memory is refused
 
 CODEC_ERRORS: tuple[type[Exception], ...] = (
