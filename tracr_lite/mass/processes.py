@@ -27,8 +27,9 @@ DEPTH = 2  # jobs a worker holds: the one it works on, and the next
 SMALL = 1 << 16  # bytes that surely fit into a pipe, so that sending them cannot block
 
 _START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[3]); "
-    "from tracr_lite.mass.worker import main; main(int(sys.argv[1]), sys.argv[2])"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[4]); "
+    "from tracr_lite.mass.worker import main; "
+    "main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])"
 )
 # One thread each: there are as many workers as processors. No worker runs a model, so none may
 # take a share of the accelerator.
@@ -63,21 +64,21 @@ class Worker:
 
     def __init__(self, function: str):
         """**Arguments:** `function`: `module:name` of a function from bytes to bytes."""
-        ours, theirs = Pipe()
+        self.connection: Connection[Any, Any]
+        self.connection, theirs = Pipe()
+        life, self._lifeline = Pipe(duplex=False)
+        files = [theirs.fileno(), life.fileno()]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _START, str(theirs.fileno()), function, _search_path()],
+                [sys.executable, "-c", _START, *map(str, files), function, _search_path()],
                 stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
+                pass_fds=files,
                 env=os.environ | _SETTINGS,
                 process_group=0,  # out of reach of Ctrl-C
             )
-        except BaseException:
-            ours.close()
-            raise
         finally:
             theirs.close()
-        self.connection: Connection[Any, Any] = ours
+            life.close()
         self.jobs: deque[Job] = deque()
         self.ready = False
         self._free = 0.0  # when (time.monotonic) it had nothing to do, or began the first job
@@ -124,6 +125,7 @@ class Worker:
         self._process.kill()
         code = self._process.wait()
         self.connection.close()
+        self._lifeline.close()
         if code >= 0:
             return f"exited with code {code}"
         why = ", as when memory runs out" if -code == signal.SIGKILL else ""

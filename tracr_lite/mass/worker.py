@@ -1,7 +1,7 @@
 """A worker process: reads jobs from its pipe, and writes an answer to each, in their order.
 
-The pipe is all that connects it to the process that started it; when that one closes its end,
-or dies, this one ends at once, also in the middle of a job.
+A second pipe, which nobody writes to, tells when the process that started it closes its end, or
+dies: then this one ends at once, also in the middle of a job.
 """
 
 # pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false
@@ -19,7 +19,6 @@ import traceback
 from collections.abc import Callable
 from importlib import import_module
 from multiprocessing.connection import Connection
-from queue import SimpleQueue
 from threading import Thread
 
 import cloudpickle
@@ -32,30 +31,26 @@ STAMP = struct.Struct("<?d")  # whether the job failed, and when it ended (time.
 Handle = Callable[[bytes], bytes]
 
 
-def main(file: int, function: str) -> None:
-    """Answers jobs with `function`, named `module:name`, until the pipe closes."""
+def main(file: int, lifeline: int, function: str) -> None:
+    """Answers jobs with `function`, named `module:name`, until a pipe closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the business of the main process
     connection: Connection[bytes, bytes] = Connection(file)
     module, name = function.split(":")
     handle: Handle = getattr(import_module(module), name)
     gc.freeze()  # what was imported is never garbage: not looked at again
-    jobs: SimpleQueue[bytes] = SimpleQueue()
-    Thread(target=_receive, args=(connection, jobs), daemon=True).start()
+    Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     try:
         connection.send_bytes(STAMP.pack(False, time.monotonic()))
         while True:
-            connection.send_bytes(_answer(handle, jobs.get()))
-    except OSError:
-        os._exit(0)
-
-
-def _receive(connection: Connection[bytes, bytes], jobs: SimpleQueue[bytes]) -> None:
-    """Takes jobs out of the pipe at once, so that writing to it never waits for a job."""
-    try:
-        while True:
-            jobs.put(connection.recv_bytes())
+            connection.send_bytes(_answer(handle, connection.recv_bytes()))
     except (EOFError, OSError):
         os._exit(0)
+
+
+def _end_with(lifeline: int) -> None:
+    """Waits until the other end is closed."""
+    os.read(lifeline, 1)
+    os._exit(0)
 
 
 def _answer(handle: Handle, job: bytes) -> bytes:
