@@ -204,6 +204,20 @@ def test_a_wrong_compiler_is_blamed_where_no_weight_was_changed():
     assert "the weights there are those compiled" in str(found)
 
 
+def test_a_value_that_the_compiler_did_not_infer():
+    """As if inference had missed the longest length."""
+    model = copy.copy(compiled(REVERSE, AB, 3))
+    node = model.trace.layers.blocks.labels.index(LENGTH)
+    values = model.trace.values
+    info = dataclasses.replace(values.info[node], values=[1, 2])
+    values = dataclasses.replace(values, info={**values.info, node: info})
+    model.trace = dataclasses.replace(model.trace, values=values)
+    assert blame(model, xs=["a", "b"]) is None
+    found = blame(model, xs=["a", "b", "b"])
+    assert (found.node, found.position, found.expected) == (LENGTH, 0, 3)
+    assert found.place == "inferring values, without this one"
+
+
 def test_the_weights_compiled_are_made_again():
     for program in (REVERSE, MEAN):
         model = compiled(program, (1, 2), 4)
@@ -318,7 +332,7 @@ def check_edit(seed):
     for _ in range(3):
         off, name, leaf, at = random_edit(rng, model)
         inputs = sample.inputs(rng.random(), 12)
-        report = verify(off, sample.program, inputs=inputs)
+        report = verify(off, sample.program, inputs=inputs, dense=True)
         if not report.mismatches:
             continue
         found = blame(off, xs=report.failures[0].tokens)
@@ -336,11 +350,11 @@ def check_edit(seed):
 
 
 def test_streams_of_random_programs_are_what_the_interpreter_says():
-    assert sum(check_stream(f"stream {seed}") for seed in range(12)) > 100
+    assert sum(check_stream(f"stream {seed}") for seed in range(8)) > 60
 
 
 def test_random_edits_of_random_programs_are_found():
-    assert sum(check_edit(f"edit {seed}") for seed in range(14)) > 8
+    assert sum(check_edit(f"edit {seed}") for seed in range(8)) > 3
 
 
 @pytest.mark.heavy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
@@ -48,12 +49,12 @@ class Comparison:
             advance(len(outcomes), differ)
 
         waiting: tuple[int, list[Outcome], Started] | None = None
-        pairs = evaluated(slices(), self._reference, workers)
-        for number, (inputs, outcomes) in enumerate(pairs):
-            started = self._runner.start(inputs)  # returns before the device is done
-            if waiting is not None:
-                judge(*waiting)
-            waiting = number, outcomes, started
+        with closing(evaluated(slices(), self._reference, workers)) as pairs:
+            for number, (inputs, outcomes) in enumerate(pairs):
+                started = self._runner.start(inputs)  # returns before the device is done
+                if waiting is not None:
+                    judge(*waiting)
+                waiting = number, outcomes, started
         if waiting is not None:
             judge(*waiting)
         return tally

@@ -6,7 +6,7 @@ The interpreter is Python and takes most of the time; it can be spread over proc
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -92,7 +92,7 @@ def as_reference(program: Any, *, causal: bool) -> Reference:
 
 def evaluated(
     slices: Iterator[Inputs], reference: Reference, workers: int
-) -> Iterator[tuple[Inputs, list[Outcome]]]:
+) -> Generator[tuple[Inputs, list[Outcome]]]:
     """Each slice of inputs with what the program says; 0 workers evaluate in this process.
 
     **Raises:** `VerifyError` as `Reference.on`, or if the program cannot be sent to a worker.

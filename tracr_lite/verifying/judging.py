@@ -21,7 +21,7 @@ class Judge:
     """Compares answers that were decoded by `encoder`."""
 
     def __init__(self, encoder: Encoder | None):
-        self._listed = type(encoder) is CategoricalEncoder
+        self._listed = isinstance(encoder, CategoricalEncoder)
         numbers = encoder.values if isinstance(encoder, NumericalEncoder) else ()
         self._numbers = frozenset(numbers)
 

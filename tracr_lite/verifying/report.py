@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,11 +91,12 @@ class Report:
             found.append(("of which", kinds))
         if self.raised_at is not None:
             tokens, text = self.raised_at
-            found.append(("program raises", f"{self.raised:,}, as on {_short(tokens)}: {text}"))
+            what = text.splitlines()[0] if text else ""
+            found.append(("program raises", f"{self.raised:,}, as on {_short(tokens)}: {what}"))
         found.append(("compared", f"{self.compared:,} inputs, {self.positions:,} positions"))
         found.append(("mismatches", f"{self.mismatches:,}"))
         if self.smallest is not None:
-            found.append(("smallest", f"{self.smallest}"))
+            found.append(("smallest" if self.minimal else "a small one", str(self.smallest)))
         if self.margin is not None:
             found.append(("least margin", _extreme(self.margin)))
         if self.error is not None and self.relative_error is not None:
@@ -108,7 +110,8 @@ class Report:
         longest = f"of {self.lengths[0]} to {self.lengths[-1]} tokens"
         if self.exhaustive:
             return f"{self.tried:,}: all {longest} over {self.vocab}"
-        space = f"{self.space:,}" if self.space < 10**12 else f"{self.space:.1e}"
+        exponent = int(math.log10(self.space))  # of an int that may be past all floats
+        space = f"{self.space:,}" if exponent < 12 else f"about 1e{exponent}"
         return f"{self.tried:,} of {space} {longest} over {self.vocab} (seed {self.seed})"
 
     def verdict(self) -> str:
@@ -133,7 +136,7 @@ def _extreme(extreme: Extreme) -> str:
 
 
 def _short(values: tuple[Any, ...]) -> str:
-    if len(values) <= 12:
+    if len(values) <= 24:
         return repr(list(values))
-    some = ", ".join(map(repr, values[:8]))
+    some = ", ".join(map(repr, values[:20]))
     return f"[{some}, ... {len(values)} in all]"
