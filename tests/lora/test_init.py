@@ -68,7 +68,6 @@ STACKS = [
     pytest.param("conv1_d/w", None, (1, 2, 5), id="a convolution, by its name"),
     pytest.param("layers/w", False, (1, 2, 5), id="by argument"),
     pytest.param("conv1_d/w", {"conv": True}, (3, 2, 5), id="by pattern"),
-    pytest.param("layers/w", {"conv": True}, (3, 2, 5), id="no pattern fits: by name"),
 ]
 
 
@@ -77,6 +76,11 @@ def test_stacked_layers_get_factors_per_layer(name, stacked, want):
     w = start((3, 4, 5), 2, name, stacked=stacked)
     assert w.a.shape == want
     assert w.b.shape == (3, 4, 2)
+
+
+def test_a_pattern_for_stacks_that_chooses_nothing_is_refused():
+    with pytest.raises(LoraError, match="choose no parameter: 'cnov'"):
+        start((3, 4, 5), 2, stacked={"cnov": False})
 
 
 def test_the_default_key_is_that_of_zero():
@@ -92,6 +96,8 @@ def test_alpha_by_pattern():
     assert (made["query"].alpha, made["value"].alpha) == (8, 1.5)
     with pytest.raises(LoraError, match="no pattern of alpha fits 'value'"):
         init_lora_parameters(params, {"query": 2, "value": 2}, alpha={"query": 8})
+    with pytest.raises(LoraError, match="choose no parameter: 'qery'"):
+        init_lora_parameters(params, {"query": 2, "value": 2}, alpha={"qery": 8, "": 1})
 
 
 def test_the_rank_stabilised_scale_is_alpha_over_the_root_of_the_rank():

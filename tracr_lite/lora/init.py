@@ -42,16 +42,16 @@ def init_lora_parameters(
     **Arguments:**
     - `rng`: key for all of them; None is `PRNGKey(0)`. `stddev`: of what is not zero.
     - `alpha`: the change is scaled by alpha / rank; or regular expressions with their alphas.
-    - `is_leaf`: where to stop in the tree, as for `jax.tree.map`.
-    - `stacked`: are arrays of three or more axes stacked matrices? Yes, no, or by regular
-      expression. None: with three axes, unless the path says `conv`.
+    - `is_leaf`: as for `jax.tree.map`. `stacked`: are arrays of three or more axes stacks?
+      True, False, or by regular expression; None: with three, unless the path says `conv`.
     - `rank_stabilised`: scale by alpha / sqrt(rank) (Kalajdzievski 2023, arXiv:2312.03732).
 
     **Returns:** frozen and fully trained arrays as the same objects.
-    **Raises:** `LoraError` for a rank on a vector, on integers, or above the smaller side.
+    **Raises:** `LoraError` for ranks on vectors, integers, or above the smaller side.
     """
     chain = jax.random.PRNGKey(0) if rng is None else rng
     found = aligned(param_tree, lora_spec, is_leaf or (lambda _: False))
+    _check_used((alpha, stacked), found[0], found[2])
     alphas, is_stack = _alphas(alpha, rank_stabilised), stacks(stacked)
     made: list[Any] = []
     for name, leaf, rank in zip(*found[:3], strict=True):
@@ -62,6 +62,17 @@ def init_lora_parameters(
         else:
             made.append(leaf)
     return jax.tree_util.tree_unflatten(found[3], made)
+
+
+def _check_used(arguments: tuple[Alpha, Stacked], every: list[str], ranks: list[int]) -> None:
+    """A pattern that chooses nothing is misspelt, save '', which stands for the rest."""
+    names = [name for name, rank in zip(every, ranks, strict=True) if rank > 0]
+    for values in arguments:
+        if isinstance(values, Mapping):
+            patterns = Patterns({pattern: True for pattern in values if pattern})
+            for name in names:
+                patterns.find(name)
+            patterns.check_all_used(names)
 
 
 def _alphas(alpha: Alpha, rank_stabilised: bool) -> Callable[[str, int], float]:
