@@ -20,7 +20,8 @@ def attention(params):
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS.keys() - {"length"}))
 def test_weak_attention_is_refused(name):
-    """A quarter of the sharpness leaves a percent of the weight elsewhere; `length` has none."""
+    """A quarter of the sharpness leaves a percent of the weight elsewhere; `length` has
+    none."""
     params = copied(compiled(name, 12).params)
     for module, group in params.items():
         if module.endswith("attn/query"):

@@ -11,13 +11,14 @@ from jaxtyping import Float
 from tracr_lite.certifying.certificate import Certificate, NodeBound
 from tracr_lite.certifying.claims import BOS, EMBEDDINGS, MLP, ONE, Claims, Head, Held, Table
 from tracr_lite.certifying.errors import CertifyError
-from tracr_lite.certifying.head_bound import HeadBound, values_of
+from tracr_lite.certifying.head_bound import HeadBound
 from tracr_lite.certifying.known import Known, Leaf, Progress, exactly, ideal_of
 from tracr_lite.certifying.mlp_bound import Network, Rows, errors_of, worst_by
 from tracr_lite.certifying.rounding import FORMATS, Arithmetic
 from tracr_lite.certifying.score_bound import scored
 from tracr_lite.certifying.structure import claims_of, faults, reads_of
 from tracr_lite.certifying.tolerances import output_tolerance, tolerance_of
+from tracr_lite.certifying.values_read import values_of
 from tracr_lite.certifying.weights import Sizes, Weights
 
 Matrix = Float[np.ndarray, "states columns"]

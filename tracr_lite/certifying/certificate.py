@@ -29,7 +29,8 @@ class Certificate:
     """That a model equals its program for all inputs up to `claims.max_seq_len` tokens.
 
     **Arguments:**
-    - `dtype`: the arithmetic it is about. `nodes`: in the order of the network, the answer last.
+    - `dtype`: the arithmetic it is about. `nodes`: in the order of the network, the answer
+      last.
     - `problems`: what is not covered, or is wrong: name and reason.
     """
 
@@ -49,7 +50,8 @@ class Certificate:
         for node in self.nodes:
             if not node.margin > 0.0:
                 why = node.reason or (
-                    f"may be off by {node.error:.3g}, but only {node.tolerance:.3g} is tolerated"
+                    f"may be off by {node.error:.3g}, but only {node.tolerance:.3g} "
+                    "is tolerated"
                 )
                 lines.append(f"{node.name}: {why}")
         return lines

@@ -14,10 +14,12 @@ from tracr_lite.compiler.assembled import AssembledTransformerModel
 def certify(model: AssembledTransformerModel, dtype: str = "float32") -> Certificate:
     """Bounds, block by block, everything that can make the model differ from its program.
 
-    **Arguments:** `model`: compiled in this process; `dtype`: `float32`, `bfloat16` or `float16`,
+    **Arguments:** `model`: compiled in this process; `dtype`: `float32`, `bfloat16` or
+    `float16`,
     of weights and arithmetic.
     **Returns:** the certificate, which may not hold: see `holds` and `why_not()`.
-    **Raises:** `CertifyError` if the model does not know its program, or the format is not known.
+    **Raises:** `CertifyError` if the model does not know its program, or the format is not
+    known.
     Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", chapters 2 to 4.
     """
     number = number_of(dtype)
@@ -27,7 +29,8 @@ def certify(model: AssembledTransformerModel, dtype: str = "float32") -> Certifi
 def bits_needed(model: AssembledTransformerModel, most: int = 24) -> dict[str, int | None]:
     """For each node the least significand, in bits, with which it keeps its tolerance.
 
-    All arithmetic has this precision, weights included, and the range of float32. None: more than
+    All arithmetic has this precision, weights included, and the range of float32. None: more
+    than
     `most` bits.
     """
     claims = claims_of_model(model)

@@ -1,10 +1,12 @@
-"""Checks a certificate against parameters: every number is derived again, and none may be better.
+"""Checks a certificate against parameters: every number is derived again, and none may be
+better.
 
 Knows no compiler: it needs the parameters, the sizes of the model and the certificate.
 
     python -m tracr_lite.certifying.checker FOLDER CERTIFICATE.json
 
-FOLDER is a saved model. Exit code 0: the certificate is proved; 1: it is not; 2: nothing checked.
+FOLDER is a saved model. Exit code 0: the certificate is proved; 1: it is not; 2: nothing
+checked.
 """
 
 from __future__ import annotations

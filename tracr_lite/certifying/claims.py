@@ -1,4 +1,5 @@
-"""What a certificate says the weights mean: nodes, their states, and how each follows from others.
+"""What a certificate says the weights mean: nodes, their states, and how each follows from
+others.
 
 This is the part of a certificate that comes from the program. It is plain data; the bounds are
 computed from it and from the parameters, by code that knows no compiler.

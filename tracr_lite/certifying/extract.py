@@ -37,13 +37,14 @@ class _Ids:
 def claims_of_model(model: AssembledTransformerModel) -> Claims:
     """The claims about one model.
 
-    **Raises:** `CertifyError` if it was loaded or packed by hand, so that its program is not known.
+    **Raises:** `CertifyError` if it was loaded or packed by hand, so that its program is not
+    known.
     """
     trace, encoder = model.trace, model.input_encoder
     if trace is None or not isinstance(encoder, CategoricalEncoder):
         raise CertifyError(
             "this model does not know its program, so there is nothing to compare it with; "
-            "compile it in this process, or check a certificate that was made when it was compiled"
+            "compile it in this process, or check a certificate that was made when it was"
         )
     bos, pad = encoder.bos_encoding, encoder.pad_encoding
     if bos is None or pad is None:

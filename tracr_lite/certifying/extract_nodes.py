@@ -165,7 +165,6 @@ class Nodes:
         states, which = np.unique(rows, axis=0, return_inverse=True)
         name = self._name(form)
         if info.span is not None:
-            listed = np.zeros((0, len(dirs)))
             if not info.least > 0.0:
                 self.problems.append(
                     (name, "its numbers may come as close to zero as they like")

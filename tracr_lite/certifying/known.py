@@ -1,4 +1,5 @@
-"""What is known so far about the columns of each node: ideal values, and how far off they are."""
+"""What is known so far about the columns of each node: ideal values, and how far off they
+are."""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 For a row with ideal inputs x and errors e, neuron j computes z_j = x W1_j, off by at most
 dz_j = (rounding) + e |W1_j|. If z_j >= dz_j it is surely active and passes the error of its
 inputs on linearly; if z_j <= -dz_j it is surely silent; else its output is off by dz_j at most.
-The errors of the inputs that active neurons pass on are added up before sizes are taken: the two
+The errors of the inputs that active neurons pass on are added up before sizes are taken: the
+two
 hinges of a step cancel each other's. So, with A the active and U the uncertain neurons,
 
     error_o <= sum_r e_r |sum_A W1_rj W2_jo| + sum_A rounding_j |W2_jo| + sum_U dz_j |W2_jo|

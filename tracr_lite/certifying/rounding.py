@@ -1,9 +1,11 @@
 """The rounding model: what floating-point arithmetic may do to a sum, a product, a softmax.
 
-Each operation gives the exact result times (1 + d), |d| <= u (Higham 2002, "Accuracy and Stability
+Each operation gives the exact result times (1 + d), |d| <= u (Higham 2002, "Accuracy and
+Stability
 of Numerical Algorithms", section 2.2). A sum of k terms, added in any order and with or without
 fused multiply-add, is off by at most gamma(k - 1) times the sum of their sizes (section 4.2).
-Sums of whole multiples of one power of two are exact while their sizes stay below 2^p multiples.
+Sums of whole multiples of one power of two are exact while their sizes stay below 2^p
+multiples.
 exp(0) is exactly 1; exp is off by at most `EXP` u, a division by at most `DIVISION` u, which
 allows for a product with a rounded inverse. Equal numbers give equal results in both.
 """
@@ -24,7 +26,8 @@ SLOP = 2.0**-50  # relative error of our own sums, in float64
 class Arithmetic:
     """One floating-point format.
 
-    **Arguments:** `bits`: of the significand, the hidden one included; `largest`: finite number;
+    **Arguments:** `bits`: of the significand, the hidden one included; `largest`: finite
+    number;
     `smallest`: number that still has full precision.
     """
 

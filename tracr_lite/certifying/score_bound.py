@@ -8,20 +8,22 @@ beta_a[state of a] the part of the BOS key's score that node a contributes, for 
     selected keys score between  sum_b min T_ab  and  sum_b max T_ab  over pairs that select,
     other keys at most           max_b' (max T_ab' where b' does not select + sum of max T_ab)
 
-minus beta_a, relative to BOS; both add up over the nodes a. What is claimed never to meet is left
+minus beta_a, relative to BOS; both add up over the nodes a. What is claimed never to meet is
+left
 out. Errors of columns and rounding move each score by at most `noise`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from tracr_lite.certifying.claims import BOS, ONE, Literal
 from tracr_lite.certifying.known import Known
-from tracr_lite.certifying.rounding import SLOP, Arithmetic, lattice
+from tracr_lite.certifying.rounding import SLOP, Arithmetic
+from tracr_lite.certifying.score_sides import Side, moved_by_errors, side_of, sizes_of
 from tracr_lite.certifying.weights import HeadWeights
 
 Matrix = Float[np.ndarray, "rows columns"]
@@ -37,7 +39,8 @@ class Scored:
 
     **Arguments:**
     - `low`, `high`: of selected keys; infinite and minus infinite if none is ever selected.
-    - `others`: the most that a key scores that is not selected; minus infinite if there is none.
+    - `others`: the most that a key scores that is not selected; minus infinite if there is
+      none.
     - `spread`: between keys that one query selects, noise aside.
     - `noise`: how far a score can be off; `exact`: scores that should be equal are equal.
     - `shrink`: what rounding takes off the distance of scores, where they are exact.
@@ -76,71 +79,25 @@ class Scored:
         return 0.0 if self.exact else self.spread + 2 * self.noise
 
 
-@dataclass(frozen=True)
-class _Side:
-    """The queries or the keys: lanes of each node by state, and what sizes and errors do there.
-
-    `lanes`: [states, key_size] without BOS; `bos`: of the BOS position, all nodes together.
-    """
-
-    lanes: dict[str, Matrix]
-    size: dict[str, Matrix]
-    off: dict[str, Matrix]
-    bos: Float[np.ndarray, " lanes"]
-    bos_size: Float[np.ndarray, " lanes"]
-    bos_off: Float[np.ndarray, " lanes"]
-    grid: int
-    exact: bool
-    terms: int  # columns that are not zero at one position, errors aside
-    columns: int  # all of them
-
-    @property
-    def largest(self) -> Float[np.ndarray, " lanes"]:
-        """The largest sum of sizes in each lane, at any position."""
-        tokens = sum((s + o).max(axis=0) for s, o in zip(*self._both(), strict=True))
-        return np.maximum(tokens, self.bos_size + self.bos_off)
-
-    def _both(self) -> tuple[list[Matrix], list[Matrix]]:
-        return list(self.size.values()), [self.off[name] for name in self.size]
-
-
-def _side(nodes: dict[str, Known], weight: Matrix, number: Arithmetic) -> _Side:
-    lanes, size, off = dict[str, Matrix](), dict[str, Matrix](), dict[str, Matrix]()
-    bos = np.zeros((3, weight.shape[1]))
-    grids, terms = list[int](), 0
-    for name, known in nodes.items():
-        part = weight[known.columns]
-        error = known.error @ np.abs(part)
-        ideal, sizes = known.ideal @ part, np.abs(known.ideal) @ np.abs(part)
-        lanes[name], size[name], off[name] = ideal[:-1], sizes[:-1], error[:-1]
-        bos += np.stack([ideal[-1], sizes[-1], error[-1]])
-        grids.append(lattice(known.ideal) + lattice(part))
-        terms += int((known.ideal != 0.0).sum(axis=1).max(initial=0))
-    exact = all(known.exact for known in nodes.values())
-    columns = sum(len(known.columns) for known in nodes.values())
-    side = _Side(lanes, size, off, bos[0], bos[1], bos[2], min(grids), exact, terms, columns)
-    fits = number.sums_exactly(float(side.largest.max(initial=0.0)), side.grid)
-    return replace(side, exact=exact and bool(fits))
-
-
 def scored(
     head: HeadWeights,
     literals: tuple[Literal, ...],
     nodes: dict[str, Known],
     number: Arithmetic,
 ) -> Scored:
-    """Bounds for one head. `nodes`: all whose columns the head may score, ONE and BOS included."""
+    """Bounds for one head. `nodes`: all whose columns the head may score, ONE and BOS
+    included."""
     wanted_q = {ONE, BOS, *(each.queries for each in literals)}
     wanted_k = {ONE, BOS, *(each.keys for each in literals)}
-    queries = _side({n: nodes[n] for n in nodes if n in wanted_q}, head.query, number)
-    keys = _side({n: nodes[n] for n in nodes if n in wanted_k}, head.key, number)
+    queries = side_of({n: nodes[n] for n in nodes if n in wanted_q}, head.query, number)
+    keys = side_of({n: nodes[n] for n in nodes if n in wanted_k}, head.key, number)
     largest = float(queries.largest @ keys.largest) / head.root
     exact = queries.exact and keys.exact
     exact &= bool(number.sums_exactly(largest * head.root, queries.grid + keys.grid))
     noise = 0.0
     if not exact:
-        size, terms = _sizes(queries, keys)
-        moved = _from_errors(queries, keys)
+        size, terms = sizes_of(queries, keys)
+        moved = moved_by_errors(queries, keys)
         few = float(number.gamma(queries.terms + keys.terms + terms + 9)) * size
         all_terms = queries.columns + keys.columns + len(queries.bos) + 9
         many = float(number.gamma(all_terms)) * (size + moved)
@@ -154,43 +111,10 @@ def scored(
     return Scored(low, high, others, spread, noise, exact, at_bos, shrink, largest * head.root)
 
 
-def _sizes(queries: _Side, keys: _Side) -> tuple[float, int]:
-    """Size of the largest score, and how many lanes contribute to one, errors aside.
-
-    Nine more operations are the division by the root and the subtraction of the maximum.
-    """
-    size, lanes = 0.0, 0
-    for q in queries.size.values():
-        for k in keys.size.values():
-            size += float((q @ k.T).max(initial=0.0))
-            both = (q != 0.0).astype(np.float32) @ (k != 0.0).astype(np.float32).T
-            lanes += int(both.max(initial=0.0))
-    seen = np.any([q.any(axis=0) for q in queries.size.values()], axis=0) & (keys.bos_size != 0)
-    at_bos = (queries.bos_size != 0) & (keys.largest != 0)
-    to_bos = sum(q.max(axis=0) for q in queries.size.values()) @ keys.bos_size
-    lanes = max(lanes, int(seen.sum()), int(at_bos.sum()))
-    return max(size, float(to_bos), float(queries.bos_size @ keys.largest)), lanes
-
-
-def _from_errors(queries: _Side, keys: _Side) -> float:
-    """How far errors of columns move a score, before the division by the root."""
-    total = 0.0
-    for a, size in queries.size.items():
-        for b, other in keys.size.items():
-            off_a, off_b = queries.off[a], keys.off[b]
-            if off_a.any() or off_b.any():
-                moved = off_a @ (other + off_b).T + size @ off_b.T
-                total += float(moved.max(initial=0.0))
-    off_q = sum(off.max(axis=0) for off in queries.off.values())
-    off_k = sum(off.max(axis=0) for off in keys.off.values())
-    to_bos = off_q @ keys.bos_size + queries.largest @ keys.bos_off
-    at_bos = queries.bos_off @ keys.largest + queries.bos_size @ np.maximum(off_k, keys.bos_off)
-    return max(total, float(to_bos), float(at_bos))
-
-
 @dataclass(frozen=True)
 class _Bound:
-    """Of one node of the query, largest over its states, relative to its part of BOS's score."""
+    """Of one node of the query, largest over its states, relative to its part of BOS's
+    score."""
 
     low: float
     high: float
@@ -200,7 +124,7 @@ class _Bound:
 
 
 def _of_query(
-    a: str, queries: _Side, keys: _Side, literals: tuple[Literal, ...], root: float
+    a: str, queries: Side, keys: Side, literals: tuple[Literal, ...], root: float
 ) -> _Bound:
     lanes = queries.lanes[a]
     beta = lanes @ keys.bos / root
@@ -255,7 +179,7 @@ def _sum_or_none(bounds: list[_Bound]) -> tuple[float, float, float]:
     return low, high, spread
 
 
-def _at_bos(queries: _Side, keys: _Side, root: float) -> float:
+def _at_bos(queries: Side, keys: Side, root: float) -> float:
     """The most that a key scores above BOS at the BOS position."""
     others = sum(float((lanes @ queries.bos).max()) for lanes in keys.lanes.values())
     return (others - float(queries.bos @ keys.bos)) / root

@@ -16,7 +16,8 @@ Matrix = Float[np.ndarray, "states columns"]
 def tolerance_of(held: Held, claims: Claims) -> Matrix:
     """By state and column, BOS last.
 
-    Columns of one-hots, and flags, are told apart at 1/2. A number that a table reads may be off
+    Columns of one-hots, and flags, are told apart at 1/2. A number that a table reads may be
+    off
     by half the distance to the next that gives another result; others by half the distance to
     the next number that it can be.
     """
@@ -56,7 +57,8 @@ def _read_apart(held: Held, table: Table) -> Float[np.ndarray, " states"]:
 def output_tolerance(output: Output, held: Held) -> Matrix:
     """By state and column: what the columns of the answer may be off by, BOS last.
 
-    An argmax needs all columns to be off by less than 1/2. A number has to be within the promise,
+    An argmax needs all columns to be off by less than 1/2. A number has to be within the
+    promise,
     or snap to the value it stands for.
     """
     found = np.full((len(held.states) + 1, len(held.columns)), HALF)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from jaxtyping import Float
@@ -31,7 +31,11 @@ class Sizes:
     @classmethod
     def of(cls, config: Any) -> Sizes:
         """From a `TransformerConfig`, or from a mapping with the names of its fields."""
-        get = config.get if isinstance(config, Mapping) else lambda name: getattr(config, name)
+
+        def get(name: str) -> Any:
+            mapping = cast("Mapping[str, Any]", config)
+            return mapping[name] if isinstance(config, Mapping) else getattr(config, name)
+
         activation = get("activation_function")
         return cls(
             int(get("num_layers")),

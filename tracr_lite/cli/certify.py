@@ -19,7 +19,8 @@ CERTIFIED, NOT_CERTIFIED = 0, 1
 ABOUT = """Compile a program, and prove that the transformer equals it for all inputs.
 
 No input is tried: leakage of softmax, rounding of scores, sums and steps are bounded block by
-block. For each node you see how far off it may be, how far it is allowed to be, and what is left
+block. For each node you see how far off it may be, how far it is allowed to be, and what is
+left
 between the two. The proof holds if something is left everywhere.
 
 \b
