@@ -89,7 +89,7 @@ def draw(panel: Panel, lines: Sequence[tuple[Line, list[Point]]], folder: Path) 
         raise TracrLiteError(NO_PLOTS) from error
     # the same figures give the same file; text stays text
     with mpl.rc_context({"svg.hashsalt": panel.name, "svg.fonttype": "none", "font.size": 10}):
-        figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+        figure = Figure(figsize=(7.6, 4.2), layout="constrained")
         axes = figure.subplots()
         for (line, points), (colour, marker) in zip(lines, STYLES, strict=False):
             sizes = [size for size, _ in points]
@@ -104,7 +104,7 @@ def draw(panel: Panel, lines: Sequence[tuple[Line, list[Point]]], folder: Path) 
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
         path = folder / f"{panel.name}.svg"
         figure.savefig(path, metadata={"Date": None})
     return path
