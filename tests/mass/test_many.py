@@ -225,6 +225,11 @@ def test_what_the_input_raises_comes_after_the_items_before_it(workers):
     assert not children()
 
 
+def test_a_very_long_timeout_is_one():
+    (item,) = compile_many([(REVERSE, "ab", 2)], workers=1, timeout=1e12)
+    assert item.error is None
+
+
 def test_no_input_starts_no_process():
     assert list(compile_many([], workers=2)) == []
 
@@ -299,7 +304,10 @@ def test_it_may_be_used_inside_itself():
     [
         ({"workers": -1}, ValueError, "workers is -1"),
         ({"ahead": 0}, ValueError, "ahead is 0"),
+        ({"workers": 1.5}, ValueError, "workers is 1.5"),
         ({"timeout": 0}, ValueError, "timeout is 0"),
+        ({"timeout": float("inf")}, ValueError, "timeout is inf"),
+        ({"timeout": float("nan")}, ValueError, "timeout is nan"),
         ({"timeout": 1, "workers": 0}, ValueError, "use workers=1 or more"),
         ({"casual": True}, TypeError, "there is no option 'casual'; there are causal, "),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -91,12 +92,12 @@ def compile_many(
 def _check(
     workers: int | None, timeout: float | None, ahead: int | None, options: Mapping[str, Any]
 ) -> None:
-    if workers is not None and workers < 0:
-        raise ValueError(f"workers is {workers}; it must be 0 or more")
+    if workers is not None and (type(workers) is not int or workers < 0):
+        raise ValueError(f"workers is {workers!r}; it must be a number of processes, 0 or more")
     if ahead is not None and ahead < 1:
         raise ValueError(f"ahead is {ahead}; it must be 1 or more")
-    if timeout is not None and not timeout > 0:
-        raise ValueError(f"timeout is {timeout}; it must be more than 0 seconds")
+    if timeout is not None and not 0 < timeout < math.inf:
+        raise ValueError(f"timeout is {timeout}; it must be a number of seconds, or None")
     if timeout is not None and workers == 0:
         raise ValueError("timeout needs a worker process to stop; use workers=1 or more")
     _check_options(options)

@@ -16,6 +16,7 @@ from typing import cast
 from tracr_lite.mass.errors import MassError, TimedOut, WorkerDied
 from tracr_lite.mass.processes import DEPTH, Answer, Job, Worker
 
+HOUR = 3600.0  # longest wait at a time; the system knows no much longer ones
 STARTS = 3  # failures to start a worker, one after the other, before a run gives up
 
 
@@ -103,7 +104,7 @@ class Pool:
             return None
         deadlines = [worker.deadline(self._timeout) for worker in self._workers]
         known = [deadline for deadline in deadlines if deadline is not None]
-        return max(0.0, min(known) - time.monotonic()) if known else None
+        return min(max(0.0, min(known) - time.monotonic()), HOUR) if known else None
 
     def _bury(self, worker: Worker) -> list[Answer]:
         """Removes a worker that has died; its jobs are done again, or its first one fails."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,8 +56,8 @@ class Recipe:
             raise DatasetError(f"nodes is {self.nodes}; needed are a least and a most number")
         if self.max_parameters is not None and self.max_parameters < 1:
             raise DatasetError(f"max_parameters is {self.max_parameters}; it must be 1 or more")
-        if self.timeout is not None and not self.timeout > 0:
-            raise DatasetError(f"timeout is {self.timeout}; it must be more than 0 seconds")
+        if self.timeout is not None and not 0 < self.timeout < math.inf:
+            raise DatasetError(f"timeout is {self.timeout}; it must be a number of seconds")
         if self.causal not in CAUSAL:
             raise DatasetError(f"causal is {self.causal!r}; it can be {', '.join(CAUSAL)}")
         if self.storage not in STORAGES:

@@ -63,8 +63,8 @@ def write_dataset(
     given = {name: value for name, value in arguments.items() if value is not None}
     if unknown := sorted(given.keys() - Recipe.__dataclass_fields__.keys()):
         raise DatasetError(f"a data set has no argument {unknown[0]!r}")
-    if workers is not None and workers < 0:
-        raise DatasetError(f"workers is {workers}; it must be 0 or more")
+    if workers is not None and (type(workers) is not int or workers < 0):
+        raise DatasetError(f"workers is {workers!r}; it must be a number, 0 or more")
     if not (path / MANIFEST).exists():
         new_recipe(given)  # before the folder is made
     with locked(path), _in_words(path):
