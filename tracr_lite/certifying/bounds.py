@@ -155,9 +155,10 @@ def _read(leaf: Leaf, w1: Matrix) -> tuple[Matrix, Float[np.ndarray, " neurons"]
     if leaf.factors is None or leaf.sizes is None:
         return rows, np.zeros(w1.shape[1])
     at = int(np.argmax(np.abs(leaf.factors)))
-    one = rows[[at]] / leaf.factors[at]
+    one: Matrix = rows[[at]] / leaf.factors[at]
     odd = np.abs(rows - leaf.factors[:, None] * one)
-    return one, leaf.sizes @ odd
+    off: Float[np.ndarray, " neurons"] = leaf.sizes @ odd
+    return np.asarray(one), off
 
 
 def _check_before(claims: Claims, name: str, held: Held, leaf: Leaf) -> None:

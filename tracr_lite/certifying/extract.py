@@ -111,7 +111,8 @@ def _table(note: WrittenTable, nodes: Nodes) -> Table:
     columns: list[np.ndarray] = []
     for cells in inputs.cells.T:
         found = [nodes.place[inputs.dirs[at]] for at in range(len(inputs.dirs))]
-        owners = {found[at][0] for at in np.unique(cells).tolist()}
+        used: list[int] = np.unique(cells).tolist()
+        owners = {found[at][0] for at in used}
         if len(owners) != 1:
             raise Uncovered("one of its leaves is spread over several nodes")
         names.append(nodes.held[owners.pop()].name)
@@ -147,7 +148,7 @@ def _copy(note: WrittenTable, nodes: Nodes) -> Table:
 
 def _ids(nodes: Nodes, encoder: CategoricalEncoder, bos: int, pad: int) -> _Ids:
     ids = {d: at for at, d in enumerate(encoder.basis)}
-    tokens = [at for d, at in ids.items() if at not in (bos, pad)]
+    tokens = [at for at in ids.values() if at not in (bos, pad)]
     positions: list[int] = []
     for form in nodes.blocks.forms:
         assert isinstance(form, OneHot | Number)

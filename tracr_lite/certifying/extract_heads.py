@@ -10,7 +10,8 @@ from tracr_lite.compiler.graph import Aggregate
 from tracr_lite.compiler.lowering.forms import Functional, HeadBlock, Number, OneHot, View
 from tracr_lite.compiler.lowering.match import columns_table
 from tracr_lite.compiler.lowering.written import WrittenHead
-from tracr_lite.compiler.values.domain import ERR, checked, is_number, typed_key
+from tracr_lite.compiler.values.domain import ERR, checked, typed_key
+from tracr_lite.craft.bases import BasisDirection
 
 
 def head_of(note: WrittenHead, block: HeadBlock, number: int, nodes: Nodes) -> Head:
@@ -55,7 +56,7 @@ def _default(nodes: Nodes, node: int, writes: str, kind: Aggregate) -> int:
     row = np.zeros(len(held.columns))
     if at is not None and at in form.flags:
         row[nodes.place[form.flags[at].dirs[0]][1]] = 1.0
-    elif is_number(value):
+    elif isinstance(value, int | float):
         row[0] = float(value)
     else:
         return -1
@@ -63,7 +64,7 @@ def _default(nodes: Nodes, node: int, writes: str, kind: Aggregate) -> int:
     return int(match[0]) if len(match) else -1
 
 
-def _first(form: Number) -> object:
+def _first(form: Number) -> BasisDirection:
     """A direction that the number is written to."""
     return form.read.dirs[0] if form.read.dirs else next(iter(form.flags.values())).dirs[0]
 
@@ -77,7 +78,8 @@ def _copied(nodes: Nodes, node: int, writes: str, kind: Aggregate, view: View) -
     rows = np.zeros((len(view.form.dirs), len(form.dirs)))
     for base, at in enumerate(view.ids.tolist()):
         value = None if at == ERR else inner[at]
-        found = ids.get(typed_key(float(value) if is_number(value) else value))
+        plain = float(value) if isinstance(value, int | float) else value
+        found = ids.get(typed_key(plain))
         if at != ERR and found is not None:
             row = rows[int(view.form.group[base])]
             if row.any() and row[form.group[found]] == 0.0:

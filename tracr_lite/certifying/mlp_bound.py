@@ -27,6 +27,8 @@ SMALL = 2.02  # see where it is used; with room for the rounding of products
 CHUNK = 4_000_000  # rows times neurons looked at together
 
 Matrix = Float[np.ndarray, "rows columns"]
+Counts = Int[np.ndarray, " each"]
+Bits = Bool[np.ndarray, " each"]
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,15 @@ def _slices(rows: Rows, size: int) -> Iterator[Rows]:
 
 def _chunk(network: Network, rows: Rows) -> Matrix:
     hidden = _hidden(network, rows)
-    w2 = sparse.csr_matrix(network.w2)
-    size_w2 = abs(w2)
+    w2 = _csr(network.w2)
+    size_w2: Any = abs(w2)
     ideal = _dense(hidden.value @ w2)
     size = _dense((hidden.value + hidden.off) @ size_w2)
     total = _dense(hidden.off @ size_w2) + np.abs(ideal - rows.claimed)
     total += _second_sum(network, hidden, w2, size)
     for column in np.flatnonzero(rows.error.any(axis=0)).tolist():
         read = np.flatnonzero(network.w1[column])
-        passed = hidden.passing[:, read].multiply(network.w1[column, read]) @ w2[read]
+        passed: Any = hidden.passing[:, read].multiply(network.w1[column, read]) @ w2[read]
         total += rows.error[:, [column]] * np.abs(_dense(passed))
     return total
 
@@ -89,16 +91,20 @@ def _chunk(network: Network, rows: Rows) -> Matrix:
 def _hidden(network: Network, rows: Rows) -> _Hidden:
     """The first half of the network: a cheap bound finds the neurons that may be active."""
     w1, number = network.w1, network.number
-    x, error, size_w1 = sparse.csr_matrix(rows.x), sparse.csr_matrix(rows.error), np.abs(w1)
-    small = error.multiply(rows.x == 0.0).tocsr()
-    z, size, from_inputs = x @ w1, abs(x) @ size_w1, error @ size_w1
-    exact = ~rows.error.any(axis=1) & ~network.extra.any()
+    size_w1 = np.abs(w1)
+    x, error = _csr(rows.x), _csr(rows.error)
+    small: Any = error.multiply(rows.x == 0.0).tocsr()
+    z: Matrix = x @ w1
+    size: Matrix = abs(x) @ size_w1
+    from_inputs: Matrix = error @ size_w1
+    exact: Bits = np.asarray(~rows.error.any(axis=1) & ~network.extra.any())
     if exact.any():
         grid = lattice(rows.x[exact]) + lattice(w1)
         exact &= number.sums_exactly(size.max(axis=1, initial=0.0), grid)
-    simple = ~rows.error.any(axis=0) & is_power_of_two(rows.x).all(axis=0)
-    products = ~is_power_of_two(w1[~simple]).all(axis=0)
-    few, nonzero = np.diff(x.indptr), (w1 != 0.0).sum(axis=0)
+    simple: Bits = np.asarray(~rows.error.any(axis=0) & is_power_of_two(rows.x).all(axis=0))
+    products: Bits = np.asarray(~is_power_of_two(w1[~simple]).all(axis=0))
+    few: Counts = np.diff(x.indptr)
+    nonzero: Counts = (w1 != 0.0).sum(axis=0)
     most = number.gamma(few + 1.0)[:, None] + SLOP
     here, at = np.nonzero(
         z + most * size + (1 + most + SMALL) * from_inputs + network.extra > 0
@@ -120,7 +126,7 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
     place = (here[kept], at[kept])
 
     def matrix(data: Float[np.ndarray, " kept"]) -> Any:
-        return sparse.csr_matrix((data, place), (len(rows.x), w1.shape[1]))
+        return _csr((data, place), (len(rows.x), w1.shape[1]))
 
     value, passing = np.maximum(z, 0.0)[kept], surely.astype(float)[kept]
     return _Hidden(matrix(value), matrix(passing).tocsc(), matrix(wrong), exact)
@@ -133,7 +139,7 @@ def _second_sum(network: Network, hidden: _Hidden, w2: Any, size: Matrix) -> Mat
     terms = _dense(there.astype(float) @ (w2 != 0.0).astype(float))
     exact = hidden.exact
     simple = exact & _all_simple(values)
-    products = ~is_power_of_two(network.w2).all(axis=0)
+    products: Bits = np.asarray(~is_power_of_two(network.w2).all(axis=0))
     count = np.maximum(terms - 1.0, 0.0) + (products[None, :] & ~simple[:, None])
     rounding = (number.gamma(count) + SLOP * (count > 0)) * size
     if exact.any():
@@ -145,15 +151,21 @@ def _second_sum(network: Network, hidden: _Hidden, w2: Any, size: Matrix) -> Mat
 
 def _all_simple(values: Any) -> Bool[np.ndarray, " rows"]:
     """Rows in which all values are powers of two."""
-    odd = sparse.csr_matrix(
+    odd = _csr(
         ((~is_power_of_two(values.data)).astype(float), values.indices, values.indptr),
         values.shape,
     )
     return np.asarray(odd.sum(axis=1)).ravel() == 0.0
 
 
+def _csr(*data: Any) -> Any:
+    """A sparse matrix; scipy has no types."""
+    make = cast(Any, sparse)
+    return make.csr_matrix(*data)
+
+
 def _dense(matrix: Any) -> Matrix:
-    return cast(Matrix, np.asarray(matrix.todense()))
+    return np.asarray(matrix.todense())
 
 
 def worst_by(

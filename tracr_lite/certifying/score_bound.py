@@ -27,6 +27,7 @@ from tracr_lite.certifying.score_sides import Side, moved_by_errors, side_of, si
 from tracr_lite.certifying.weights import HeadWeights
 
 Matrix = Float[np.ndarray, "rows columns"]
+Each = Float[np.ndarray, " states"]
 
 # A number d that is added to a sum moves it by 2 |d| at most, whatever is rounded: so errors of
 # columns that should be zero count three times at most, and not as further terms of the sum.
@@ -137,10 +138,10 @@ def _of_query(
         truth = _truth(a, b, literals, table.shape)
         selects, others = truth == 1, truth == 0
         at_most = np.where(selects, table, -np.inf).max(axis=1, initial=-np.inf)
-        other = np.where(others, table, -np.inf).max(axis=1, initial=-np.inf)
+        other: Each = np.where(others, table, -np.inf).max(axis=1, initial=-np.inf)
         low = low + np.where(selects, table, np.inf).min(axis=1, initial=np.inf)
         high = high + at_most
-        largest = np.maximum(at_most, other)
+        largest: Each = np.maximum(at_most, other)
         with np.errstate(invalid="ignore"):
             gain = np.fmax(gain, np.where(np.isneginf(other), -np.inf, other - largest))
             most = most + largest

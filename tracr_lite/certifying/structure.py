@@ -122,8 +122,8 @@ def _heads(
         writes = np.flatnonzero((head.out[lanes] != 0.0).any(axis=0))
         own = heads.get((layer, number))
         allowed = -1 if own is None else names[own]
-        others = set(owner[writes].tolist()) - {allowed, -1}
-        for each in others:
+        owners: list[int] = owner[writes].tolist()
+        for each in sorted(set(owners) - {allowed, -1}):
             name = claims.held[each].name
             found.append((name, f"head {number} of layer {layer} writes to it as well"))
     return found
@@ -132,7 +132,8 @@ def _heads(
 def _neurons(weights: Weights, claims: Claims, layer: int, owner: np.ndarray) -> Faults:
     _, w2 = weights.mlp(layer)
     found: Faults = []
-    for each in set(owner[np.flatnonzero(w2.any(axis=0))].tolist()) - {-1}:
+    owners: list[int] = owner[np.flatnonzero(w2.any(axis=0))].tolist()
+    for each in sorted(set(owners) - {-1}):
         held = claims.held[each]
         if held.half != MLP or held.layer != layer:
             found.append((held.name, f"the MLP of layer {layer} writes to it as well"))

@@ -49,7 +49,9 @@ def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
     if isinstance(value, np.ndarray):
-        return {"shape": list(value.shape), "data": [_plain(x) for x in value.ravel().tolist()]}
+        array = cast(np.ndarray, value)
+        data = [_plain(x) for x in array.ravel().tolist()]
+        return {"shape": list(array.shape), "data": data}
     if isinstance(value, tuple):
         return [_plain(each) for each in cast(tuple[Any, ...], value)]
     if isinstance(value, float) and not math.isfinite(value):
@@ -79,8 +81,8 @@ def from_json(text: str) -> Certificate:
 
 
 def _node(raw: dict[str, Any]) -> NodeBound:
-    numbers = (float(raw[name]) for name in ("error", "tolerance", "margin"))
-    return NodeBound(str(raw["name"]), *numbers, str(raw["reason"]))
+    error, tolerance, margin = (float(raw[name]) for name in ("error", "tolerance", "margin"))
+    return NodeBound(str(raw["name"]), error, tolerance, margin, str(raw["reason"]))
 
 
 def _pairs(raw: Any) -> tuple[tuple[str, str], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from tracr_lite.certifying.claims import Claims, Held, Output, Table
 
@@ -43,8 +43,9 @@ def _read_apart(held: Held, table: Table) -> Float[np.ndarray, " states"]:
     flagged = held.states[table.rows[:, at], 1:].any(axis=1)
     others = np.delete(table.rows, at, axis=1)
     order = np.lexsort((numbers, flagged, *others.T))
-    same = (others[order][1:] == others[order][:-1]).all(axis=1)
-    same &= ~flagged[order][1:] & ~flagged[order][:-1]
+    same: Bool[np.ndarray, " rows"] = (others[order][1:] == others[order][:-1]).all(axis=1)
+    flags: Bool[np.ndarray, " rows"] = np.asarray(flagged)[order]
+    same &= ~flags[1:] & ~flags[:-1]
     same &= table.output[order][1:] != table.output[order][:-1]
     half = np.where(same, np.diff(numbers[order]) / 2, np.inf)
     found = np.full(len(held.states), np.inf)
