@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -137,7 +138,7 @@ def _stopped(out: Path) -> None:
     manifest = read_manifest(out)
     click.echo(
         f"tracr-lite: stopped; {manifest.samples} of {manifest.recipe.count} samples are "
-        f"written. To continue: tracr-lite dataset {out}",
+        f"written. To continue: tracr-lite dataset {shlex.quote(str(out))}",
         err=True,
     )
 
