@@ -251,6 +251,10 @@ def test_inputs_that_cannot_be_blamed():
         blame(model, xs=[7])
     with pytest.raises(InputError, match="max_seq_len"):
         blame(model, xs=[1] * 4)
+    with pytest.raises(VerifyError, match="xs is a sequence of tokens; got 5"):
+        blame(model, xs=5)
+    with pytest.raises(VerifyError, match="wrap it in"):
+        verify(model, rasp.Select(T, T, rasp.Comparison.EQ))
 
 
 # The law, on random programs

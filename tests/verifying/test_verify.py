@@ -310,6 +310,13 @@ def test_inputs_that_the_model_does_not_take(xs, what):
         verify(compiled(REVERSE, AB, 3), inputs=[["a"], xs])
 
 
+@pytest.mark.parametrize("tool", [verify, tracr_lite.blame])
+@pytest.mark.parametrize("no_model", [REVERSE, None, "reverse", {}, 3])
+def test_what_is_no_model(tool, no_model):
+    with pytest.raises(VerifyError, match="the first argument is a compiled model; got"):
+        tool(no_model, REVERSE)
+
+
 def test_models_that_cannot_be_verified():
     model = compiled(REVERSE, AB, 3)
     with pytest.raises(VerifyError, match="does not know its program"):

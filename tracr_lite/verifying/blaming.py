@@ -8,10 +8,12 @@ were compiled, or the compiler made them wrong.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
+from tracr_lite.verifying.choosing import require_model
+from tracr_lite.verifying.errors import VerifyError
 from tracr_lite.verifying.fault import Blame
 from tracr_lite.verifying.inspecting import Inspection, trace_like
 from tracr_lite.verifying.verification import verify
@@ -39,6 +41,9 @@ def blame(
     **Raises:** `VerifyError` if there is no program, or it compiles to another shape of model;
     `CircuitError` if it raises on `xs`; `InputError` if the model does not take `xs`.
     """
+    require_model(model)
+    if xs is not None and not isinstance(xs, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise VerifyError(f"xs is a sequence of tokens; got {xs!r}")
     trace = trace_like(model, program)
     if xs is None:
         report = verify(model, trace.graph.exprs[-1], seed=seed, progress=progress)

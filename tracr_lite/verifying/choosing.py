@@ -9,9 +9,7 @@ from typing import Any, cast
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.transformer.encoder import CategoricalEncoder
 from tracr_lite.verifying.errors import VerifyError
-from tracr_lite.verifying.inputs import Drawn, Space
-
-GIVEN = "given"
+from tracr_lite.verifying.inputs import GIVEN, Drawn, Space
 
 
 @dataclass(frozen=True)
@@ -62,6 +60,14 @@ def chosen(model: AssembledTransformerModel, inputs: Iterable[Sequence[Any]]) ->
         vocab = tuple(different.values())
     space = Space(vocab, tuple(sorted({len(xs) for xs in given})))
     return Choice(space, False, ((GIVEN, xs) for xs in given), len(given))
+
+
+def require_model(model: object) -> None:
+    """**Raises:** `VerifyError` unless it is a compiled model."""
+    if not isinstance(model, AssembledTransformerModel):
+        raise VerifyError(
+            f"the first argument is a compiled model; got {type(model).__name__} {model!r}"
+        )
 
 
 def require(name: str, value: object, least: int) -> None:

@@ -50,7 +50,7 @@ class Reference:
     def name(self) -> str:
         """How to call it in a report."""
         if isinstance(self.program, RASPExpr):
-            return self.program.label
+            return self.program.name
         return getattr(self.program, "__name__", type(self.program).__name__)
 
     def on(self, xs: list[Any]) -> Outcome:

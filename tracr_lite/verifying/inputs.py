@@ -15,7 +15,8 @@ from typing import Any
 
 from tracr_lite.verifying.strata import STRATA, Input, spread, uniform
 
-ALL, SHORT, RANDOM = "all", "short", "random"
+ALL, SHORT, RANDOM, GIVEN = "all", "short", "random", "given"
+NAMES = (ALL, GIVEN, SHORT, *STRATA, RANDOM)  # in the order of reports
 STALE = 200  # duplicates in a row after which a stratum counts as used up
 PAIRS = 2**25  # query-key pairs of a default sample: what evaluating a selector costs
 MOST = 20_000  # inputs of a default sample

@@ -8,10 +8,11 @@ from typing import Any
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.mass.progress import progress_bar
-from tracr_lite.verifying.choosing import Choice, choose, chosen, require
+from tracr_lite.verifying.choosing import Choice, choose, chosen, require, require_model
 from tracr_lite.verifying.comparison import Comparison
 from tracr_lite.verifying.errors import VerifyError
 from tracr_lite.verifying.evaluating import Reference, as_reference
+from tracr_lite.verifying.inputs import NAMES
 from tracr_lite.verifying.report import Failure, Report
 from tracr_lite.verifying.tally import Tally
 
@@ -46,6 +47,7 @@ def verify(
     **Raises:** `VerifyError` if an argument makes no sense; `InputError` for wrong `inputs`.
     """
     started, own = time.perf_counter(), program is None
+    require_model(model)
     require("workers", workers, 0)
     reference = reference_of(model, program)
     if inputs is None:
@@ -91,7 +93,7 @@ def _report(
         lengths=choice.space.lengths,
         space=choice.space.size,
         exhaustive=choice.exhaustive,
-        strata=tally.strata,
+        strata={name: tally.strata[name] for name in NAMES if name in tally.strata},
         raised=tally.raised,
         raised_at=tally.raised_at,
         compared=tally.compared,
