@@ -26,7 +26,9 @@ sequences = st.lists(tokens, max_size=8).flatmap(
 )
 
 
-@pytest.mark.parametrize("encoder", [EXACT, LOOSE, FREE, None], ids=str)
+@pytest.mark.parametrize(
+    "encoder", [EXACT, LOOSE, FREE, None], ids=["exact", "loose", "free", "none"]
+)
 @given(batch=st.lists(sequences, max_size=4))
 def test_ids_and_errors_are_those_of_the_encoder(encoder, batch):
     expected, problem = [], None
