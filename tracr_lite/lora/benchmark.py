@@ -110,7 +110,7 @@ def compiled(function: Callable[..., Any], *args: Any) -> tuple[Callable[..., An
     return made, Cost(float(analysis["flops"]), float("inf"), compiling)
 
 
-def measure(size: int, times: int = 20) -> dict[str, tuple[Cost, Cost, int]]:
+def measure(size: int, times: int = 150) -> dict[str, tuple[Cost, Cost, int]]:
     """Forward, training step and bytes of the optimiser's state, for each way."""
     tx = import_optax().adam(1e-3)
     x, y = jnp.ones((TOKENS, size)), jnp.zeros((TOKENS, size))
@@ -140,7 +140,7 @@ def measure(size: int, times: int = 20) -> dict[str, tuple[Cost, Cost, int]]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tracr_lite.lora.benchmark")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="D of the matrices")
-    parser.add_argument("--times", type=int, default=20, help="runs; the fastest counts")
+    parser.add_argument("--times", type=int, default=150, help="runs; the fastest counts")
     options = parser.parse_args()
     title = f"rank {RANK}, {TOKENS} tokens, 2 layers, on {jax.devices()[0].platform}"
     table = Table("D", "way", "forward", "", "step", "", "compile", "Adam state", title=title)
