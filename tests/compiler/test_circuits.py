@@ -285,7 +285,7 @@ def test_columns_name_the_nodes_that_own_them(models):
 
 
 def test_as_a_networkx_graph(models):
-    networkx = pytest.importorskip("networkx")
+    networkx = pytest.importorskip("networkx", reason="pip install networkx")
     for model, _ in models[:20]:
         circuit = model.circuit()
         for name in ("nodes", "components", "columns"):
