@@ -128,8 +128,8 @@ def law(seed):
 
 
 def test_sampled_programs_stay_within_their_bounds():
-    found = [law(seed) for seed in range(16)]
-    assert sum(each is True for each in found) >= 12
+    found = [law(seed) for seed in range(8)]
+    assert sum(each is True for each in found) >= 6
 
 
 @pytest.mark.heavy

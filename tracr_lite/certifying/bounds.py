@@ -155,10 +155,9 @@ def _read(leaf: Leaf, w1: Matrix) -> tuple[Matrix, Float[np.ndarray, " neurons"]
     if leaf.factors is None or leaf.sizes is None:
         return rows, np.zeros(w1.shape[1])
     at = int(np.argmax(np.abs(leaf.factors)))
-    one: Matrix = rows[[at]] / leaf.factors[at]
-    odd = np.abs(rows - leaf.factors[:, None] * one)
-    off: Float[np.ndarray, " neurons"] = leaf.sizes @ odd
-    return np.asarray(one), off
+    one = np.divide(rows[[at]], float(leaf.factors[at]))
+    odd: Matrix = np.abs(rows - leaf.factors[:, None] * one)
+    return one, (leaf.sizes[:, None] * odd).sum(axis=0)
 
 
 def _check_before(claims: Claims, name: str, held: Held, leaf: Leaf) -> None:

@@ -97,10 +97,7 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
     z: Matrix = x @ w1
     size: Matrix = abs(x) @ size_w1
     from_inputs: Matrix = error @ size_w1
-    exact: Bits = np.asarray(~rows.error.any(axis=1) & ~network.extra.any())
-    if exact.any():
-        grid = lattice(rows.x[exact]) + lattice(w1)
-        exact &= number.sums_exactly(size.max(axis=1, initial=0.0), grid)
+    exact = _exact_rows(network, rows, size)
     simple: Bits = np.asarray(~rows.error.any(axis=0) & is_power_of_two(rows.x).all(axis=0))
     products: Bits = np.asarray(~is_power_of_two(w1[~simple]).all(axis=0))
     few: Counts = np.diff(x.indptr)
@@ -130,6 +127,15 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
 
     value, passing = np.maximum(z, 0.0)[kept], surely.astype(float)[kept]
     return _Hidden(matrix(value), matrix(passing).tocsc(), matrix(wrong), exact)
+
+
+def _exact_rows(network: Network, rows: Rows, size: Matrix) -> Bits:
+    """Rows in which no sum is rounded: inputs are exact, and all terms on one grid."""
+    exact: Bits = np.asarray(~rows.error.any(axis=1) & ~network.extra.any())
+    if exact.any():
+        grid = lattice(rows.x[exact]) + lattice(network.w1)
+        exact &= network.number.sums_exactly(size.max(axis=1, initial=0.0), grid)
+    return exact
 
 
 def _second_sum(network: Network, hidden: _Hidden, w2: Any, size: Matrix) -> Matrix:
