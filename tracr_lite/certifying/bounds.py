@@ -153,7 +153,7 @@ def _read(leaf: Leaf, w1: Matrix) -> tuple[Matrix, Float[np.ndarray, " neurons"]
     """Rows of the first matrix for one leaf; how far off they are, if columns are combined."""
     rows = w1[leaf.known.columns]
     if leaf.factors is None or leaf.sizes is None:
-        return rows, np.zeros(w1.shape[1])
+        return rows, np.zeros(len(w1.T))
     at = int(np.argmax(np.abs(leaf.factors)))
     one = np.divide(rows[[at]], float(leaf.factors[at]))
     odd: Matrix = np.abs(rows - leaf.factors[:, None] * one)
