@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from tracr_lite.llama.cli_options import common
 from tracr_lite.llama.errors import LlamaError, LlamaWarning
 from tracr_lite.llama.progress import progress_bar
 from tracr_lite.llama.sampler_rng import run_c_seed
@@ -19,9 +20,6 @@ from tracr_lite.llama.sampler_rng import run_c_seed
 if TYPE_CHECKING:
     from tracr_lite.llama.chat import Chat
     from tracr_lite.llama.runtime import Llama
-
-PATH = click.Path(path_type=Path)
-F = TypeVar("F", bound=Callable[..., Any])  # what click decorates
 
 ABOUT_GENERATE = """Continue a text with the model MODEL.
 
@@ -50,53 +48,8 @@ Example
 """
 
 
-def _common(command: F) -> F:
-    """The arguments and options of both commands."""
-    option = click.option
-    options = [
-        click.argument("model", type=PATH),
-        option(
-            *("-z", "--tokenizer"),
-            type=PATH,
-            help="tokenizer.bin, tokenizer.json or a SentencePiece model. By default one in the "
-            "folder of the model, or here.",
-        ),
-        option("-t", "--temperature", default=1.0, show_default=True, help="0 is greedy."),
-        option(
-            "-p", "--top-p", default=0.9, show_default=True, help="0 or 1 keeps all tokens."
-        ),
-        option(
-            "-s", "--seed", default=0, help="As in run.c, a number of 32 bits; 0: the clock."
-        ),
-        option("--top-k", type=int, help="Keep only so many of the likeliest tokens."),
-        option("--repetition-penalty", type=float, help="Above 1: fewer repetitions."),
-        option(
-            "--dtype",
-            type=click.Choice(("float32", "bfloat16", "int8")),
-            help="Of the matrices. By default int8 if the file is quantized, else float32.",
-        ),
-        option(
-            "--activations",
-            type=click.Choice(("float32", "q80")),
-            default="float32",
-            show_default=True,
-            help="q80: rounded to int8 before each int8 matrix, as runq.c does.",
-        ),
-        option(
-            "--like-run-c",
-            is_flag=True,
-            help="Print exactly the bytes of run.c, which leaves out control characters, and "
-            "characters that are spelt byte by byte.",
-        ),
-        option("--quiet", is_flag=True, help="Nothing on standard error but errors."),
-    ]
-    for each in reversed(options):
-        command = each(command)
-    return command
-
-
 @click.command("generate", help=ABOUT_GENERATE, short_help="Continue a text.")
-@_common
+@common
 @click.option("-i", "--prompt", "prompts", multiple=True, help="Repeat it for a batch.")
 @click.option(
     "-n",
@@ -108,7 +61,7 @@ def _common(command: F) -> F:
 @click.option("--no-echo", is_flag=True, help="Do not print the prompt.")
 def generate_command(
     prompts: tuple[str, ...], stop: tuple[str, ...], no_echo: bool, **given: Any
-) -> None:  # `given`: the options of `_common`, and `steps`
+) -> None:  # `given`: the options of `common`, and `steps`
     """`tracr-lite llama generate`"""
     quiet = given["quiet"]
     with _notes(quiet):
@@ -150,14 +103,14 @@ def _say_speed(tokens: int, seconds: float, seed: int, note: str = "") -> None:
 
 
 @click.command("chat", help=ABOUT_CHAT, short_help="Talk with a chat model.")
-@_common
+@common
 @click.option("-i", "--prompt", help="The first message.")
 @click.option("-y", "--system", help="The system prompt. By default it is asked for.")
 @click.option(
     "-n", "--steps", default=0, help="Tokens of the conversation. By default the whole context."
 )
 def chat_command(prompt: str | None, system: str | None, **given: Any) -> None:
-    """`tracr-lite llama chat`"""  # `given`: the options of `_common`, and `steps`
+    """`tracr-lite llama chat`"""  # `given`: the options of `common`, and `steps`
     with _notes(given["quiet"]):
         model = _load(given)
         told = _ask("Enter system prompt (optional): ") if system is None else _typed(system)

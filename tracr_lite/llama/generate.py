@@ -1,8 +1,7 @@
 """From prompts to texts: options, the rules by which a text ends, and text in pieces.
 
-The rules are those of llama2.c, run.c, `generate` (350e04f): a prompt is encoded with BOS, at
-most `n` tokens are run through the model, the prompt's among them, and BOS ends a text before
-it is printed. EOS does not.
+The rules are those of `generate` in llama2.c's run.c (350e04f): a prompt starts with BOS, at
+most `n` tokens are run, its own among them, and BOS ends a text before it is printed.
 """
 
 from __future__ import annotations
@@ -32,16 +31,14 @@ Prompt: TypeAlias = str | bytes | Sequence[int]
 class Options:
     """How texts are generated.
 
-    - `n`: tokens that are run at most, the prompt's among them; 0 is the whole context, and by
-      default it is 256, or the whole context if that is shorter.
+    - `n`: tokens run at most, the prompt's too; 0: the whole context; by default at most 256.
     - `temperature`, `top_p`, `top_k`, `repetition_penalty`: see `SamplerSettings`.
     - `seed`: of the random numbers, from 1 to 2**64 - 1; None takes one from the clock. Row i
       of a batch has `seed + i`; a list gives each row its own.
     - `stop`: strings before which a text ends. `stop_tokens`: the same for tokens.
     - `echo`: whether the text starts with the prompt.
     - `errors`: what `bytes.decode` does with bytes that are no UTF-8.
-    - `printed`: leave out what run.c does not print: control characters, and all characters
-      that are spelt byte by byte.
+    - `printed`: without what run.c does not print: control characters, bytes spelt one by one.
     """
 
     n: int | None = None

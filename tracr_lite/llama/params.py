@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -81,11 +81,25 @@ def load_params(
     """
     put = _Putter(config, dtype, activations)
 
-    def layer(i: int) -> Layer:
-        def get(*names: str) -> list[Tensor]:
+    shared = config.shared_classifier
+    cos, sin = rope_tables(config, 0, config.seq_len)
+    return Params(
+        embedding=put.matrix("token_embedding", source.layer("token_embedding", 0)),
+        layers=tuple(_layers(put, source, config.n_layers, progress)),
+        final_norm=_norm(source.layer("final_norm", 0)),
+        classifier=None if shared else put.matrix("classifier", source.layer("classifier", 0)),
+        cos=jnp.asarray(cos),
+        sin=jnp.asarray(sin),
+    )
+
+
+def _layers(put: _Putter, source: Source, count: int, progress: Progress) -> Iterator[Layer]:
+    for i in range(count):
+
+        def get(*names: str, i: int = i) -> list[Tensor]:
             return [source.layer(name, i) for name in names]
 
-        made = Layer(
+        yield Layer(
             attention_norm=_norm(source.layer("attention_norm", i)),
             wqkv=put.matrix("wq, wk, wv", *get("wq", "wk", "wv")),
             wo=put.matrix("wo", *get("wo")),
@@ -94,19 +108,7 @@ def load_params(
             w2=put.matrix("w2", *get("w2")),
         )
         source.release()
-        progress(1, config.n_layers)
-        return made
-
-    shared = config.shared_classifier
-    cos, sin = rope_tables(config, 0, config.seq_len)
-    return Params(
-        embedding=put.matrix("token_embedding", source.layer("token_embedding", 0)),
-        layers=tuple(layer(i) for i in range(config.n_layers)),
-        final_norm=_norm(source.layer("final_norm", 0)),
-        classifier=None if shared else put.matrix("classifier", source.layer("classifier", 0)),
-        cos=jnp.asarray(cos),
-        sin=jnp.asarray(sin),
-    )
+        progress(1, count)
 
 
 def _norm(tensor: Tensor) -> Array:

@@ -1,0 +1,57 @@
+"""The arguments and options that `generate` and `chat` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+PATH = click.Path(path_type=Path)
+F = TypeVar("F", bound=Callable[..., Any])  # what click decorates
+
+OPTIONS = (
+    click.argument("model", type=PATH),
+    click.option(
+        *("-z", "--tokenizer"),
+        type=PATH,
+        help="tokenizer.bin, tokenizer.json or a SentencePiece model. By default one in "
+        "the folder of the model, or here.",
+    ),
+    click.option("-t", "--temperature", default=1.0, show_default=True, help="0 is greedy."),
+    click.option(
+        "-p", "--top-p", default=0.9, show_default=True, help="0 or 1 keeps all tokens."
+    ),
+    click.option(
+        "-s", "--seed", default=0, help="As in run.c, a number of 32 bits; 0: the clock."
+    ),
+    click.option("--top-k", type=int, help="Keep only so many of the likeliest tokens."),
+    click.option("--repetition-penalty", type=float, help="Above 1: fewer repetitions."),
+    click.option(
+        "--dtype",
+        type=click.Choice(("float32", "bfloat16", "int8")),
+        help="Of the matrices. By default int8 if the file is quantized, else float32.",
+    ),
+    click.option(
+        "--activations",
+        type=click.Choice(("float32", "q80")),
+        default="float32",
+        show_default=True,
+        help="q80: rounded to int8 before each int8 matrix, as runq.c does.",
+    ),
+    click.option(
+        "--like-run-c",
+        is_flag=True,
+        help="Print exactly the bytes of run.c, which leaves out control characters, and "
+        "characters that are spelt byte by byte.",
+    ),
+    click.option("--quiet", is_flag=True, help="Nothing on standard error but errors."),
+)
+
+
+def common(command: F) -> F:
+    """Adds them to a command."""
+    for each in reversed(OPTIONS):
+        command = each(command)
+    return command
