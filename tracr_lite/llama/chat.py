@@ -111,7 +111,8 @@ class Chat:
         whole = len(ids) <= self.room
         sampled = self._run(ids[: self.room])
         inside, last = sampled[:-1] if whole else sampled, sampled[-1:] if whole else []
-        yield from (("end", b"") for token in inside if token == EOS)
+        end: tuple[Kind, bytes] = ("end", b"")
+        yield from (end for token in inside if token == EOS)
         if not last:
             return
         previous, pace = ids[-1], Pace()
