@@ -76,8 +76,8 @@ def test_killed_runs_leave_right_files_and_are_continued(tmp_path, whole):
 @pytest.mark.heavy
 @pytest.mark.parametrize("workers", [0, 2])
 def test_many_more_kills(tmp_path, whole, workers):
-    for round_ in range(5):
-        check_kills(tmp_path / str(round_), whole, 12, workers)
+    for round_ in range(3):
+        check_kills(tmp_path / str(round_), whole, 10, workers)
 
 
 def test_each_step_may_be_the_last(tmp_path, whole, monkeypatch):
