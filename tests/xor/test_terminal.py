@@ -14,6 +14,11 @@ import pytest
 from tests.xor.trees import grow, nearly, noise, read
 from tracr_lite.xor import XorError, decode, encode
 
+# JAX, if another test loaded it, warns of the fork; the child runs another program at once
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:os.fork:RuntimeWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
 ROOT = Path(__file__).parents[2]
 WORDS = [sys.executable, "-m", "tracr_lite.xor"]
 
