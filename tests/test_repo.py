@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "mass": {"rasp", "craft", "transformer", "compiler", "sampling"},
     "catalog": {"rasp"},
     "benchmark": {"rasp", "compiler", "sampling", "mass", "transformer"},
+    "targets": {"rasp", "craft", "compiler", "llama"},
     "verifying": {"rasp", "transformer", "compiler", "mass"},
     "certifying": {"compiler", "rasp", "craft", "transformer"},
     "cli": {
@@ -41,6 +42,7 @@ MAY_IMPORT = {
         "llama",
         "lora",
         "mass",
+        "targets",
     },
 }
 # what a package hands on from a part above it, imported when it is asked for
