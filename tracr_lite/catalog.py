@@ -36,7 +36,8 @@ class Entry:
 
     Fields as in `programs/__init__.py`; `summary` is the first line of the docstring. A file
     of your own need not define more than the program: then `vocab` is empty, `max_seq_len` is
-    None, there are no examples and no reference, and every input is valid.
+    None, there are no examples and no reference, and every input is valid. `prompts` and `end`
+    are those of a program that generates.
     """
 
     name: str
@@ -50,6 +51,8 @@ class Entry:
     reference: Callable[[list[Any]], Sequence[Value]] | None
     valid: Callable[[list[Any]], bool]
     module: ModuleType
+    prompts: tuple[tuple[list[Value], list[Value]], ...] = ()
+    end: Value = None
 
 
 def names() -> tuple[str, ...]:
@@ -156,6 +159,8 @@ def _entry(name: str, module: ModuleType, attribute: str) -> Entry:
         reference=found.get("reference"),
         valid=found.get("valid", _anything),
         module=module,
+        prompts=tuple(found.get("PROMPTS", ())),
+        end=found.get("END"),
     )
 
 
