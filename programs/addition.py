@@ -14,6 +14,7 @@ The last position is for the ones, the one before it for the tens, and so on. Ea
 
 No step depends on the number of digits, so there is no loop, and the depth stays the same.
 Precondition: exactly one "+".
+Teaches: Carries without a loop: number the columns that pass none on, and look one up.
 Run:  tracr-lite run addition 4 7 + 5 5
 """
 

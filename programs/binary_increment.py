@@ -4,6 +4,7 @@
 
 A bit changes if all bits to its right are ones: one head counts the zeros to the right.
 
+Teaches: A selector made of two, with "later" and "is a zero" at once.
 Run:  tracr-lite run binary_increment 1 0 1 1
 """
 

@@ -5,6 +5,7 @@
 Count the opening and the closing brackets up to here; the difference is the depth after this
 token, and a closing bracket itself belongs one level higher.
 
+Teaches: Nesting is the difference of two counts.
 Run:  tracr-lite run bracket_depth x "(" x "(" ")" ")"
 """
 

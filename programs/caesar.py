@@ -4,6 +4,7 @@
 
 One MLP that looks the letter up; no attention at all.
 
+Teaches: An MLP is a table; some programs need no attention.
 Run:  tracr-lite run caesar a b e f
 """
 

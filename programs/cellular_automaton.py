@@ -5,6 +5,7 @@
 Two heads fetch the left and the right neighbour (0 outside), and a function of three inputs
 looks up what the cell becomes: the map with three inputs, made of two with two.
 
+Teaches: Neighbours by heads, a rule of three inputs by one MLP.
 Source: make_nary_sequencemap in the library of Tracr, arXiv:2301.05062.
 Run:  tracr-lite run cellular_automaton 0 1 1 0 1
 """

@@ -4,6 +4,7 @@
 
 One head that selects the positions with an "a", whoever asks.
 
+Teaches: Counting with a head: who is selected, whoever asks.
 Source: make_count in the library of Tracr, arXiv:2301.05062.
 Run:  tracr-lite run count a b a c
 """

@@ -5,6 +5,7 @@
 A first head finds how often each token occurs, a second one counts the positions where that is
 no more than two.
 
+Teaches: A selector on a computed value: counts of counts.
 Source: make_count_less_freq in the library of Tracr, arXiv:2301.05062.
 Run:  tracr-lite run count_less_freq a b a c a
 """

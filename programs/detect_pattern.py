@@ -5,6 +5,7 @@
 "Is it an a", moved by two; "is it a b", moved by one; "is it a c"; and all three together.
 Where the input is still too short to tell, the answer is None.
 
+Teaches: None where there is no answer yet, passed on by every function.
 Source: detect_pattern in the library of Tracr, arXiv:2301.05062.
 Run:  tracr-lite run detect_pattern a b c a
 """

@@ -5,6 +5,7 @@
 A token stays if no equal one stands before it; the number of those that stay before it is its
 new place, and a last head fetches it from there.
 
+Teaches: A token's new place is the number of those that stay before it.
 Run:  tracr-lite run distinct b a b c a
 """
 

@@ -5,6 +5,7 @@
 A head counts how often each token occurs; a second one counts the positions with the same
 count, but only where a token stands for the first time, so that each token is counted once.
 
+Teaches: Counting each kind once, at its first occurrence.
 Source: double histogram in Weiss et al. 2021, arXiv:2106.06981.
 Run:  tracr-lite run double_histogram a a b c b
 """

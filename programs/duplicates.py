@@ -4,6 +4,7 @@
 
 The histogram, compared with one.
 
+Teaches: A count and a comparison become one MLP.
 Run:  tracr-lite run duplicates a b a c
 """
 

@@ -5,6 +5,7 @@
 Two heads count the brackets up to here. If the difference has been negative anywhere up to
 here, nothing can repair it: F. Otherwise zero means T, and more than zero means P.
 
+Teaches: An error that cannot be repaired is a count of past errors.
 Source: Dyck-1-PTF in Weiss et al. 2021, arXiv:2106.06981.
 Run:  tracr-lite run dyck1_ptf "(" "(" ")" ")" ")"
 """

@@ -7,6 +7,7 @@ take turns, so the partner of a closing bracket is the last token before it at i
 number the tokens of each depth, and fetch the one with the number before. It is an error if
 that is not the matching opening bracket; after an error the answer stays F.
 
+Teaches: A stack without a stack: partners are found by depth and number.
 Source: Dyck-k-PTF in Weiss et al. 2021, arXiv:2106.06981.
 Run:  tracr-lite run dyck_k "(" "[" "]" ")"
 """

@@ -6,6 +6,7 @@ Only what came after the latest reset matters, and of that only how often it wen
 number of resets so far names the stretch; count the ups in the same stretch, modulo 3. No
 state is carried from one position to the next, so the depth does not grow with the length.
 
+Teaches: State without recurrence: only what came after the last reset matters.
 Source: shortcuts to automata, Liu et al. 2022, arXiv:2210.10749.
 Run:  tracr-lite run finite_automaton up up stay up reset up
 """

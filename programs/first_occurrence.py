@@ -8,6 +8,7 @@ name has no mean, which tells the compiler that no more than one is ever selecte
 numbers it would have to keep all means of indices apart, which are too many beyond about 8
 tokens.
 
+Teaches: Values that are names are copied, numbers are averaged.
 Run:  tracr-lite run first_occurrence b a b b
 """
 

@@ -5,6 +5,7 @@
 The state is decided by the latest write, however long ago. Number the writes; the number
 reached here says which one to look at. Before the first write the memory holds False.
 
+Teaches: Memory is attention to the latest write.
 Source: the memory unit from which Liu et al. 2022, arXiv:2210.10749, build shortcuts to
 automata.
 Run:  tracr-lite run flip_flop hold set hold reset hold

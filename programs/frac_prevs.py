@@ -4,6 +4,7 @@
 
 One attention head: the mean of an indicator over the positions up to here.
 
+Teaches: One head with equal weights takes a mean.
 Source: Weiss et al. 2021, arXiv:2106.06981; make_frac_prevs in the library of Tracr.
 Run:  tracr-lite run frac_prevs x y y x
 """

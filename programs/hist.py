@@ -5,6 +5,7 @@
 One head selects the positions with the same token; the number of positions selected is the
 answer.
 
+Teaches: A selector width: equal tokens are selected, and counted.
 Source: Weiss et al. 2021, arXiv:2106.06981; make_hist in the library of Tracr.
 Run:  tracr-lite run hist a b a c
 """

@@ -4,6 +4,7 @@
 
 The histogram of the tokens, and then the histogram of those numbers.
 
+Teaches: Layers: attention over what attention found.
 Run:  tracr-lite run histogram_of_histograms a a b c b
 """
 

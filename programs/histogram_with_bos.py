@@ -8,6 +8,7 @@ attention can count at all, and the reason why compiled models read a beginning-
 token.
 
 Whatever the first token is, it is taken as the mark; if it occurs again, those are counted.
+Teaches: How attention counts at all: by the share of a beginning mark.
 Source: selector_width with assume_bos in Weiss et al. 2021, arXiv:2106.06981.
 Run:  tracr-lite run histogram_with_bos § a b a
 """

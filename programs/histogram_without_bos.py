@@ -6,6 +6,7 @@ The first position takes the part of the mark: a head looks at the equal tokens 
 0, whose share is 1 / (n + 1), or 1 / n if position 0 is one of the n equal tokens itself. A
 second head finds out which of the two it was.
 
+Teaches: What counting costs when there is no beginning mark.
 Source: selector_width without assume_bos in Weiss et al. 2021, arXiv:2106.06981.
 Run:  tracr-lite run histogram_without_bos a b a c
 """

@@ -6,6 +6,7 @@ Number the occurrences of each token; let every position remember the token befo
 number of that one. The position to copy from is the one whose remembered token is the token
 here, with the number before ours. None where a token is new.
 
+Teaches: Copying what came after the last match, as trained models do.
 Source: Olsson et al. 2022, arXiv:2209.11895, with the latest match instead of a mean over all.
 Run:  tracr-lite run induction_head a b c a b
 """

@@ -4,6 +4,7 @@
 
 Each position compares itself with the one before; then the steps downwards are counted.
 
+Teaches: Comparing neighbours, then asking whether any comparison failed.
 Run:  tracr-lite run is_sorted a b b d
 """
 

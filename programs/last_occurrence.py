@@ -5,6 +5,7 @@
 Mark the positions with an "a" in them or behind them: those are the ones up to the last "a", so
 their number, less one, is its index. One head marks, a second one counts.
 
+Teaches: A position found by counting those up to it.
 Run:  tracr-lite run last_occurrence a b a c
 """
 

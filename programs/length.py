@@ -5,6 +5,7 @@
 One attention head that looks everywhere. It finds "one part in 1 + n" of its attention on the
 beginning-of-sequence token, and an MLP turns that share into n.
 
+Teaches: The count of everything, read from one share of attention.
 Source: make_length in the library of Tracr, arXiv:2301.05062.
 Run:  tracr-lite run length a b c a
 """

@@ -5,6 +5,7 @@
 The mean of +1 for each a and -1 for each b, taken by one head over all positions; its sign is
 the answer. No counting is needed.
 
+Teaches: A vote is the sign of a mean; no counting is needed.
 Run:  tracr-lite run majority a b a
 """
 

@@ -4,6 +4,7 @@
 
 Two heads count the ones and the twos; an MLP knows what to make of the two counts.
 
+Teaches: Two counts side by side in one layer, joined by an MLP.
 Run:  tracr-lite run modular_sum 2 1 2
 """
 

@@ -5,6 +5,7 @@
 Every token is represented by its first occurrence. A representative goes behind the others
 that occur more often, or as often but earlier; a last head fetches them to their places.
 
+Teaches: Sorting by a computed rank, repetitions left out.
 Source: most-freq in Weiss et al. 2021, arXiv:2106.06981.
 Run:  tracr-lite run most_frequent b a c a c c
 """

@@ -5,6 +5,7 @@
 Two heads take means over the positions up to here, one of "is it open", one of "is it
 closing"; the difference is linear, so no decoding is needed.
 
+Teaches: Numbers in the residual stream add up without any MLP.
 Source: make_pair_balance in the library of Tracr, arXiv:2301.05062.
 Run:  tracr-lite run pair_balance "(" "(" x ")"
 """

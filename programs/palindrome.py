@@ -4,6 +4,7 @@
 
 Reverse the input, compare it with itself place by place, and count the differences.
 
+Teaches: Comparing the input with a moved copy of itself.
 Run:  tracr-lite run palindrome a b b a
 """
 

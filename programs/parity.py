@@ -4,6 +4,7 @@
 
 Count the ones with a head, and keep the remainder modulo two.
 
+Teaches: What trained transformers find hard is easy with exact counts.
 Source: PARITY, the textbook example of what trained transformers find hard; Hahn 2020,
 arXiv:1906.06755.
 Run:  tracr-lite run parity 1 0 1 1

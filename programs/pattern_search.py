@@ -6,6 +6,7 @@ Mark the places where the pattern ends (see detect_pattern). The positions with 
 to them are those before the first end; their number is its index, and the start is two earlier.
 If all positions are of that kind, there is no end.
 
+Teaches: The first of several places, by counting those before all of them.
 Run:  tracr-lite run pattern_search b a b a b a
 """
 

@@ -5,6 +5,7 @@
 One head, whose keys are positions and whose queries are tokens. A pointer that leads out of
 the input finds nothing: None.
 
+Teaches: Tokens as addresses: queries from tokens, keys from positions.
 Run:  tracr-lite run pointer 2 0 1
 """
 

@@ -4,6 +4,7 @@
 
 The smallest attention head that does something useful, and half of an induction head.
 
+Teaches: Attention to a fixed distance.
 Run:  tracr-lite run previous_token a b c
 """
 

@@ -5,6 +5,7 @@
 Position i fetches the token at position length - 1 - i: first a head finds the length, then a
 second head looks at that one position.
 
+Teaches: Two heads in a row: the second one's query is computed from the first.
 Source: Weiss et al. 2021, arXiv:2106.06981; make_reverse in the library of Tracr.
 Run:  tracr-lite run reverse a b c
 """

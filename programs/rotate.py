@@ -4,6 +4,7 @@
 
 Position i looks at position i + 1 modulo the length, so the length has to be known first.
 
+Teaches: Positions modulo the length, which has to be counted first.
 Run:  tracr-lite run rotate a b c d
 """
 

@@ -6,6 +6,7 @@ A record is a token larger than all before it: one head finds them. The records 
 the largest so far is the latest record: number them, and fetch the one with the number reached
 here.
 
+Teaches: Records only go up, so the largest is the latest record.
 Run:  tracr-lite run running_maximum b d c e a
 """
 

@@ -5,6 +5,7 @@
 What attention does by itself: one head with equal weights on everything up to here. The answer
 is a number in the residual stream, not one of a list of values.
 
+Teaches: A numerical output: the answer is a number, not one of a list.
 Run:  tracr-lite run running_mean 4 0 -1
 """
 

@@ -4,6 +4,7 @@
 
 One head: position i looks at position i - 2. The first two have nothing to look at: None.
 
+Teaches: The default of a head that finds nothing: None.
 Source: shift_by in the library of Tracr, arXiv:2301.05062.
 Run:  tracr-lite run shift_by a b c d
 """

@@ -6,6 +6,7 @@
 For each kind, the balance so far is the difference of two means (see pair_balance). The word
 is good if no balance is negative anywhere and all of them are zero at the last position.
 
+Teaches: Balances as differences of means, and a test that must hold everywhere.
 Source: Weiss et al. 2021, arXiv:2106.06981; make_shuffle_dyck in the library of Tracr.
 Run:  tracr-lite run shuffle_dyck "(" "(" ")" ")"
 """

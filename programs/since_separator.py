@@ -5,6 +5,7 @@
 The number of separators so far names the segment; the number of earlier positions with the
 same name is the distance.
 
+Teaches: Segments by number: positions that share a count.
 Run:  tracr-lite run since_separator a b . c a
 """
 

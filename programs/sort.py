@@ -6,6 +6,7 @@ As sort_unique; equal numbers are first told apart by a little of their position
 the token x at position i is x + i / 8, and i / 8 stays below the smallest gap between two
 tokens.
 
+Teaches: Breaking ties with a little of the position.
 Source: Weiss et al. 2021, arXiv:2106.06981; make_sort in the library of Tracr.
 Run:  tracr-lite run sort 3 1 2 1
 """

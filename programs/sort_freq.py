@@ -4,6 +4,7 @@
 
 Tokens that occur equally often keep their order. This is sort, with the key "minus how often".
 
+Teaches: Sorting by a key that is itself computed.
 Source: make_sort_freq in the library of Tracr, arXiv:2301.05062.
 Run:  tracr-lite run sort_freq c a b a
 """

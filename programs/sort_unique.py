@@ -7,6 +7,7 @@ second one fetches, at place i, the token that goes there.
 
 Precondition: all tokens differ. Two equal ones would want the same place; see sort,
 stable_sort.
+Teaches: Counting the smaller ones gives the place; a second head fetches.
 Source: Weiss et al. 2021, arXiv:2106.06981; make_sort_unique in the library of Tracr.
 Run:  tracr-lite run sort_unique c a d b
 """

@@ -5,6 +5,7 @@
 A token has to go behind all smaller ones, and behind the equal ones that come earlier.
 Counting those takes one head with a composed selector, with no arithmetic on the tokens.
 
+Teaches: A selector composed of comparisons, with no arithmetic on tokens.
 Source: sort in Weiss et al. 2021, arXiv:2106.06981.
 Run:  tracr-lite run stable_sort c a b a
 """

@@ -4,6 +4,7 @@
 
 All positions look at the same place. If the input is too short there is nothing to see: None.
 
+Teaches: A query that is the same everywhere.
 Run:  tracr-lite run token_at_index a b c d
 """
 
