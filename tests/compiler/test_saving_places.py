@@ -207,7 +207,7 @@ def test_an_interrupt_leaves_what_was_there(model, other, both, tmp_path, monkey
 def test_a_model_is_read_whole_while_it_is_replaced(model, other, tmp_path, monkeypatch, swaps):
     """Not the record of one with the weights of the other, and never a missing file."""
     if not swaps:
-        monkeypatch.setattr(aside, "_exchange", lambda one, two: False)
+        monkeypatch.setattr(aside, "exchange", lambda one, two: False)
     monkeypatch.setattr(os, "fsync", lambda handle: None)
     goal = model.save(tmp_path / "model")
     done = threading.Event()
@@ -233,7 +233,7 @@ def test_a_model_is_read_whole_while_it_is_replaced(model, other, tmp_path, monk
 def test_without_an_exchange_folders_are_replaced_too(
     model, other, both, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(aside, "_exchange", lambda one, two: False)
+    monkeypatch.setattr(aside, "exchange", lambda one, two: False)
     goal = model.save(tmp_path / "model")
     other.save(goal, overwrite=True)
     assert files(goal) == files(both[1])
@@ -243,7 +243,7 @@ def test_without_an_exchange_folders_are_replaced_too(
 def test_without_an_exchange_a_failure_brings_the_former_back(
     model, both, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(aside, "_exchange", lambda one, two: False)
+    monkeypatch.setattr(aside, "exchange", lambda one, two: False)
     goal = model.save(tmp_path / "model")
     real = Path.rename
 

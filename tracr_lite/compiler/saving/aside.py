@@ -97,7 +97,7 @@ def _check_free(goal: Path, overwrite: bool) -> None:
 def _replace(new: Path, goal: Path, old: Path) -> None:
     """The folder `new` becomes `goal`, and what was there is removed."""
     former = new
-    if not _exchange(new, goal):
+    if not exchange(new, goal):
         former = goal.rename(old)
         try:
             new.rename(goal)
@@ -108,7 +108,7 @@ def _replace(new: Path, goal: Path, old: Path) -> None:
     _remove(former)
 
 
-def _exchange(one: Path, two: Path) -> bool:
+def exchange(one: Path, two: Path) -> bool:
     """Swaps two folders in one step; False if the system cannot."""
     libc = ctypes.CDLL(None, use_errno=True)
     first, second = os.fsencode(one), os.fsencode(two)
