@@ -17,6 +17,7 @@ from tracr_lite.craft.blocks.select_head import (
 )
 from tracr_lite.craft.blocks.step_mlp import Steps, TooClose, ramps_of, step_mlp
 from tracr_lite.craft.blocks.table_mlp import table_mlp
+from tracr_lite.craft.entries import Entries
 
 CODES = st.sampled_from([-3.0, -1.0, 0.0, 0.5, 1.0, 7.0])
 
@@ -293,7 +294,13 @@ def test_weights_are_within_their_error_in_float32(n, data):
 
 def test_blocks_side_by_side_add_up_and_so_do_their_errors():
     one, two = (
-        Neurons(np.full((2, 3), s), np.zeros(3), np.full((3, 1), s), np.full(1, 0.1 * s), s)
+        Neurons(
+            Entries.of(np.full((2, 3), s)),
+            np.zeros(3),
+            Entries.of(np.full((3, 1), s)),
+            np.full(1, 0.1 * s),
+            s,
+        )
         for s in (1.0, 2.0)
     )
     both, x = Neurons.concatenate([one, two]), np.array([[1.0, -0.5]])

@@ -82,7 +82,7 @@ def _value_size(head: Head) -> int:
 
 
 def _hidden(layer: HalfLayers) -> int:
-    return sum(snd.matrix.shape[0] for _, snd in layer.mlps)
+    return sum(snd.input_space.num_dims for _, snd in layer.mlps)
 
 
 def pack(
@@ -100,11 +100,12 @@ def pack(
             _put_head(params, f"{here}/attn", head, space, at, config.key_size)
         start = 0
         for fst, snd in layer.mlps:
-            stop = start + snd.matrix.shape[0]
             rows, cols = _at(space, fst.input_space), _at(space, snd.output_space)
-            params[f"{here}/mlp/linear_1"]["w"][rows, start:stop] = fst.matrix
-            params[f"{here}/mlp/linear_2"]["w"][start:stop, cols] = snd.matrix
-            start = stop
+            into, out = fst.entries, snd.entries
+            w_1, w_2 = (params[f"{here}/mlp/linear_{i}"]["w"] for i in (1, 2))
+            w_1[rows[into.rows], start + into.cols] = into.values
+            w_2[start + out.rows, cols[out.cols]] = out.values
+            start += snd.input_space.num_dims
     return params
 
 

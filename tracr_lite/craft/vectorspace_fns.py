@@ -13,6 +13,7 @@ import numpy as np
 
 from tracr_lite.craft import bases
 from tracr_lite.craft.bases import BasisDirection, VectorInBasis, VectorSpaceWithBasis
+from tracr_lite.craft.entries import Entries
 
 
 class VectorFunction(ABC):
@@ -38,12 +39,24 @@ class Linear(VectorFunction):
         self,
         input_space: VectorSpaceWithBasis,
         output_space: VectorSpaceWithBasis,
-        matrix: np.ndarray,
+        matrix: np.ndarray | Entries,
     ):
         self.input_space = input_space
         self.output_space = output_space
-        self.matrix = np.asarray(matrix)
-        _check("matrix", self.matrix, (input_space.num_dims, output_space.num_dims))
+        self._matrix = matrix if isinstance(matrix, Entries) else np.asarray(matrix)
+        _check("matrix", self._matrix, (input_space.num_dims, output_space.num_dims))
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """The map as an array; it may be changed."""
+        if isinstance(self._matrix, Entries):
+            self._matrix = self._matrix.dense()  # from now on this is the truth
+        return self._matrix
+
+    @property
+    def entries(self) -> Entries:
+        """What in the matrix is not zero."""
+        return self._matrix if isinstance(self._matrix, Entries) else Entries.of(self._matrix)
 
     def __call__(self, x: VectorInBasis) -> VectorInBasis:
         """**Raises:** `TypeError` unless `x` is over exactly the input space."""
@@ -190,10 +203,10 @@ def _merge_equal_rows(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return selection, rows[np.sort(first)]
 
 
-def _check(what: str, array: np.ndarray, shape: tuple[int, int]) -> None:
+def _check(what: str, array: np.ndarray | Entries, shape: tuple[int, int]) -> None:
     if array.shape != shape:
         raise ValueError(f"{what} must have shape {shape}; got {array.shape}")
-    if not np.isfinite(array).all():
+    if not np.isfinite(array.values if isinstance(array, Entries) else array).all():
         raise ValueError(f"{what} must be finite, because infinity times zero is not a number")
 
 

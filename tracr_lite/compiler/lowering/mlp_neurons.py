@@ -12,11 +12,12 @@ from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.step_mlp import Steps, step_mlp
 from tracr_lite.craft.blocks.table_mlp import table_mlp
+from tracr_lite.craft.entries import Entries
 
 WEIGHT_BUDGET = 2**27  # rows of one MLP's table times columns that it reads and writes
 
 
-def neurons_of(node: int, inputs: Inputs, code: np.ndarray) -> tuple[Inputs, Neurons]:
+def neurons_of(node: int, inputs: Inputs, code: Entries) -> tuple[Inputs, Neurons]:
     """Neurons that write `code[output]`, and the inputs with all columns that these read."""
     if len(inputs.output) * (len(inputs.dirs) + code.shape[1]) > WEIGHT_BUDGET:
         raise CannotLower(
@@ -29,7 +30,7 @@ def neurons_of(node: int, inputs: Inputs, code: np.ndarray) -> tuple[Inputs, Neu
         if inputs.number is None:
             size, noise = len(inputs.dirs), inputs.noise
             return inputs, table_mlp(inputs.cells, inputs.output, code, size, noise=noise)
-        return _steps(inputs, inputs.number, code)
+        return _steps(inputs, inputs.number, code.dense())
     except ValueError as error:
         raise CannotLower(
             node,
@@ -79,8 +80,20 @@ def _flagged(
         size + 1,
         noise=inputs.noise + max(number.flag_error, 1e-6),
     )
-    w_in = part.w_in[:-1] + flag[:, None] * part.w_in[-1:]
-    return Neurons(w_in, part.bias, part.w_out, part.errors, part.spread)
+    return replace(part, reads=_read_through(part.reads, flag))
+
+
+def _read_through(reads: Entries, flag: np.ndarray) -> Entries:
+    """What is read from the last row is read through `flag`, from all others."""
+    last = reads.rows == len(flag)
+    cols, values = reads.cols[last], reads.values[last]
+    columns = np.flatnonzero(flag)
+    return Entries.summed(
+        (len(flag), reads.shape[1]),
+        np.concatenate([reads.rows[~last], np.repeat(columns, len(cols))]),
+        np.concatenate([reads.cols[~last], np.tile(cols, len(columns))]),
+        np.concatenate([reads.values[~last], np.outer(flag[columns], values).ravel()]),
+    )
 
 
 def _gated(

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from tracr_lite.compiler.lowering import assumed
-from tracr_lite.compiler.lowering.forms import Functional, MLPBlock, Number, OneHot, order_in
+from tracr_lite.compiler.lowering.forms import Functional, MLPBlock, Number, OneHot
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, inputs_of, stacked
 from tracr_lite.compiler.lowering.mlp_neurons import neurons_of
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.lowering.written import WrittenTable
 from tracr_lite.compiler.values.domain import is_number
-from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
+from tracr_lite.craft.bases import BasisDirection, NumberedSpace, VectorSpaceWithBasis
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.table_mlp import table_mlp
+from tracr_lite.craft.entries import Entries
 from tracr_lite.craft.vectorspace_fns import Linear
 
 DIRECTION_LIMIT = 8192  # values of one node that are written one-hot
@@ -34,7 +35,7 @@ def write_one_hot(lowering: Lowering, node: int) -> OneHot:
     if lowering.assumed and len(inputs.output) * len(values) > ASSUMED_WEIGHTS:
         return assumed.one_hot(lowering, node)
     dirs = tuple(lowering.direction(node, v) for v in values)
-    code = np.eye(len(dirs))
+    code = Entries.eye(len(dirs))
     inputs, neurons = neurons_of(node, inputs, code)
     slot = emit(lowering, node, inputs, neurons, dirs, code)
     return OneHot(node, dirs, group, np.zeros(len(dirs)), neurons.errors, neurons.spread, slot)
@@ -59,8 +60,9 @@ def write_number(lowering: Lowering, node: int) -> Number:
             code[at, 0] = lowering.as_float(node, value)
         else:
             code[at, dirs.index(flags[value])] = 1.0
-    inputs, neurons = neurons_of(node, inputs, code)
-    slot = emit(lowering, node, inputs, neurons, dirs, code)
+    entries = Entries.of(code)
+    inputs, neurons = neurons_of(node, inputs, entries)
+    slot = emit(lowering, node, inputs, neurons, dirs, entries)
     return Number(
         node,
         Functional.of_column(own),
@@ -93,7 +95,8 @@ def copy_number(lowering: Lowering, node: int, number: Number) -> Number:
     dirs = (own, *flags.values())
     both = np.concatenate([rows.T, -rows.T], axis=1)
     out = np.concatenate([np.eye(len(dirs)), -np.eye(len(dirs))])
-    neurons = Neurons(both, np.zeros(2 * len(dirs)), out, np.zeros(len(dirs)), 0.0)
+    nothing = np.zeros(len(dirs))
+    neurons = Neurons(Entries.of(both), np.zeros(2 * len(dirs)), Entries.of(out), nothing, 0.0)
     cells, output = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
     inputs = Inputs(names, at_bos, cells, None, output, number, 0.0, number.slot)
     slot = emit(lowering, node, inputs, neurons, dirs)
@@ -127,7 +130,7 @@ def clean_one_hot(lowering: Lowering, form: OneHot) -> OneHot:
             f"its one-hot columns may be off by {form.error:.2g}",
             "use a smaller max_seq_len, or compare counts instead of fractions",
         )
-    code = np.eye(size)
+    code = Entries.eye(size)
     neurons = table_mlp(at[:, None], at, code, size, noise=form.error)
     inputs = Inputs(
         list(form.dirs), form.at_bos, at[:, None], None, at, None, form.error, form.slot
@@ -144,7 +147,7 @@ def emit(
     inputs: Inputs,
     neurons: Neurons,
     dirs: tuple[BasisDirection, ...],
-    code: np.ndarray | None = None,
+    code: Entries | None = None,
 ) -> int:
     """Adds the block at the first MLP half-layer after its inputs; it is silent at BOS.
 
@@ -152,38 +155,53 @@ def emit(
     """
     slot = inputs.slot if inputs.number is None else max(inputs.slot, inputs.number.slot)
     slot = slot + 1 if slot % 2 == 0 else slot + 2
-    rows = np.zeros((len(inputs.dirs) + 2, neurons.hidden))
-    rows[:-2] = neurons.w_in
-    rows[-2] = neurons.bias
-    held = neurons.bias + inputs.at_bos @ neurons.w_in
-    rows[-1] = -(np.maximum(held, 0.0) + np.abs(neurons.w_in).max(axis=0, initial=1.0))
-    used = np.flatnonzero(rows[:-2].any(axis=1)).tolist()
-    names = [*(inputs.dirs[i] for i in used), lowering.one, lowering.bos]
-    kept = np.array([*used, len(rows) - 2, len(rows) - 1])
-    if len(set(names)) < len(names):
-        names, rows = _added(names, rows[kept])
-        kept = np.arange(len(names))
     label = lowering.values.labels[node]
-    space = VectorSpaceWithBasis(names)
-    order = kept[order_in(names, space)]
-    hidden = VectorSpaceWithBasis(
-        [BasisDirection(f"{label}.{len(lowering.blocks)}", i) for i in range(neurons.hidden)],
-        _basis_is_sorted=True,
+    hidden = NumberedSpace(f"{label}.{len(lowering.blocks)}", neurons.hidden)
+    space, reads = _placed(
+        _with_bias(inputs, neurons), [*inputs.dirs, lowering.one, lowering.bos]
     )
-    out = VectorSpaceWithBasis(dirs)
-    fst = Linear(space, hidden, rows[order])
-    snd = Linear(hidden, out, neurons.w_out[:, order_in(list(dirs), out)])
+    out, writes = _placed(neurons.writes.turned(), list(dirs))
+    fst, snd = Linear(space, hidden, reads), Linear(hidden, out, writes.turned())
     lowering.blocks.append(MLPBlock(slot, (node,), fst, snd))
     lowering.note(WrittenTable(inputs, dirs, code))
     return slot
 
 
-def _added(
-    names: list[BasisDirection], rows: np.ndarray
-) -> tuple[list[BasisDirection], np.ndarray]:
-    """Distinct names; rows of the same name are added."""
-    distinct = list(dict.fromkeys(names))
-    place = {d: i for i, d in enumerate(distinct)}
-    total = np.zeros((len(distinct), len(rows.T)))
-    np.add.at(total, [place[d] for d in names], rows)
-    return distinct, total
+def _with_bias(inputs: Inputs, neurons: Neurons) -> Entries:
+    """What the neurons read, the constant direction and BOS included: that silences them."""
+    reads, bias, hidden = neurons.reads, neurons.bias, np.arange(neurons.hidden)
+    held = bias
+    if inputs.at_bos.any():
+        held = held + np.bincount(
+            reads.cols, inputs.at_bos[reads.rows] * reads.values, neurons.hidden
+        )
+    largest = np.ones(neurons.hidden)
+    np.maximum.at(largest, reads.cols, np.abs(reads.values))
+    silence = -(np.maximum(held, 0.0) + largest)
+    size, filled = len(inputs.dirs), np.flatnonzero(bias)
+    return Entries(
+        (size + 2, neurons.hidden),
+        np.concatenate(
+            [reads.rows, np.full(len(filled), size), np.full(len(hidden), size + 1)]
+        ),
+        np.concatenate([reads.cols, filled, hidden]),
+        np.concatenate([reads.values, bias[filled], silence]),
+    )
+
+
+def _placed(
+    entries: Entries, names: list[BasisDirection]
+) -> tuple[VectorSpaceWithBasis, Entries]:
+    """The space of the rows that hold something, and the entries with rows in its order.
+
+    Rows of the same name are added.
+    """
+    used = np.flatnonzero(entries.filled_rows()).tolist()
+    read = [names[i] for i in used]
+    space = VectorSpaceWithBasis(set(read))
+    place = np.zeros(len(names), np.int64)
+    place[used] = space.indices_of(read)
+    rows, shape = place[entries.rows], (space.num_dims, entries.shape[1])
+    if space.num_dims < len(used):
+        return space, Entries.summed(shape, rows, entries.cols, entries.values)
+    return space, Entries(shape, rows, entries.cols, entries.values)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from tracr_lite.compiler.lowering.forms import Number, View
 from tracr_lite.compiler.lowering.match import Match
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs
 from tracr_lite.craft.bases import BasisDirection
+from tracr_lite.craft.entries import Entries
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,11 @@ class WrittenTable:
 
     inputs: Inputs
     dirs: tuple[BasisDirection, ...]
-    code: np.ndarray | None
+    entries: Entries | None
+
+    @property
+    def code(self) -> Float[np.ndarray, "outputs dirs"] | None:
+        return None if self.entries is None else self.entries.dense()
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,31 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from tracr_lite.craft.entries import Entries
+
 
 @dataclass(frozen=True)
 class Neurons:
-    """`out = relu(x @ w_in + bias) @ w_out`.
+    """`out = relu(x @ reads + bias) @ writes`.
 
-    **Arguments:** `w_in`: (in, hidden); `bias`: (hidden,), read from the constant direction;
-    `w_out`: (hidden, out); `errors`: bound on the float32 error of each output;
+    **Arguments:** `reads`: (in, hidden); `bias`: (hidden,), read from the constant direction;
+    `writes`: (hidden, out); `errors`: bound on the float32 error of each output;
     `spread`: bound on the sum of the errors of all outputs at once.
     """
 
-    w_in: Float[np.ndarray, "inputs hidden"]
+    reads: Entries
     bias: Float[np.ndarray, " hidden"]
-    w_out: Float[np.ndarray, "hidden outputs"]
+    writes: Entries
     errors: Float[np.ndarray, " outputs"]
     spread: float
+
+    @property
+    def w_in(self) -> Float[np.ndarray, "inputs hidden"]:
+        return self.reads.dense()
+
+    @property
+    def w_out(self) -> Float[np.ndarray, "hidden outputs"]:
+        return self.writes.dense()
 
     @property
     def error(self) -> float:
@@ -36,10 +46,12 @@ class Neurons:
     @classmethod
     def concatenate(cls, parts: Sequence[Neurons]) -> Neurons:
         """The MLP whose output is the sum of the outputs of `parts`."""
+        if len(parts) == 1:
+            return parts[0]
         return cls(
-            np.concatenate([p.w_in for p in parts], axis=1),
+            Entries.beside([p.reads for p in parts]),
             np.concatenate([p.bias for p in parts]),
-            np.concatenate([p.w_out for p in parts], axis=0),
+            Entries.stacked([p.writes for p in parts]),
             np.sum([p.errors for p in parts], axis=0),
             sum(p.spread for p in parts),
         )

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 
 from tracr_lite.craft.blocks import U
 from tracr_lite.craft.blocks.neurons import Neurons
+from tracr_lite.craft.entries import Entries
 
 GRID = 64.0  # steps of 1 / slope on which ramps are placed
 
@@ -140,9 +141,9 @@ def _base_neurons(steps: Steps, code: np.ndarray, gates: np.ndarray, sign: float
     opened = gates[steps.gate[ends]]
     rounding = np.abs(code - code.astype(np.float32))
     return Neurons(
-        opened[:, :-1].T.copy(),
+        Entries.of(opened[:, :-1]).turned(),
         opened[:, -1],
-        code[steps.output[ends]],
+        Entries.of(code[steps.output[ends]]),
         rounding.max(axis=0, initial=0.0),
         float(rounding.sum(axis=1).max(initial=0.0)),
     )
@@ -174,9 +175,9 @@ def _ramp_neurons(
     spread = np.bincount(steps.gate[ramps.below], by_column.sum(axis=1))
     w_in = np.concatenate([hinges(near), hinges(far)])
     return Neurons(
-        w_in[:, :-1].T,
+        Entries.of(w_in[:, :-1]).turned(),
         w_in[:, -1],
-        np.concatenate([rise, -rise]),
+        Entries.of(np.concatenate([rise, -rise])),
         _most(by_column, steps.gate[ramps.below]),
         float(spread.max(initial=0.0)),
     )
@@ -207,11 +208,13 @@ def _most(by_column: np.ndarray, gate: np.ndarray) -> Float[np.ndarray, " out"]:
 
 
 def _without_zeros(neurons: Neurons) -> Neurons:
-    kept = (neurons.w_out != 0).any(axis=1)
+    kept = neurons.writes.filled_rows()
+    if kept.all():
+        return neurons
     return Neurons(
-        neurons.w_in[:, kept],
+        neurons.reads.columns_at(kept),
         neurons.bias[kept],
-        neurons.w_out[kept],
+        neurons.writes.turned().columns_at(kept).turned(),
         neurons.errors,
         neurons.spread,
     )

@@ -9,12 +9,13 @@ from jaxtyping import Float, Int
 
 from tracr_lite.craft.blocks import U
 from tracr_lite.craft.blocks.neurons import Neurons
+from tracr_lite.craft.entries import Entries
 
 
 def table_mlp(
     cells: Int[np.ndarray, "tuples inputs"],
     outputs: Int[np.ndarray, " tuples"],
-    code: Float[np.ndarray, "n_outputs out"],
+    code: Float[np.ndarray, "n_outputs out"] | Entries,
     n_in: int,
     *,
     noise: float = 0.0,
@@ -35,22 +36,21 @@ def table_mlp(
     **Raises:** `ValueError` if `noise` is past the tolerance.
     Source: categorical MLP of Lindner et al. 2023, arXiv:2301.05062, section 3.2; merged anew.
     """
+    if not isinstance(code, Entries):
+        code = Entries.of(code)
     k = cells.shape[1]
     if noise >= 0.25:
         raise ValueError(f"inputs with an error of {noise:.2g} cannot be told apart")
-    kept = (code[outputs] != 0).any(axis=1)
+    kept = code.filled_rows()[outputs]
     cells, outputs = cells[kept], outputs[kept]
     alone = noise > 0.0 and k == 1  # then 2 S is exact, and so is the difference
-    rows_of = np.arange(len(cells))
-    neuron, first = (rows_of, rows_of) if alone else _share(cells, outputs, n_in)
-    sizes, rows = _Sizes.of(code), code[outputs[first]]
-    w_in = np.zeros((n_in, len(first)))
-    for column in range(k):
-        w_in[cells[:, column], neuron] = 1.0
+    shared = None if alone else _share(cells, outputs, n_in)
+    reads, first = _detectors(cells, shared, n_in)
+    sizes, writes = _Sizes.of(code), code.rows_at(outputs[first])
     if noise == 0.0:  # every sum is exact, so only a rounded code can be off
         bias = np.full(len(first), 1.0 - k)
-        return Neurons(w_in, bias, rows, sizes.lost, sizes.lost_in_all)
-    return _flat(w_in, rows, sizes, k, exact=alone)
+        return Neurons(reads, bias, writes, sizes.lost, sizes.lost_in_all)
+    return _flat(reads, writes, sizes, k, exact=alone)
 
 
 @dataclass(frozen=True)
@@ -63,44 +63,78 @@ class _Sizes:
     lost_in_all: float
 
     @classmethod
-    def of(cls, code: Float[np.ndarray, "n_outputs out"]) -> _Sizes:
-        size = np.abs(code)
-        rounded = code.astype(np.float32)
-        largest, in_all = size.max(axis=0, initial=0.0), size.sum(axis=1).max(initial=0.0)
-        if np.array_equal(code, rounded):
-            return cls(largest, float(in_all), np.zeros_like(largest), 0.0)
-        lost = np.abs(code - rounded)
-        lost_in_all = float(lost.sum(axis=1).max(initial=0.0))
-        return cls(largest, float(in_all), lost.max(axis=0, initial=0.0), lost_in_all)
+    def of(cls, code: Entries) -> _Sizes:
+        size = np.abs(code.values)
+        lost = np.abs(code.values - code.values.astype(np.float32))
+        if not lost.any():
+            return cls(_largest(code, size), _in_all(code, size), np.zeros(code.shape[1]), 0.0)
+        return cls(
+            _largest(code, size), _in_all(code, size), _largest(code, lost), _in_all(code, lost)
+        )
 
 
-def _flat(w_in: np.ndarray, rows: np.ndarray, sizes: _Sizes, k: int, *, exact: bool) -> Neurons:
+def _largest(code: Entries, size: np.ndarray) -> Float[np.ndarray, " out"]:
+    """Largest size in each column."""
+    found = np.zeros(code.shape[1])
+    np.maximum.at(found, code.cols, size)
+    return found
+
+
+def _in_all(code: Entries, size: np.ndarray) -> float:
+    """Largest sum of sizes in one row."""
+    return float(np.bincount(code.rows, size, 1).max())
+
+
+def _detectors(
+    cells: np.ndarray, shared: _Shared | None, n_in: int
+) -> tuple[Entries, Int[np.ndarray, " neurons"]]:
+    """What each neuron reads, and the first of its tuples."""
+    first = np.arange(len(cells)) if shared is None else shared.first
+    rows: list[np.ndarray] = []
+    cols: list[np.ndarray] = []
+    for column in range(cells.shape[1]):
+        if shared is not None and column == shared.column:
+            rows.append(cells[:, column])
+            cols.append(shared.neuron)
+        else:
+            rows.append(cells[first, column])
+            cols.append(np.arange(len(first)))
+    at = np.concatenate(rows) if rows else np.zeros(0, np.int64)
+    of = np.concatenate(cols) if cols else np.zeros(0, np.int64)
+    return Entries((n_in, len(first)), at, of, np.ones(len(at))), first
+
+
+def _flat(reads: Entries, rows: Entries, sizes: _Sizes, k: int, *, exact: bool) -> Neurons:
     """The neurons that tolerate noise; `rows`: what each tuple writes; `exact`: so is 2 S."""
-    n = len(rows)
-    both = np.empty((len(w_in), 2 * n))
-    np.multiply(w_in, 2.0, out=both[:, :n])
-    both[:, n:] = both[:, :n]
+    n = reads.shape[1]
+    twice = reads.times(2.0)
     bias = np.concatenate([np.full(n, 1.5 - 2 * k), np.full(n, 0.5 - 2 * k)])
     unit = 0.0 if exact else 4 * (k + 1) * U
     unit += 2 * U * float(sizes.lost_in_all > 0)  # both products of an inexact code are rounded
-    w_out = np.concatenate([rows, rows])
-    np.negative(w_out[n:], out=w_out[n:])
     errors, spread = unit * sizes.largest + sizes.lost, unit * sizes.in_all + sizes.lost_in_all
-    return Neurons(both, bias, w_out, errors, spread)
+    writes = Entries.stacked([rows, rows.times(-1.0)])
+    return Neurons(Entries.beside([twice, twice]), bias, writes, errors, spread)
 
 
-def _share(
-    cells: np.ndarray, outputs: np.ndarray, n_in: int
-) -> tuple[Int[np.ndarray, " tuples"], Int[np.ndarray, " neurons"]]:
-    """Each tuple's neuron, and a tuple of each, summing over the input that leaves fewest."""
-    best: tuple[np.ndarray, np.ndarray] | None = None
+@dataclass(frozen=True)
+class _Shared:
+    """Tuples that share a neuron differ in `column`: each tuple's neuron, a tuple of each."""
+
+    column: int
+    neuron: Int[np.ndarray, " tuples"]
+    first: Int[np.ndarray, " neurons"]
+
+
+def _share(cells: np.ndarray, outputs: np.ndarray, n_in: int) -> _Shared:
+    """Sums over the input that leaves fewest neurons."""
+    best: _Shared | None = None
     for shared in range(max(cells.shape[1], 1)):
         code = outputs.astype(np.int64)
         for column in range(cells.shape[1]):
             if column != shared:
                 code = code * n_in + cells[:, column]
         _, first, neuron = np.unique(code, return_index=True, return_inverse=True)
-        if best is None or len(first) < len(best[1]):
-            best = (neuron.ravel(), first)
+        if best is None or len(first) < len(best.first):
+            best = _Shared(shared, neuron.ravel(), first)
     assert best is not None
     return best

@@ -1,0 +1,96 @@
+"""Matrices by their entries that are not zero: of the weights of a table, few are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """The matrix that is `values[i]` at `rows[i], cols[i]`, each place at most once, else zero.
+
+    Rows ascend, which `rows_at` relies on, where an array or `rows_at` made it.
+    """
+
+    shape: tuple[int, int]
+    rows: Int[np.ndarray, " entries"]
+    cols: Int[np.ndarray, " entries"]
+    values: Float[np.ndarray, " entries"]
+
+    @classmethod
+    def of(cls, matrix: Float[np.ndarray, "rows cols"]) -> Entries:
+        """The entries of an array."""
+        rows, cols = matrix.nonzero()
+        return cls(matrix.shape, rows, cols, matrix[rows, cols])
+
+    @classmethod
+    def eye(cls, size: int) -> Entries:
+        """The identity."""
+        at = np.arange(size)
+        return cls((size, size), at, at, np.ones(size))
+
+    @classmethod
+    def summed(
+        cls, shape: tuple[int, int], rows: np.ndarray, cols: np.ndarray, values: np.ndarray
+    ) -> Entries:
+        """From places that may repeat: their values add up."""
+        at, which = np.unique(rows * shape[1] + cols, return_inverse=True)
+        total = np.bincount(which.ravel(), values, len(at))
+        kept = total != 0.0
+        return cls(shape, at[kept] // shape[1], at[kept] % shape[1], total[kept])
+
+    @classmethod
+    def beside(cls, parts: list[Entries]) -> Entries:
+        """Matrices with the same rows, side by side."""
+        starts = np.cumsum([0, *(part.shape[1] for part in parts)]).tolist()
+        return cls(
+            (parts[0].shape[0], starts[-1]),
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.cols + at for part, at in zip(parts, starts, strict=False)]),
+            np.concatenate([part.values for part in parts]),
+        )
+
+    @classmethod
+    def stacked(cls, parts: list[Entries]) -> Entries:
+        """Matrices with the same columns, one below the other."""
+        return cls.beside([part.turned() for part in parts]).turned()
+
+    def turned(self) -> Entries:
+        """The transpose; its rows need not ascend."""
+        return Entries(self.shape[::-1], self.cols, self.rows, self.values)
+
+    def times(self, factor: float) -> Entries:
+        return Entries(self.shape, self.rows, self.cols, factor * self.values)
+
+    def columns_at(self, kept: np.ndarray) -> Entries:
+        """The columns for which `kept` is true."""
+        place = np.cumsum(kept) - 1
+        mine = kept[self.cols]
+        shape = (self.shape[0], int(kept.sum()))
+        return Entries(shape, self.rows[mine], place[self.cols[mine]], self.values[mine])
+
+    def rows_at(self, wanted: Int[np.ndarray, " rows"]) -> Entries:
+        """The rows with these numbers, in this order; a row may be wanted more than once."""
+        counts = np.bincount(self.rows, minlength=self.shape[0])
+        starts = np.cumsum(counts) - counts
+        sizes = counts[wanted]
+        ends = np.cumsum(sizes)
+        total = int(ends[-1]) if len(ends) else 0
+        rows = np.repeat(np.arange(len(wanted)), sizes)
+        take = np.arange(total) + (starts[wanted] - ends + sizes)[rows]
+        return Entries((len(wanted), self.shape[1]), rows, self.cols[take], self.values[take])
+
+    def filled_rows(self) -> np.ndarray:
+        """Whether each row holds anything."""
+        filled = np.zeros(self.shape[0], bool)
+        filled[self.rows] = True
+        return filled
+
+    def dense(self) -> Float[np.ndarray, "rows cols"]:
+        """The matrix as an array."""
+        matrix = np.zeros(self.shape)
+        matrix[self.rows, self.cols] = self.values
+        return matrix
