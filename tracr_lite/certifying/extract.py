@@ -110,18 +110,19 @@ def _table(note: WrittenTable, nodes: Nodes) -> Table:
     names: list[str] = []
     columns: list[np.ndarray] = []
     for cells in inputs.cells.T:
-        found = [nodes.place[inputs.dirs[at]] for at in range(len(inputs.dirs))]
+        places = [nodes.place[inputs.dirs[at]] for at in range(len(inputs.dirs))]
         used: list[int] = np.unique(cells).tolist()
-        owners = {found[at][0] for at in used}
+        owners = {places[at][0] for at in used}
         if len(owners) != 1:
             raise Uncovered("one of its leaves is spread over several nodes")
         names.append(nodes.held[owners.pop()].name)
-        columns.append(np.array([at for _, at in found])[cells])
+        columns.append(np.array([at for _, at in places])[cells])
     if inputs.number is not None:
         assert inputs.x is not None, "a number has a column in the table"
-        name, state = nodes.number(inputs.number)
-        names.append(name)
-        columns.append(state[inputs.x])
+        found = nodes.number(inputs.number)
+        if found is not None:
+            names.append(found[0])
+            columns.append(found[1][inputs.x])
     size = len(inputs.output)
     rows = np.stack(columns, axis=1) if columns else np.zeros((size, 0), np.int64)
     output = nodes.states_of(writes, note.dirs, note.code)[inputs.output]
@@ -139,11 +140,41 @@ def _copy(note: WrittenTable, nodes: Nodes) -> Table:
     number = note.inputs.number
     assert number is not None, "only numbers are copied without a table"
     writes = nodes.name_of(note.dirs[0])
-    name, states = nodes.number(number)
-    _, own = nodes.number(nodes.written_number(writes))
-    if len(states) != len(own) or not len(own):
+    reads = [nodes.parts_of(read) for read in (number.read, *number.flags.values())]
+    sources = {name for parts, _ in reads for name in parts}
+    if len(sources) <= 1:
+        return _copy_of_one(note, nodes, reads, sources)
+    found = nodes.number(number)
+    own = nodes.states[writes]
+    if found is None or len(found[1]) != len(own) or not len(own):
         raise Uncovered("it copies numbers that are too many to list")
-    return _without_repeats(Table(writes, (name,), states[:, None], own))
+    return _without_repeats(Table(writes, (found[0],), found[1][:, None], own))
+
+
+def _copy_of_one(
+    note: WrittenTable,
+    nodes: Nodes,
+    reads: list[tuple[dict[str, np.ndarray], float]],
+    sources: set[str],
+) -> Table:
+    """A copy of linear functions of one node, or of constants: what each state of it gives."""
+    writes = nodes.name_of(note.dirs[0])
+    held = next((each for each in nodes.held if each.name in sources), None)
+    states = np.zeros((1, 0)) if held is None else held.states
+    none = np.zeros(states.shape[1])
+    code = np.stack(
+        [
+            states @ parts.get(held.name if held else "", none) + constant
+            for parts, constant in reads
+        ],
+        axis=1,
+    )
+    output = nodes.states_of(writes, note.dirs, code)
+    rows = np.arange(len(states))[:, None] if held is not None else np.zeros((1, 0), np.int64)
+    if held is not None and not held.listed:
+        raise Uncovered("it copies numbers that are too many to list")
+    known = output >= 0
+    return Table(writes, tuple(sources), rows[known], output[known])
 
 
 def _ids(nodes: Nodes, encoder: CategoricalEncoder, bos: int, pad: int) -> _Ids:

@@ -19,9 +19,10 @@ from tracr_lite.certifying.claims import (
     Held,
     Sum,
 )
-from tracr_lite.compiler.graph import Source
-from tracr_lite.compiler.lowering.forms import Blocks, Form, Number, OneHot
+from tracr_lite.compiler.graph import Aggregate, Node, Source
+from tracr_lite.compiler.lowering.forms import Blocks, Form, Functional, Number, OneHot
 from tracr_lite.compiler.trace_of import CompileTrace
+from tracr_lite.compiler.values.domain import is_number
 from tracr_lite.compiler.values.state import Info
 from tracr_lite.craft import conventions
 from tracr_lite.craft.bases import BasisDirection
@@ -81,8 +82,11 @@ class Nodes:
         assert isinstance(form, Number)
         return form
 
-    def number(self, number: Number) -> tuple[str, np.ndarray]:
-        """The node that a number is read from, a sum if it has to be; the state of each id."""
+    def number(self, number: Number) -> tuple[str, np.ndarray] | None:
+        """The node that a number is read from, a sum if it has to be; the state of each id.
+
+        None if it is a constant, for which nothing has to be read.
+        """
         for name, form in self.forms.items():
             if form is number or (isinstance(form, Number) and _same(form, number)):
                 return name, self.states[name]
@@ -90,16 +94,25 @@ class Nodes:
             raise Uncovered("it reads a combination of numbers and of values that are none")
         return self._sum(number)
 
-    def _sum(self, number: Number) -> tuple[str, np.ndarray]:
+    def parts_of(self, read: Functional) -> tuple[dict[str, np.ndarray], float]:
+        """The factors of the columns of each node that is read, and a constant."""
         factors: dict[str, np.ndarray] = {}
-        for d, coef in zip(number.read.dirs, number.read.coefs.tolist(), strict=True):
+        for d, coef in zip(read.dirs, read.coefs.tolist(), strict=True):
             name, at = self.name_of(d), self.place[d][1]
             held = self.held[self.place[d][0]]
             factors.setdefault(name, np.zeros(len(held.columns)))[at] += coef
+        constant = float(factors.pop(ONE, np.zeros(1))[0])
+        factors.pop(BOS, None)  # zero wherever there is a token
+        return {name: found for name, found in factors.items() if found.any()}, constant
+
+    def _sum(self, number: Number) -> tuple[str, np.ndarray] | None:
+        factors, constant = self.parts_of(number.read)
+        if not factors:
+            return None
         if not len(number.codes):
             raise Uncovered("it reads a combination of numbers that are too many to list")
         name = f"{self.blocks.labels[number.node]} (read)"
-        made = Sum(name, tuple(factors), tuple(factors.values()), number.codes)
+        made = Sum(name, tuple(factors), tuple(factors.values()), number.codes - constant)
         self.sums[name] = made
         return name, np.arange(len(number.codes))
 
@@ -169,8 +182,9 @@ class Nodes:
                 self.problems.append(
                     (name, "its numbers may come as close to zero as they like")
                 )
-            listed = np.zeros((len(_ends(info)), len(dirs)))
-            listed[:, 0] = _ends(info)
+            ends = _ends(info, self.trace.values.nodes[form.node])
+            listed = np.zeros((len(ends), len(dirs)))
+            listed[:, 0] = ends
             states = np.concatenate([states, listed])
         at_bos = np.concatenate([form.read.at_bos, *(f.at_bos for f in form.flags.values())])
         self.states[name] = np.asarray(which).ravel()
@@ -188,11 +202,13 @@ class Nodes:
         self._add(form, dirs, held)
 
 
-def _ends(info: Info) -> np.ndarray:
-    """The numbers that bound a span: the ends, zero, and the least besides zero."""
+def _ends(info: Info, kind: Node) -> np.ndarray:
+    """The numbers that bound a span: the ends, zero, the least besides zero, the default."""
     assert info.span is not None
     low, high = info.span
     found = [low, high, 0.0, info.least, -info.least]
+    if isinstance(kind, Aggregate) and is_number(kind.default):
+        found.append(float(kind.default))
     return np.unique([x for x in found if low <= x <= high] + [low, high])
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import sparse  # pyright: ignore[reportMissingTypeStubs]
 
+from tracr_lite.certifying.exact_sums import ANY_GRID, NO_GRID, first_sums, fits, grid_of
 from tracr_lite.certifying.rounding import SLOP, Arithmetic, is_power_of_two, lattice
 
 SMALL = 2.02  # see where it is used; with room for the rounding of products
@@ -33,7 +34,10 @@ Bits = Bool[np.ndarray, " each"]
 
 @dataclass(frozen=True)
 class Network:
-    """Part of an MLP: the columns that it reads, its neurons, the columns of one node."""
+    """Part of an MLP: the columns that it reads, its neurons, the columns of one node.
+
+    The last two columns read are the constant 1 and BOS.
+    """
 
     w1: Matrix
     w2: Matrix
@@ -52,12 +56,17 @@ class Rows:
 
 @dataclass(frozen=True)
 class _Hidden:
-    """The neurons that are not silent: values, errors; `passing`: 1 where surely active."""
+    """The neurons that are not silent: values, errors; `passing`: 1 where surely active.
+
+    `grid`: all values of a row are whole multiples of 2^grid, even if their errors are not
+    known.
+    """
 
     value: Any
     passing: Any
     off: Any
     exact: Bool[np.ndarray, " rows"]
+    grid: Float[np.ndarray, " rows"]
 
 
 def errors_of(network: Network, rows: Rows) -> Matrix:
@@ -79,13 +88,13 @@ def _chunk(network: Network, rows: Rows) -> Matrix:
     size_w2: Any = abs(w2)
     ideal = _dense(hidden.value @ w2)
     size = _dense((hidden.value + hidden.off) @ size_w2)
-    total = _dense(hidden.off @ size_w2) + np.abs(ideal - rows.claimed)
-    total += _second_sum(network, hidden, w2, size)
+    moved = _dense(hidden.off @ size_w2)
     for column in np.flatnonzero(rows.error.any(axis=0)).tolist():
         read = np.flatnonzero(network.w1[column])
         passed: Any = hidden.passing[:, read].multiply(network.w1[column, read]) @ w2[read]
-        total += rows.error[:, [column]] * np.abs(_dense(passed))
-    return total
+        moved += rows.error[:, [column]] * np.abs(_dense(passed))
+    total = moved + np.abs(ideal - rows.claimed)
+    return total + _second_sum(network, hidden, w2, size, np.abs(ideal) + moved)
 
 
 def _hidden(network: Network, rows: Rows) -> _Hidden:
@@ -116,7 +125,12 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
         number.gamma(np.maximum(terms - 1.0, 0.0) + products[at]) * largest + moved,
         number.gamma(np.maximum(many - 1.0, 0.0) + products[at]) * largest,
     )
-    rounding = np.where(exact[here], 0.0, rounding + SLOP * largest + network.extra[at])
+    grid = first_sums(rows.x, rows.error, w1, len(w1) - 2, number, (here, at))
+    grid = np.where(fits(np.abs(z) + from_inputs, grid, number), grid, NO_GRID)
+    grid = np.where(network.extra[at] == 0.0, grid, NO_GRID)
+    rounding = np.where(
+        exact[here] | (grid > NO_GRID), 0.0, rounding + SLOP * largest + network.extra[at]
+    )
     off = rounding + from_inputs
     surely, kept = z >= off, z + off > 0.0
     wrong = np.where(surely, rounding, off)[kept]
@@ -126,7 +140,9 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
         return _csr((data, place), (len(rows.x), w1.shape[1]))
 
     value, passing = np.maximum(z, 0.0)[kept], surely.astype(float)[kept]
-    return _Hidden(matrix(value), matrix(passing).tocsc(), matrix(wrong), exact)
+    least = np.full(len(rows.x), ANY_GRID)
+    np.minimum.at(least, here[kept], np.where(surely, grid, NO_GRID)[kept])
+    return _Hidden(matrix(value), matrix(passing).tocsc(), matrix(wrong), exact, least)
 
 
 def _exact_rows(network: Network, rows: Rows, size: Matrix) -> Bits:
@@ -138,8 +154,10 @@ def _exact_rows(network: Network, rows: Rows, size: Matrix) -> Bits:
     return exact
 
 
-def _second_sum(network: Network, hidden: _Hidden, w2: Any, size: Matrix) -> Matrix:
-    """Rounding of the sum over neurons."""
+def _second_sum(
+    network: Network, hidden: _Hidden, w2: Any, size: Matrix, largest: Matrix
+) -> Matrix:
+    """Rounding of the sum over neurons; `size`: of all terms, `largest`: of their sum."""
     number, values = network.number, hidden.value
     there = (values + hidden.off) != 0.0
     terms = _dense(there.astype(float) @ (w2 != 0.0).astype(float))
@@ -152,6 +170,10 @@ def _second_sum(network: Network, hidden: _Hidden, w2: Any, size: Matrix) -> Mat
         grid = lattice(values[exact].data) + lattice(network.w2)
         good = exact & number.sums_exactly(size.max(axis=1, initial=0.0), grid)
         rounding[good] = 0.0
+    # multiples of a power of two: a sum of two is exact if it is small itself
+    grid = hidden.grid[:, None] + grid_of(network.w2).min(axis=0, initial=ANY_GRID)[None, :]
+    alone = (terms <= 2) & ~products[None, :] & fits(largest, grid, number)
+    rounding[alone] = 0.0
     return rounding
 
 

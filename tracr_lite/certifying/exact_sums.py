@@ -1,0 +1,71 @@
+"""Sums of noisy inputs that are not rounded all the same.
+
+A number of the format of size 2^k or more is a whole multiple of 2^(k - p + 1), whatever error
+it
+carries. If both terms of a sum are multiples of 2^g, the sum is one too, and it is not rounded
+as long as it is no larger than 2^(p + g). This is why the two flat neurons of a table hand on
+nothing of an error: relu(2 S - 1/2) - relu(2 S - 3/2) is exactly 1 for every S near 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from tracr_lite.certifying.rounding import Arithmetic, is_power_of_two
+
+NO_GRID = -4000.0  # nothing is known: multiples of next to nothing
+ANY_GRID = 4000.0  # zero is a multiple of everything
+
+Matrix = Float[np.ndarray, "rows columns"]
+Each = Float[np.ndarray, " each"]
+
+
+def grid_of(values: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
+    """For each number the largest g such that it is a whole multiple of 2^g."""
+    significand, exponent = np.frexp(values)
+    whole = np.ldexp(significand, 53).astype(np.int64)
+    lowest = np.log2(np.maximum(whole & -whole, 1).astype(float))
+    return np.where(values == 0.0, ANY_GRID, exponent - 53 + lowest)
+
+
+def grid_within(x: Matrix, error: Matrix, number: Arithmetic) -> Matrix:
+    """As `grid_of`, for numbers of the format that are known up to an error."""
+    least = np.abs(x) - error
+    with np.errstate(divide="ignore", invalid="ignore"):
+        noisy = np.floor(np.log2(np.maximum(least, 0.0))) - number.bits + 1
+    noisy = np.where(least >= number.smallest, noisy, NO_GRID)
+    return np.where(error == 0.0, grid_of(x), noisy)
+
+
+def first_sums(
+    x: Matrix,
+    error: Matrix,
+    w1: Matrix,
+    one: int,
+    number: Arithmetic,
+    entries: tuple[Int[np.ndarray, " each"], Int[np.ndarray, " each"]],
+) -> Each:
+    """The grid of sums of a constant and one more input, `NO_GRID` for all other sums.
+
+    **Arguments:** `one`: the column that is 1; `entries`: rows, and neurons that add up. The
+    other input must be multiplied by a power of two.
+    """
+    here, at = entries
+    there = np.asarray((x != 0.0) | (error != 0.0), np.float32)
+    there[:, one] = 0.0
+    other = w1.copy()
+    other[one] = 0.0
+    used = (other != 0.0).astype(np.float32)
+    terms = (there @ used)[here, at]
+    grids = np.where(there > 0, grid_within(x, error, number), 0.0)
+    scale = np.where(used > 0, grid_of(other), 0.0)
+    sums = (grids @ used + there @ scale)[here, at]
+    simple: Bool[np.ndarray, " neurons"] = np.asarray(is_power_of_two(other).all(axis=0))
+    grid = np.minimum(np.where(terms == 0.0, ANY_GRID, sums), grid_of(w1[one])[at])
+    return np.where((terms <= 1.0) & simple[at], grid, NO_GRID)
+
+
+def fits(size: Float[np.ndarray, ...], grid: Float[np.ndarray, ...], number: Arithmetic):
+    """Whether numbers of this size on the grid are numbers of the format."""
+    return size <= np.exp2(np.minimum(number.bits + grid, 1000.0))
