@@ -31,7 +31,9 @@ MAY_IMPORT = {
     "targets": {"rasp", "craft", "compiler", "llama"},
     "verifying": {"rasp", "transformer", "compiler", "mass"},
     "certifying": {"compiler", "rasp", "craft", "transformer"},
+    "visualize": {"rasp", "compiler"},
     "cli": {
+        "visualize",
         "certifying",
         "verifying",
         "benchmark",

@@ -25,6 +25,7 @@ from typing import Any
 
 from tracr_lite.rasp.base import RASPExpr
 from tracr_lite.rasp.source import source_of
+from tracr_lite.rasp.values import Comparison
 
 OURS = ("tracr_lite.rasp", "tracr_lite.compiler", "tracr_lite.sampling")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -37,6 +38,19 @@ def listing(program: RASPExpr) -> str:
     shown = _Functions()
     lines = source_of(program, shown.text)
     return _ADDRESS.sub("", "\n\n\n".join([*shown.definitions.values(), lines]))
+
+
+def text_of_function(function: Any) -> str:
+    """One function in one line: the source of a lambda, the name of any other."""
+    if isinstance(function, Comparison):
+        return function.value
+    if isinstance(function, FunctionType):
+        named = function.__name__ != "<lambda>"
+        return function.__name__ if named else _lambda_text(function) or "<lambda>"
+    inner = getattr(function, "f", None) if type(function).__module__.startswith(OURS) else None
+    if inner is not None:  # a function of the library around one of the author's
+        return f"{type(function).__name__}({text_of_function(inner)})"
+    return _ADDRESS.sub("", _shown(function))
 
 
 class _Functions:

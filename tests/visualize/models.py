@@ -1,0 +1,38 @@
+"""Models that the tests of pictures share: each is compiled once."""
+
+from functools import cache
+
+from tracr_lite import catalog
+from tracr_lite.compiler import compile_rasp_to_model
+from tracr_lite.rasp import rasp
+from tracr_lite.visualize.reading import read
+
+
+@cache
+def model_of(name):
+    """A program that comes along, compiled."""
+    entry = catalog.load(name)
+    return compile_rasp_to_model(
+        entry.program, set(entry.vocab), entry.max_seq_len, causal=entry.causal
+    )
+
+
+@cache
+def longest(name):
+    """The longest example of a program."""
+    return tuple(max((xs for xs, _ in catalog.load(name).examples), key=len))
+
+
+@cache
+def reading_of(name):
+    return read(model_of(name), longest(name))
+
+
+@cache
+def odd():
+    """A program over tokens of all kinds, with names that HTML and mathtext would misread."""
+    hostile = '<b>&"$x$</script>'
+    vocab = {2, None, -2.5, True, hostile, "é", "\U0001f600", "a b"}
+    same = rasp.Select(rasp.tokens, rasp.tokens, lambda k, q: k == q).named("<i>$same$")
+    program = rasp.SelectorWidth(same).named("<script>alert(1)</script>")
+    return compile_rasp_to_model(program, vocab, 4), [hostile, None, True, "\U0001f600"]

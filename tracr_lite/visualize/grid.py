@@ -1,0 +1,120 @@
+"""Heat maps with labels: the piece that most pictures are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tracr_lite.visualize.canvas import SMALL, Paper, fitting, text_width
+
+SIZE = 6.5  # points, of numbers in cells
+MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A heat map.
+
+    **Arguments:**
+    - `values`: [rows, columns]; `share`: the same, from -1 to 1, which colours show.
+    - `cell`: width and height of a cell in inches.
+    - `texts`: what cells say instead of their number; `numbers`: whether they say anything.
+    - `dots`: where a small ring is drawn.
+    """
+
+    values: np.ndarray
+    share: np.ndarray
+    cell: tuple[float, float]
+    numbers: bool = True
+    texts: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
+    dots: np.ndarray | None = None
+
+    @property
+    def width(self) -> float:
+        return self.values.shape[1] * self.cell[0]
+
+    @property
+    def height(self) -> float:
+        return self.values.shape[0] * self.cell[1]
+
+    def draw(self, paper: Paper, x: float, y: float) -> None:
+        """Cells, lines between them, numbers and rings."""
+        rows, columns = self.values.shape
+        if not rows or not columns:
+            return
+        axes = paper.axes(x, y, self.width, self.height, (columns, rows))
+        colors = paper.theme.colors(self.share, 1.0)
+        box = (0, columns, rows, 0)
+        axes.imshow(colors, extent=box, aspect="auto", interpolation="nearest", zorder=1)
+        rule = {"colors": paper.theme.line, "linewidth": 0.5, "clip_on": False, "zorder": 2}
+        if min(self.cell) > 0.06:
+            axes.hlines(range(rows + 1), 0, columns, **rule)
+            axes.vlines(range(columns + 1), 0, rows, **rule)
+        else:
+            axes.hlines((0, rows), 0, columns, **rule)
+            axes.vlines((0, columns), 0, rows, **rule)
+        axes.set(xlim=(0, columns), ylim=(rows, 0))
+        for row, column in zip(*np.nonzero(self._spoken()), strict=True):
+            self._say(axes, paper, colors, int(row), int(column))
+        if self.dots is not None:
+            ys, xs = np.nonzero(self.dots)
+            style: dict[str, Any] = {"facecolors": "none", "linewidths": 1.1, "zorder": 4}
+            inks = [paper.theme.ink_on(colors[at]) for at in zip(ys, xs, strict=True)]
+            size = min(self.cell) * 72 * 0.72
+            axes.scatter(xs + 0.5, ys + 0.5, s=size**2, edgecolors=inks, **style)
+
+    def _spoken(self) -> np.ndarray:
+        """Cells that bear text: those with one, and all that are not zero, if there is room."""
+        spoken = (np.abs(self.share) > 0.004) if self.numbers else self.share < -0.004
+        for at in self.texts:
+            spoken[at] = True
+        return spoken
+
+    def _say(self, axes: Any, paper: Paper, colors: Any, row: int, column: int) -> None:
+        text = self.texts.get((row, column), MINUS)
+        if self.numbers and (row, column) not in self.texts:
+            text = short_number(float(self.values[row, column]))
+        shown = fitting(text, self.cell[0] - 0.02, SIZE)
+        axes.text(
+            column + 0.5,
+            row + 0.54,
+            shown,
+            size=SIZE,
+            color=paper.theme.ink_on(colors[row, column]),
+            ha="center",
+            va="center",
+            parse_math=False,
+            zorder=3,
+        )
+
+
+def short_number(number: float) -> str:
+    """At most four characters, where that is possible."""
+    if abs(number - round(number)) < 0.005:
+        return f"{round(number):d}".replace("-", MINUS)
+    text = f"{number:.2f}" if abs(number) < 9.95 else f"{number:.1f}"
+    if abs(number) >= 99.5:
+        text = f"{number:.0f}"
+    text = text.replace("0.", ".", 1) if abs(number) < 1 else text
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
+
+
+def head_height(labels: Sequence[str], cell: float) -> float:
+    """The room that labels above columns need: level if they fit, else upright."""
+    if all(text_width(label, SMALL) <= cell - 0.03 for label in labels):
+        return 0.17
+    return max(text_width(label, SMALL) for label in labels) + 0.08
+
+
+def draw_heads(
+    paper: Paper, labels: Sequence[str], x: float, y: float, cell: float, every: int = 1
+) -> None:
+    """Labels above columns; (x, y) is the top left corner of the cells."""
+    level = head_height(labels, cell) == 0.17
+    for at, label in enumerate(labels):
+        if at % every == 0:
+            how = {"ha": "center", "va": "bottom", "rotation": 0 if level else 90}
+            paper.text(x + (at + 0.5) * cell, y - 0.03, label, size=SMALL, **how)
