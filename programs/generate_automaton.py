@@ -8,6 +8,7 @@ takes a fixed number of steps; here each new state is written down and read agai
 run can be as long as the context: from the last state and the next bit, the next state.
 Before the separator the answer is "END" throughout.
 
+Teaches: Writing steps down to go beyond a fixed depth.
 Source: automata from written steps, as in Merrill and Sabharwal 2024, arXiv:2310.07923.
 Run:  tracr-lite run generate_automaton 1 1 0 "|" r1 r0
 """

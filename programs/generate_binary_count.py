@@ -9,6 +9,7 @@ stand behind it in that number. Behind a number of ones only comes "END". Before
 the answer is "END" throughout.
 Precondition: the tokens are the beginning of such a count.
 
+Teaches: A loop that ends itself: the output is read again.
 Run:  tracr-lite run generate_binary_count 0 1 , 1 0 ,
 """
 

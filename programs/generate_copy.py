@@ -6,6 +6,7 @@ Autoregressive: the output at the last position is the next token. Behind the se
 next token is that of n positions ago, where n is the length of the prompt. When that is the
 separator itself, all is copied. Before it, the answer is "END" throughout.
 
+Teaches: Finding a place behind a separator.
 Run:  tracr-lite run generate_copy a b c "|" a b c
 """
 

@@ -7,6 +7,7 @@ a causal model cannot; but behind the separator every position sees the whole pr
 tokens before it, position t fetches token 2n - 1 - t; where there is none, all is written.
 Before the separator the answer is "END" throughout.
 
+Teaches: Reading ahead, once the prompt is complete.
 Run:  tracr-lite run generate_reverse a b c "|" c b a
 """
 

@@ -7,6 +7,7 @@ position sees the whole prompt, and its own place in the answer, j. For each dig
 those of the prompt up to d. The digit at place j is the first whose count is above j; where
 there is none, all is written. Before the separator the answer is "END" throughout.
 
+Teaches: Building a table of counts in a loop.
 Run:  tracr-lite run generate_sorted 3 1 3 2 "|" 1 2
 """
 

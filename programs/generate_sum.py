@@ -13,6 +13,7 @@ Autoregressive: the output at the last position is the next token. At place j of
 So nothing has to be carried through the places, and the depth is the same for any number of
 digits. Before the "=" the answer is "END" throughout.
 Precondition: one "+", then one "=", then digits only.
+Teaches: Reading a carry off what was already written.
 Run:  tracr-lite run generate_sum 4 7 + 5 5 = 2 0
 """
 

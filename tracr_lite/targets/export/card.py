@@ -1,0 +1,146 @@
+"""The page in an exported folder that tells a person what is in it. Nothing reads it back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from tracr_lite.rasp.listing import listing
+from tracr_lite.targets.export.record import head_hook, neuron_hook, stream_hook
+from tracr_lite.targets.stock_model import NodePlace, StockModel
+
+LISTED = 40  # values of a vocabulary, columns of a node
+
+_PAGE = """\
+# A RASP program as a {architecture} checkpoint
+
+The weights were computed from a program; nothing was trained. The architecture is unmodified.
+
+{use}
+| layers | d_model | heads | key-value heads | MLP | vocabulary | parameters | numbers |
+|--:|--:|--:|--:|--:|--:|--:|---|
+| {sizes} |
+
+{statement}
+
+- **Longest input**: {longest} tokens, and BOS (id {bos}) in front of them, once.
+- **Input tokens**: {inputs}.
+- **Output**: {outputs}
+{end}
+## The program
+
+As text, for people. It names functions that may be defined elsewhere.
+
+{fence}python
+{program}
+{fence}
+
+## Where its nodes are
+
+Hooks have the names of TransformerLens. A column of the residual stream holds what it stands
+for from the hook named on; it may be used again after the second one.
+
+| node | heads | neurons | columns |
+|---|---|---|---|
+{nodes}
+
+The same, and the ids of all values, for programs: `program.json`.
+"""
+
+_USE = {
+    "hf": """\
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained("this folder")
+    model = AutoModelForCausalLM.from_pretrained("this folder")
+    ids = tokenizer({prompt!r}, return_tensors="pt")
+    print(tokenizer.decode(model.generate(**ids)[0], skip_special_tokens=True))
+""",
+    "llama2c": """\
+    run model.bin -z tokenizer.bin -t 0 -i {prompt!r}
+
+`run` is run.c of llama2.c. {build}
+""",
+    "gguf": """\
+    llama-cli -m model.gguf --temp 0 -no-cnv -p {prompt!r}
+""",
+}
+_BUILD = {
+    "bounded": "Any build of it will do, one with `-Ofast` too.",
+    "wide": "Build it with `make run`; builds with `-Ofast` (`make runfast`) compute NaN, as "
+    "their exponentials overflow: for those, compile the program with mode bounded.",
+}
+
+
+def card_of(model: StockModel, to: str) -> str:
+    """Markdown."""
+    text, known = listing(model.program), model.vocabulary
+    values = " ".join(known.texts[at].strip() for _, at in known.inputs[:3])
+    build = _BUILD.get(str(model.options.get("mode", "wide")), "")
+    return _PAGE.format(
+        architecture={"llama": "Llama", "gpt2": "GPT-2"}[model.architecture],
+        use=_USE[to].format(prompt=values, build=build),
+        sizes=" | ".join(_sizes(model)),
+        statement=model.statement.strip(),
+        longest=model.max_seq_len,
+        bos=known.bos,
+        inputs=_values(known.inputs),
+        outputs=_outputs(model),
+        end="" if known.end is None else f"- **END**: id {known.end} ends a generation.\n",
+        fence="`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0)),
+        program=text,
+        nodes="\n".join(map(_row, model.nodes)),
+    )
+
+
+def _sizes(model: StockModel) -> Iterable[str]:
+    config = model.config
+    heads = config.get("num_attention_heads", config.get("n_head"))
+    yield f"{config.get('num_hidden_layers', config.get('n_layer')):,}"
+    yield f"{config.get('hidden_size', config.get('n_embd')):,}"
+    yield f"{heads:,}"
+    yield f"{config.get('num_key_value_heads', heads):,}"
+    yield f"{config.get('intermediate_size', config.get('n_inner')):,}"
+    yield f"{model.vocabulary.size:,}"
+    yield f"{model.parameters:,}"
+    yield model.dtype
+
+
+def _outputs(model: StockModel) -> str:
+    known = model.vocabulary
+    if not model.numeric:
+        return f"the token whose logit is highest. {_values(known.outputs)}."
+    also = f" If another logit is above 32: {_values(known.outputs)}." if known.outputs else ""
+    return f"a number, the logit of id {known.number}.{also}"
+
+
+def _values(pairs: Iterable[tuple[Any, int]]) -> str:
+    listed = [f"{_code(ascii(value))} is id {at}" for value, at in pairs]
+    more = f", and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
+    return ", ".join(listed[:LISTED]) + more
+
+
+def _row(place: NodePlace) -> str:
+    heads = [_code(head_hook(*each)) for each in place.heads]
+    neurons = [_code(neuron_hook(*each)) for each in place.neurons]
+    columns = [
+        f"{column} is {_code(stands_for)} from {_code(stream_hook(first))}"
+        + ("" if until is None else f" to {_code(stream_hook(until - 1))}")
+        for column, stands_for, first, until in place.columns
+    ]
+    name = f"{_code(place.label)}: {_code(place.text)}" if place.text else _code(place.label)
+    cells = (name, *("<br>".join(_cut(each)) for each in (heads, neurons, columns)))
+    return f"| {' | '.join(cells)} |"
+
+
+def _cut(items: list[str]) -> list[str]:
+    more = len(items) - LISTED
+    return [*items[:LISTED], f"and {more} more"] if more > 0 else items
+
+
+def _code(text: str) -> str:
+    """Text as code inside a table: a bar would end the cell, a line break the row."""
+    line = " ".join(text.split()).replace("|", "\\|")
+    fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
+    return f"{fence}{line}{fence}" if fence == "`" else f"{fence} {line} {fence}"
