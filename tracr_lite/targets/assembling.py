@@ -1,0 +1,217 @@
+"""Lowered parts -> a stock model: chooses sizes, gives every column a place, writes it all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tracr_lite.compiler.lowering.forms import Number, OneHot
+from tracr_lite.compiler.values.domain import is_number
+from tracr_lite.craft.bases import BasisDirection
+from tracr_lite.craft.conventions import TOKENS
+from tracr_lite.errors import CompileError, Problem
+from tracr_lite.rasp import rasp
+from tracr_lite.targets import llama
+from tracr_lite.targets.ballast import ballast_of, columns_in
+from tracr_lite.targets.blocks import HeadPart
+from tracr_lite.targets.lowering import Lowered, values_by_column
+from tracr_lite.targets.node_map import places_of
+from tracr_lite.targets.placing import layers_of, shapes, used, written
+from tracr_lite.targets.rows import Row, column, reading, scaled, total
+from tracr_lite.targets.statement import llama_statement
+from tracr_lite.targets.stock_model import BOS, LOGIT, StockModel, StockVocabulary
+from tracr_lite.targets.vocabulary import vocabulary_of
+
+HEADS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a stock model is asked to be; as of `compile_rasp_to_llama`."""
+
+    program: rasp.SOp
+    tokens: tuple[Any, ...]
+    max_seq_len: int
+    causal: bool
+    end: Any
+    ends: bool
+
+    @property
+    def positions(self) -> int:
+        """Longest sequence of the network: BOS comes first."""
+        return self.max_seq_len + 1
+
+
+def assemble_llama(lowered: Lowered, request: Request, group: int, theta: float) -> StockModel:
+    """The model of lowered parts. **Raises:** `CompileError` if no size of head is enough."""
+    vocabulary, output = _outputs(lowered, request)
+    columns = _columns(lowered, output)
+    sizes = _head_sizes(lowered, request.positions, theta)
+    found = shapes(lowered.parts, len(columns), iter(sizes), columns_in, group)
+    shape = min(found, key=lambda s: (s.width, s.heads))
+    ballast = ballast_of(shape.width, shape.ballast, content_of(lowered))
+    if ballast is None:
+        raise _too_great(lowered)
+    place = {d: shape.ballast + i for i, d in enumerate(columns)}
+    frame = llama.Frame(shape, place, lowered.lowering.bos, request.positions, theta, group)
+    layers = layers_of(lowered.parts, shape.head)
+    embedding = _embedding(frame, lowered, vocabulary)
+    tensors = llama.tensors_of(frame, layers, embedding, output, ballast)
+    known, tolerance = _known(lowered)
+    return StockModel(
+        "llama",
+        llama_config(frame, layers, vocabulary),
+        tensors,
+        vocabulary,
+        request.program,
+        request.max_seq_len,
+        lowered.output.number is not None,
+        places_of(lowered, place, shape.head, group),
+        llama_statement(lowered, request.positions),
+        causal=request.causal,
+        known=known,
+        tolerance=tolerance,
+    )
+
+
+def _head_sizes(lowered: Lowered, positions: int, theta: float) -> list[int]:
+    """Sizes of heads whose slow pairs are enough for every selector."""
+    parts = [part for part in lowered.parts if isinstance(part, HeadPart)]
+    fitting = [
+        size for size in HEADS if all(llama.fits(p, size, positions, theta) for p in parts)
+    ]
+    if fitting:
+        return fitting
+    problems: list[Problem] = []
+    for part in parts:
+        if not llama.fits(part, HEADS[-1], positions, theta):
+            label = lowered.lowering.values.labels[part.selector]
+            problems.append(_too_wide(part, label, positions, theta))
+    raise CompileError("place", problems)
+
+
+def _too_wide(part: HeadPart, label: str, positions: int, theta: float) -> Problem:
+    most = max(
+        (n for n in range(1, positions) if llama.fits(part, HEADS[-1], n, theta)), default=0
+    )
+    return Problem(
+        label,
+        f"it forbids {len(part.penalties)} rectangles of keys and queries, each of which needs "
+        f"a slow rotary pair; heads of {HEADS[-1]} have enough up to {most - 1} tokens",
+        f"use max_seq_len={max(most - 1, 1)} (its tables are smaller, too), compare fewer values, "
+        "or pass a greater rope_theta, 1e30 for instance (not for run.c)",
+    )
+
+
+def _too_great(lowered: Lowered) -> CompileError:
+    label = lowered.lowering.values.labels[lowered.output.root]
+    reason = "numbers on the way to it are too great beside the constant of the norm"
+    return CompileError("place", [Problem(label, reason, "scale them to below 1e12")])
+
+
+def llama_config(
+    frame: llama.Frame, layers: tuple[Any, ...], vocabulary: StockVocabulary
+) -> dict[str, Any]:
+    """What `config.json` holds."""
+    shape = frame.shape
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "hidden_size": shape.width,
+        "intermediate_size": llama.hidden_size(frame, layers),
+        "num_hidden_layers": len(layers),
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.heads // frame.group,
+        "head_dim": shape.head,
+        "vocab_size": vocabulary.size,
+        "max_position_embeddings": frame.positions,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": frame.theta,
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "mlp_bias": False,
+        "tie_word_embeddings": False,
+        "bos_token_id": BOS,
+        "eos_token_id": vocabulary.end if vocabulary.end is not None else 2,
+        "torch_dtype": "float32",
+    }
+
+
+def content_of(lowered: Lowered) -> float:
+    """Bound on the sum of squares of the residual stream, ballast apart."""
+    lowering = lowered.lowering
+    most = 2.0 + len(written(lowered.parts))  # a column that is no number is 1 at most
+    for form in lowering.written:
+        if isinstance(form, Number) and not form.raw:
+            most += lowering.reach(form.node) ** 2
+    return most
+
+
+def _columns(lowered: Lowered, output: list[tuple[int, Row]]) -> list[BasisDirection]:
+    """Every column in use, in the order of its writing: embedded ones first."""
+    lowering = lowered.lowering
+    read = used(lowered.parts) | {d for _, row in output for d in row}
+    embedded = [
+        d
+        for form in lowering.written
+        if isinstance(form, OneHot) and form.slot < 0
+        for d in form.dirs
+        if d in read
+    ]
+    known = dict.fromkeys([lowering.bos, *embedded, *written(lowered.parts)])
+    return list(known)
+
+
+def _embedding(frame: llama.Frame, lowered: Lowered, vocabulary: StockVocabulary) -> np.ndarray:
+    """The rows of all ids, without the ballast."""
+    found = np.zeros((vocabulary.size, frame.shape.width))
+    found[BOS, frame.place[lowered.lowering.bos]] = 1.0
+    for value, at in vocabulary.inputs:
+        column_of = frame.place.get(BasisDirection(TOKENS, value))
+        if column_of is not None:
+            found[at, column_of] = 1.0
+    for alias, at in vocabulary.aliases:
+        found[alias] = found[at]
+    return found
+
+
+def _outputs(
+    lowered: Lowered, request: Request
+) -> tuple[StockVocabulary, list[tuple[int, Row]]]:
+    """The vocabulary, and what each logit reads."""
+    lowering, output = lowered.lowering, lowered.output
+    bos = lowering.bos
+    rows: list[tuple[Any, Row]] = []
+    if output.view is not None:
+        form = output.view.form
+        for value, columns in values_by_column(lowering, output.root, output.view):
+            read = total(column(form.dirs[i], float(form.at_bos[i]), bos) for i in columns)
+            rows.append((value, scaled(read, LOGIT)))
+    else:
+        assert output.number is not None, "an output is a view or a number"
+        values = lowering.values.info[output.root].values
+        for at, flag in output.number.flags.items():
+            rows.append((values[at], scaled(reading(flag, bos), LOGIT)))
+    vocabulary = vocabulary_of(
+        request.tokens,
+        [value for value, _ in rows],
+        request.end,
+        numeric=output.number is not None,
+        ends=request.ends,
+    )
+    found = [(at, row) for (_, at), (_, row) in zip(vocabulary.outputs, rows, strict=True)]
+    if vocabulary.number is not None and output.number is not None:
+        found.append((vocabulary.number, reading(output.number.read, bos)))
+    return vocabulary, found
+
+
+def _known(lowered: Lowered) -> tuple[tuple[Any, ...], float]:
+    """Numbers to snap a numerical output to, and from how far."""
+    output, lowering = lowered.output, lowered.lowering
+    if output.number is None:
+        return (), 0.0
+    info = lowering.values.info[output.root]
+    known = sorted({v for v in info.values if is_number(v)})
+    return tuple(known), float("inf") if known and info.span is None else 0.0

@@ -1,0 +1,50 @@
+"""Which heads, neurons and columns belong to which node of the program."""
+
+from __future__ import annotations
+
+from tracr_lite.craft.bases import BasisDirection
+from tracr_lite.targets.llama_neurons import neurons
+from tracr_lite.targets.lowering import Lowered
+from tracr_lite.targets.placing import layers_of
+from tracr_lite.targets.stock_model import NodePlace
+
+
+def places_of(
+    lowered: Lowered, place: dict[BasisDirection, int], head: int, group: int
+) -> tuple[NodePlace, ...]:
+    """The place of every node that the network computes, lowering's own among them."""
+    labels = lowered.lowering.values.labels
+    heads: dict[int, list[tuple[int, int]]] = {}
+    spans: dict[int, list[tuple[int, int, int]]] = {}
+    since: dict[BasisDirection, int] = {}
+    for number, layer in enumerate(layers_of(lowered.parts, head)):
+        for at, placed in enumerate(layer.heads):
+            for node in placed.part.nodes:
+                heads.setdefault(node, []).append((number, at * group))
+        start = 0
+        for part in layer.mlps:
+            stop = start + sum(len(neurons(u, lowered.lowering.bos)) for u in part.units)
+            for node in part.nodes:
+                spans.setdefault(node, []).append((number, start, stop))
+            start = stop
+    for part in lowered.parts:
+        for direction in part.writes():
+            since.setdefault(direction, part.slot)
+    found: list[NodePlace] = []
+    for node, label in enumerate(labels):
+        columns = tuple(
+            (place[d], str(d), since.get(d, -1), None)
+            for d in dict.fromkeys(lowered.lowering.columns.get(node, []))
+            if d in place
+        )
+        if node in heads or node in spans or columns:
+            found.append(
+                NodePlace(
+                    label,
+                    type(lowered.lowering.values.nodes[node]).__name__,
+                    tuple(heads.get(node, [])),
+                    tuple(spans.get(node, [])),
+                    columns,
+                )
+            )
+    return tuple(found)
