@@ -16,10 +16,10 @@ from tracr_lite.rasp import rasp
 from tracr_lite.targets import llama
 from tracr_lite.targets.ballast import ballast_of, columns_in
 from tracr_lite.targets.blocks import HeadPart
-from tracr_lite.targets.lowering import Lowered, values_by_column
+from tracr_lite.targets.lowering import Lowered
 from tracr_lite.targets.node_map import places_of
 from tracr_lite.targets.placing import layers_of, shapes, used, written
-from tracr_lite.targets.rows import Row, column, reading, scaled, total
+from tracr_lite.targets.rows import ONE_COLUMN, Row, column, reading, scaled, total
 from tracr_lite.targets.statement import llama_statement
 from tracr_lite.targets.stock_model import BOS, LOGIT, StockModel, StockVocabulary
 from tracr_lite.targets.vocabulary import vocabulary_of
@@ -94,14 +94,16 @@ def _head_sizes(lowered: Lowered, positions: int, theta: float) -> list[int]:
 
 def _too_wide(part: HeadPart, label: str, positions: int, theta: float) -> Problem:
     most = max(
-        (n for n in range(1, positions) if llama.fits(part, HEADS[-1], n, theta)), default=0
+        (n for n in range(2, positions) if llama.fits(part, HEADS[-1], n, theta)), default=0
     )
+    enough = f"have enough up to {most - 1} tokens" if most else "never have enough"
+    shorter = f"use max_seq_len={most - 1}, " if most else ""
     return Problem(
         label,
-        f"it forbids {len(part.penalties)} rectangles of keys and queries, each of which needs "
-        f"a slow rotary pair; heads of {HEADS[-1]} have enough up to {most - 1} tokens",
-        f"use max_seq_len={max(most - 1, 1)} (its tables are smaller, too), compare fewer values, "
-        "or pass a greater rope_theta, 1e30 for instance (not for run.c)",
+        f"it forbids {len(part.penalties)} rectangles of keys and queries, each of which "
+        f"needs a slow rotary pair; heads of {HEADS[-1]}, the largest, {enough}",
+        f"{shorter}compare fewer values, or pass a greater rope_theta, 1e30 for instance, "
+        "which run.c does not know",
     )
 
 
@@ -161,7 +163,8 @@ def _columns(lowered: Lowered, output: list[tuple[int, Row]]) -> list[BasisDirec
         if d in read
     ]
     known = dict.fromkeys([lowering.bos, *embedded, *written(lowered.parts)])
-    return list(known)
+    silent = sorted(read - known.keys() - {ONE_COLUMN}, key=str)  # always 0: nothing writes it
+    return [*known, *silent]
 
 
 def _embedding(frame: llama.Frame, lowered: Lowered, vocabulary: StockVocabulary) -> np.ndarray:
@@ -184,9 +187,9 @@ def _outputs(
     lowering, output = lowered.lowering, lowered.output
     bos = lowering.bos
     rows: list[tuple[Any, Row]] = []
-    if output.view is not None:
-        form = output.view.form
-        for value, columns in values_by_column(lowering, output.root, output.view):
+    if output.form is not None:
+        form = output.form
+        for value, columns in output.columns:
             read = total(column(form.dirs[i], float(form.at_bos[i]), bos) for i in columns)
             rows.append((value, scaled(read, LOGIT)))
     else:

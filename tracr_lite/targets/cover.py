@@ -1,4 +1,4 @@
-"""Penalties for a truth table: few pairs of key sets and query sets that cover what is forbidden.
+"""A truth table as few pairs of key sets and query sets that cover what it forbids.
 
 A pair of sets (a rectangle) costs one coordinate of a head. For equality over n values, codes
 of r bits do with C(r, r/2) >= n: each bit forbids the queries that have it and the keys that

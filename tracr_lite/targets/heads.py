@@ -15,7 +15,7 @@ from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.blocks import HeadPart
 from tracr_lite.targets.lowering import StockLowering
-from tracr_lite.targets.rows import Row, always, column, reading, total
+from tracr_lite.targets.rows import Row, column, reading, total
 from tracr_lite.targets.scores import Scored, score_of
 
 WIDTH_VALUE = "1/(1+width)"

@@ -1,4 +1,4 @@
-"""Values -> blocks of a stock target. Decisions are the compiler's own; blocks are made here."""
+"""Values -> parts of a stock target. What is written in which form, the compiler decides."""
 
 from __future__ import annotations
 
@@ -38,10 +38,16 @@ class StockLowering(Lowering):
 
 @dataclass(frozen=True)
 class Output:
-    """How the output is read: a view for categories, a number with its flags otherwise."""
+    """How the output is read.
+
+    **Arguments:**
+    - `form`, `columns`: for categories: one-hot columns, and each value with its own of them.
+    - `number`: the number and its flags otherwise.
+    """
 
     root: int
-    view: View | None
+    form: OneHot | None
+    columns: tuple[tuple[Any, list[int]], ...]
     number: Number | None
 
 
@@ -112,11 +118,12 @@ def _output(lowering: StockLowering) -> Output:
             "use a number as default, or average numbers with fewer distinct values",
         )
     if wants_number:
-        return Output(root, None, lowering.as_number(root))
-    return Output(root, lowering.view(root), None)
+        return Output(root, None, (), lowering.as_number(root))
+    view = lowering.view(root)
+    return Output(root, view.form, tuple(_by_column(lowering, root, view)), None)
 
 
-def values_by_column(lowering: Lowering, node: int, view: View) -> list[tuple[Any, list[int]]]:
+def _by_column(lowering: Lowering, node: int, view: View) -> list[tuple[Any, list[int]]]:
     """(value, columns of the view's form that stand for it), for each distinct value."""
     values = lowering.values.info[node].values
     found: dict[Any, list[int]] = {}

@@ -10,7 +10,7 @@ def llama_statement(lowered: Lowered, positions: int) -> str:
     if lowered.output.number is not None:
         what = f"its output is a number, to {lowered.output.number.relative:.1g} relative"
     else:
-        error = lowered.output.view.form.error if lowered.output.view else 0.0
+        error = lowered.output.form.error if lowered.output.form else 0.0
         hot = "exactly 64.0" if error == 0 else f"64.0 to {error:.1g} relative"
         what = f"the logit of the right output is {hot}, all others are exactly 0.0"
     return f"In float32, for every input of at most {positions - 1} tokens after BOS, {what}."

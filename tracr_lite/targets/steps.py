@@ -46,7 +46,8 @@ def write_steps(
     lowering: StockLowering, node: int, inputs: Inputs, row_of: Callable[[int], Row]
 ) -> int:
     """Adds the parts that write `row_of(output)`; the half-layer after which it is there."""
-    assert inputs.number is not None and inputs.x is not None
+    assert inputs.number is not None, "a number is decoded"
+    assert inputs.x is not None, "a number has a column in the table"
     number, x = inputs.number, inputs.x
     nb = constant(lowering.bos)
     flags = {at: reading(f, lowering.bos) for at, f in number.flags.items()}

@@ -25,6 +25,7 @@ from tracr_lite.targets.rows import Row, column, reading
 from tracr_lite.targets.steps import write_steps
 
 DIRECTION_LIMIT = 8192  # values of one node that are written one-hot
+TWINS = 1e-9  # numbers as close as this, relative, differ by rounding only
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,8 @@ def _table(
 
 def _in_classes(lowering: StockLowering, node: int, inputs: Inputs) -> Inputs:
     """The number replaced by its class: numbers that behave alike under all one-hots."""
-    assert inputs.x is not None and inputs.number is not None
+    assert inputs.number is not None, "a number is decoded"
+    assert inputs.x is not None, "a number has a column in the table"
     leaf = inputs.number.node
     _, gate = np.unique(inputs.cells, axis=0, return_inverse=True)
     codes = inputs.number.codes
@@ -157,7 +159,7 @@ def _in_classes(lowering: StockLowering, node: int, inputs: Inputs) -> Inputs:
     order = np.lexsort((codes, flagged))
     table = np.full((len(codes), int(gate.max()) + 1), -1, np.int64)
     table[inputs.x, gate.ravel()] = inputs.output
-    of = _merged(table, order, flagged)
+    of = _merged(table, codes, order, flagged)
     values = lowering.values.info[leaf].values
     classes = {typed_key(v): int(of[i]) for i, v in enumerate(values)}
     label = f"{lowering.values.labels[node]}.classes{len(lowering.values.nodes)}"
@@ -183,26 +185,38 @@ def _in_classes(lowering: StockLowering, node: int, inputs: Inputs) -> Inputs:
     )
 
 
-def _merged(table: np.ndarray, order: np.ndarray, flagged: np.ndarray) -> np.ndarray:
-    """Class of each row: neighbours in `order` share one if they agree where both are known."""
+def _merged(
+    table: np.ndarray, codes: np.ndarray, order: np.ndarray, flagged: np.ndarray
+) -> np.ndarray:
+    """Class of each row: neighbours in `order` share one if they agree where both are known.
+
+    Numbers that differ by rounding only are taken together first.
+    """
+    runs: list[tuple[list[int], np.ndarray]] = []
+    for at in order.tolist():
+        same = bool(runs) and not flagged[at] and not flagged[runs[-1][0][-1]]
+        last = codes[runs[-1][0][-1]] if runs else 0.0
+        if same and abs(codes[at] - last) <= TWINS * abs(codes[at]):
+            if not _clash(runs[-1][1], table[at]):
+                runs[-1] = (runs[-1][0] + [at], np.maximum(runs[-1][1], table[at]))
+                continue
+        runs.append(([at], table[at]))
+    joined: list[tuple[list[int], np.ndarray]] = []
+    for members, row in runs:
+        alone = bool(flagged[members[0]]) or not joined or bool(flagged[joined[-1][0][0]])
+        if alone or _clash(joined[-1][1], row):
+            joined.append((members, row))
+        else:
+            joined[-1] = (joined[-1][0] + members, np.maximum(joined[-1][1], row))
     of = np.zeros(len(table), np.int64)
     known: dict[bytes, int] = {}
-    start: list[int] = []
-    row = table[order[0]].copy()
-
-    def close() -> None:
-        of[start] = known.setdefault(row.tobytes(), len(known))
-
-    for at in order.tolist():
-        other = table[at]
-        clash = ((row >= 0) & (other >= 0) & (row != other)).any()
-        if start and (clash or flagged[at] or flagged[start[-1]]):
-            close()
-            start, row = [], other.copy()
-        start.append(at)
-        row = np.maximum(row, other)
-    close()
+    for members, row in joined:
+        of[members] = known.setdefault(row.tobytes(), len(known))
     return of
+
+
+def _clash(row: np.ndarray, other: np.ndarray) -> bool:
+    return bool(((row >= 0) & (other >= 0) & (row != other)).any())
 
 
 def _product(lowering: StockLowering, node: int) -> Number | None:
