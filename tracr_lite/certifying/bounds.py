@@ -63,19 +63,20 @@ def derive_all(
         reason = ""
         try:
             if held.half == MLP:
-                error = _mlp(weights, progress, tables[held.name], held)
+                error, spread = _mlp(weights, progress, tables[held.name], held)
             else:
-                error, reason = _head(weights, progress, heads[held.name], held)
+                error, spread, reason = _head(weights, progress, heads[held.name], held)
         except Open as found:
-            error, reason = (
-                np.full((len(held.states) + 1, len(held.columns)), np.inf),
-                str(found),
-            )
+            error = np.full((len(held.states) + 1, len(held.columns)), np.inf)
+            spread, reason = error[:, 0], str(found)
         error = np.where(np.isnan(error), np.inf, error)
+        spread = np.minimum(np.where(np.isnan(spread), np.inf, spread), error.sum(axis=1))
         nodes.append(_bound(held.name, error, tolerance_of(held, claims), reason))
         if not (error < HOPELESS).all():  # what reads it could not be bounded either
             return Certificate(number.name, claims, tuple(nodes), ()), progress.known
-        progress.known[held.name] = Known(held.columns, ideal_of(held), error, held.one_hot)
+        progress.known[held.name] = Known(
+            held.columns, ideal_of(held), error, spread, held.one_hot
+        )
     nodes.append(_answer(claims, progress))
     return Certificate(number.name, claims, tuple(nodes), ()), progress.known
 
@@ -89,6 +90,7 @@ def _order(held: Held) -> tuple[int, int]:
 def _bound(name: str, error: Matrix, tolerance: Matrix, reason: str = "") -> NodeBound:
     """The state and column with the least margin, as a share of what is tolerated."""
     share = error / np.maximum(tolerance, 1e-300)
+    share = share if share.any() else error
     at = np.unravel_index(int(np.argmax(share)), share.shape)
     worst, allowed = float(error[at]), float(tolerance[at])
     if np.isinf(worst) and not reason:
@@ -107,8 +109,10 @@ def _answer(claims: Claims, progress: Progress) -> NodeBound:
     return _bound("answer", known.error[:-1], tolerance[:-1])
 
 
-def _mlp(weights: Weights, progress: Progress, table: Table, held: Held) -> Matrix:
-    """Errors of a node that an MLP writes."""
+def _mlp(
+    weights: Weights, progress: Progress, table: Table, held: Held
+) -> tuple[Matrix, Float[np.ndarray, " states"]]:
+    """Errors of a node that an MLP writes, and bounds on their sums."""
     w1, w2 = weights.mlp(held.layer)
     neurons = np.flatnonzero((w2[:, held.columns] != 0.0).any(axis=1))
     leaves = [progress.leaf(name) for name in (*table.leaves, ONE, BOS)]
@@ -145,8 +149,23 @@ def _mlp(weights: Weights, progress: Progress, table: Table, held: Held) -> Matr
         weights.number,
     )
     claimed = np.concatenate([held.states[table.output], held.at_bos[None]])
-    errors = errors_of(network, Rows(x, error, claimed))
-    return np.concatenate([worst_by(table.output, errors[:-1], len(held.states)), errors[-1:]])
+    ends = np.cumsum(
+        [0, *(len(leaf.known.columns) if leaf.factors is None else 1 for leaf in leaves)]
+    )
+    slices = tuple(
+        slice(a, b) for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+    )
+    spread = np.stack(
+        [
+            np.append(leaf.known.spread[ids], leaf.known.spread[-1])
+            for leaf, ids in zip(leaves, at, strict=True)
+        ],
+        axis=1,
+    )
+    errors = errors_of(network, Rows(x, error, claimed, slices, spread))
+    both = np.concatenate([errors, errors.sum(axis=1, keepdims=True)], axis=1)
+    found = np.concatenate([worst_by(table.output, both[:-1], len(held.states)), both[-1:]])
+    return found[:, :-1], found[:, -1]
 
 
 def _read(leaf: Leaf, w1: Matrix) -> tuple[Matrix, Float[np.ndarray, " neurons"]]:
@@ -171,8 +190,10 @@ def _check_before(claims: Claims, name: str, held: Held, leaf: Leaf) -> None:
             raise Open(f"it tells apart numbers of {part}, which are too many to list")
 
 
-def _head(weights: Weights, progress: Progress, claim: Head, held: Held) -> tuple[Matrix, str]:
-    """Errors of a node that a head writes, or why there is no bound."""
+def _head(
+    weights: Weights, progress: Progress, claim: Head, held: Held
+) -> tuple[Matrix, Float[np.ndarray, " states"], str]:
+    """Errors of a node that a head writes, bounds on their sums, or why there is no bound."""
     claims, known = progress.claims, progress.known
     head = weights.head(held.layer, claim.head)
     literals = [(each.queries, each.keys) for each in claim.literals]
@@ -196,5 +217,5 @@ def _head(weights: Weights, progress: Progress, claim: Head, held: Held) -> tupl
     bound = HeadBound(
         claim, held, scores, values, claims.max_seq_len, claims.causal, weights.number
     )
-    error, reasons = bound.errors()
-    return error, "; ".join(reasons)
+    error, spread, reasons = bound.errors()
+    return error, spread, "; ".join(reasons)

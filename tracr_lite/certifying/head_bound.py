@@ -41,24 +41,31 @@ class HeadBound:
     causal: bool
     number: Arithmetic
 
-    def errors(self) -> tuple[Matrix, list[str]]:
-        """Error of each column in each state, BOS last; and why there is no bound, if so."""
+    def errors(self) -> tuple[Matrix, Float[np.ndarray, " states"], list[str]]:
+        """Error of each column in each state, BOS last; their sum; why there is no bound."""
         faults = self._faults()
         states, columns = self.held.states.shape
         if faults:
-            return np.full((states + 1, columns), np.inf), faults
+            none = np.full((states + 1, columns), np.inf)
+            return none, none[:, 0], faults
         if self.claim.counts_bos:
             errors = self._widths()
+            spread = errors.sum(axis=1)
+        elif self.held.one_hot:
+            errors, spread = self._copied()
         else:
-            errors = self._copied() if self.held.one_hot else self._means()
+            errors = self._means()
+            spread = errors.sum(axis=1)
         if self.claim.default >= 0:
             leak = self._leak(self.scores.bos_above, self.n)
             at = self.claim.default
             errors[at] = np.fmax(
                 np.where(np.isinf(errors[at]), 0.0, errors[at]), self._bos(leak)
             )
+            spread[at] = errors[at].sum()
         leak = 0.0 if self.causal else self._leak(-self.scores.at_bos, self.n)
-        return np.concatenate([errors, self._bos(leak)[None]]), []
+        at_bos = self._bos(leak)[None]
+        return np.concatenate([errors, at_bos]), np.append(spread, at_bos.sum()), []
 
     def _faults(self) -> list[str]:
         scores, claim, found = self.scores, self.claim, list[str]()
@@ -111,7 +118,8 @@ class HeadBound:
         gap = min(gap, scores.bos_above if self.claim.counts_bos else scores.above_bos)
         leak = self._leak(gap, self.n + 1)
         settled = self._settles(leak)
-        same = scores.exact and settled and bool(number.sums_exactly(self.n + 1.0, 0))
+        equal = scores.exact or (scores.alike and not self.claim.counts_bos)
+        same = equal and settled and bool(number.sums_exactly(self.n + 1.0, 0))
         same &= not self.claim.counts_bos or self._off_bos == 0.0
         single = self.claim.high <= 1 and not self.claim.counts_bos
         if single:
@@ -153,19 +161,23 @@ class HeadBound:
         right &= (width >= self.claim.low) & (width <= self.claim.high)
         return right & (self.held.at_bos[0] == 1.0) & (self.held.columns.size == 1)
 
-    def _copied(self) -> Matrix:
+    def _copied(self) -> tuple[Matrix, Float[np.ndarray, " states"]]:
         part, leak = self._weighing()
         states = len(self.held.states)
         read = self.values.reads[-1]
         found = np.full((states, len(self.held.columns)), np.inf)
+        spread = found.sum(axis=1)
         if len(self.claim.values) != 1 or not self.claim.copies:
-            return found
+            return found, spread
         off = part * read.size + LEAKED * leak * self.values.largest + read.off
         hot = np.argmax(read.rows, axis=1)
         selected = read.rows[np.arange(len(hot)), hot] == 1.0
+        together = part * read.size.sum(axis=1) + read.spread
+        together += LEAKED * leak * self.values.largest.sum()
         for at in np.unique(hot[selected]):
             found[at] = off[selected & (hot == at)].max(axis=0)
-        return found
+            spread[at] = together[selected & (hot == at)].max()
+        return found, spread
 
     def _means(self) -> Matrix:
         """Errors are relative where all numbers have one sign, else those of the largest."""

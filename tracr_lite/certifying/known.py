@@ -15,13 +15,31 @@ from tracr_lite.certifying.claims import Claims, Held, Sum
 class Known:
     """The columns of a node by state; the last row is the BOS position.
 
-    `error`: bound on the distance between a column and `ideal`.
+    `error`: bound on the distance between a column and `ideal`; `spread`: on the sum of those
+    of all columns at once.
     """
 
     columns: Int[np.ndarray, " columns"]
     ideal: Float[np.ndarray, "states columns"]
     error: Float[np.ndarray, "states columns"]
+    spread: Float[np.ndarray, " states"]
     one_hot: bool
+
+    def moves(
+        self, weight: Float[np.ndarray, "columns lanes"], factor: float = 1.0
+    ) -> Float[np.ndarray, "states lanes"]:
+        """How far errors move sums of columns times weights.
+
+        `factor`: for columns that should be zero, which count more than once.
+        """
+        size = np.abs(weight)
+        counted = (
+            self.error
+            if factor == 1.0
+            else self.error * np.where(self.ideal == 0.0, factor, 1.0)
+        )
+        largest = size.max(axis=0, initial=0.0)
+        return np.minimum(counted @ size, factor * self.spread[:, None] * largest)
 
     @property
     def exact(self) -> bool:
@@ -37,7 +55,7 @@ def ideal_of(held: Held) -> Float[np.ndarray, "states columns"]:
 def exactly(held: Held) -> Known:
     """A node that the embeddings write."""
     ideal = ideal_of(held)
-    return Known(held.columns, ideal, np.zeros_like(ideal), held.one_hot)
+    return Known(held.columns, ideal, np.zeros_like(ideal), np.zeros(len(ideal)), held.one_hot)
 
 
 @dataclass(frozen=True)
@@ -72,7 +90,7 @@ class Progress:
         factors = np.concatenate(combination.factors)
         error, at_bos, at_bos_error = 0.0, 0.0, 0.0
         for part, own in zip(parts, combination.factors, strict=True):
-            off = part.error @ np.abs(own)
+            off = part.moves(own[:, None])[:, 0]
             error += float(off[:-1].max(initial=0.0))
             at_bos, at_bos_error = at_bos + float(part.ideal[-1] @ own), at_bos_error + off[-1]
         ideal = np.append(combination.states, at_bos)[:, None]
@@ -80,4 +98,6 @@ class Progress:
         size[-1] = at_bos_error
         columns = np.concatenate([p.columns for p in parts])
         largest = [np.abs(p.ideal).max(axis=0) + p.error.max(axis=0) for p in parts]
-        return Leaf(Known(columns, ideal, size, False), factors, np.concatenate(largest))
+        return Leaf(
+            Known(columns, ideal, size, size[:, 0], False), factors, np.concatenate(largest)
+        )

@@ -47,11 +47,21 @@ class Network:
 
 @dataclass(frozen=True)
 class Rows:
-    """Inputs of a network, their errors, and the output claimed for each."""
+    """Inputs of a network, their errors, and the output claimed for each.
+
+    `parts`: the columns of each leaf; `spread`: bound on the sum of their errors at once.
+    """
 
     x: Matrix
     error: Matrix
     claimed: Matrix
+    parts: tuple[slice, ...]
+    spread: Float[np.ndarray, "rows leaves"]
+
+    @property
+    def noisy(self) -> list[tuple[int, slice]]:
+        """The leaves that have errors."""
+        return [(i, at) for i, at in enumerate(self.parts) if self.error[:, at].any()]
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ def errors_of(network: Network, rows: Rows) -> Matrix:
 def _slices(rows: Rows, size: int) -> Iterator[Rows]:
     for start in range(0, len(rows.x), size):
         at = slice(start, start + size)
-        yield Rows(rows.x[at], rows.error[at], rows.claimed[at])
+        yield Rows(rows.x[at], rows.error[at], rows.claimed[at], rows.parts, rows.spread[at])
 
 
 def _chunk(network: Network, rows: Rows) -> Matrix:
@@ -89,10 +99,15 @@ def _chunk(network: Network, rows: Rows) -> Matrix:
     ideal = _dense(hidden.value @ w2)
     size = _dense((hidden.value + hidden.off) @ size_w2)
     moved = _dense(hidden.off @ size_w2)
-    for column in np.flatnonzero(rows.error.any(axis=0)).tolist():
-        read = np.flatnonzero(network.w1[column])
-        passed: Any = hidden.passing[:, read].multiply(network.w1[column, read]) @ w2[read]
-        moved += rows.error[:, [column]] * np.abs(_dense(passed))
+    for leaf, part in rows.noisy:
+        added, most = np.zeros_like(moved), np.zeros_like(moved)
+        for column in (part.start + np.flatnonzero(rows.error[:, part].any(axis=0))).tolist():
+            read = np.flatnonzero(network.w1[column])
+            passed: Any = hidden.passing[:, read].multiply(network.w1[column, read]) @ w2[read]
+            by_unit = np.abs(_dense(passed))
+            added += rows.error[:, [column]] * by_unit
+            most = np.maximum(most, by_unit)
+        moved += np.minimum(added, rows.spread[:, [leaf]] * most)
     total = moved + np.abs(ideal - rows.claimed)
     return total + _second_sum(network, hidden, w2, size, np.abs(ideal) + moved)
 
@@ -105,7 +120,10 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
     small: Any = error.multiply(rows.x == 0.0).tocsr()
     z: Matrix = x @ w1
     size: Matrix = abs(x) @ size_w1
-    from_inputs: Matrix = error @ size_w1
+    from_inputs: Matrix = np.zeros_like(z)
+    for leaf, part in rows.noisy:
+        most = size_w1[part].max(axis=0, initial=0.0)
+        from_inputs += np.minimum(error[:, part] @ size_w1[part], rows.spread[:, [leaf]] * most)
     exact = _exact_rows(network, rows, size)
     simple: Bits = np.asarray(~rows.error.any(axis=0) & is_power_of_two(rows.x).all(axis=0))
     products: Bits = np.asarray(~is_power_of_two(w1[~simple]).all(axis=0))
@@ -120,7 +138,7 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
     terms = np.minimum(few[here], nonzero[at])
     many = np.minimum(few[here] + np.diff(small.indptr)[here], nonzero[at])
     # a small number d that is added moves a sum by 2 |d| at most, whatever is rounded
-    moved = SMALL * (small @ size_w1)[here, at] if small.nnz else 0.0
+    moved = SMALL * np.minimum((small @ size_w1)[here, at], from_inputs) if small.nnz else 0.0
     rounding = np.minimum(
         number.gamma(np.maximum(terms - 1.0, 0.0) + products[at]) * largest + moved,
         number.gamma(np.maximum(many - 1.0, 0.0) + products[at]) * largest,

@@ -44,6 +44,7 @@ class Scored:
       none.
     - `spread`: between keys that one query selects, noise aside.
     - `noise`: how far a score can be off; `exact`: scores that should be equal are equal.
+    - `alike`: keys other than BOS all score exactly zero.
     - `shrink`: what rounding takes off the distance of scores, where they are exact.
     - `largest`: size of a score before it is divided by the root of the key size.
     - `at_bos`: the most that another key scores at the BOS position.
@@ -55,6 +56,7 @@ class Scored:
     spread: float
     noise: float
     exact: bool
+    alike: bool
     at_bos: float
     shrink: float
     largest: float
@@ -77,7 +79,7 @@ class Scored:
     @property
     def jitter(self) -> float:
         """How far scores that should be equal can be apart."""
-        return 0.0 if self.exact else self.spread + 2 * self.noise
+        return 0.0 if self.exact or self.alike else self.spread + 2 * self.noise
 
 
 def scored(
@@ -109,7 +111,9 @@ def scored(
     others = max(each.others + sum(b.most for b in bounds if b is not each) for each in bounds)
     at_bos = _at_bos(queries, keys, head.root) + 2 * noise + shrink
     exact &= spread == 0.0
-    return Scored(low, high, others, spread, noise, exact, at_bos, shrink, largest * head.root)
+    largest *= head.root
+    alike = keys.silent
+    return Scored(low, high, others, spread, noise, exact, alike, at_bos, shrink, largest)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,11 @@ class Side:
         tokens = sum((s + o).max(axis=0) for s, o in zip(*self._both(), strict=True))
         return np.maximum(tokens, self.bos_size + self.bos_off)
 
+    @property
+    def silent(self) -> bool:
+        """Whether all positions but BOS are exactly zero in all lanes."""
+        return not any(s.any() or o.any() for s, o in zip(*self._both(), strict=True))
+
     def _both(self) -> tuple[list[Matrix], list[Matrix]]:
         return list(self.size.values()), [self.off[name] for name in self.size]
 
@@ -48,13 +53,13 @@ def side_of(nodes: dict[str, Known], weight: Matrix, number: Arithmetic) -> Side
     grids, terms = list[int](), 0
     for name, known in nodes.items():
         part = weight[known.columns]
-        error = known.error @ np.abs(part)
+        error = known.moves(part)
         ideal, sizes = known.ideal @ part, np.abs(known.ideal) @ np.abs(part)
         lanes[name], size[name], off[name] = ideal[:-1], sizes[:-1], error[:-1]
         bos += np.stack([ideal[-1], sizes[-1], error[-1]])
         grids.append(lattice(known.ideal) + lattice(part))
         terms += int((known.ideal != 0.0).sum(axis=1).max(initial=0))
-    exact = all(known.exact for known in nodes.values())
+    exact = all(known.exact or not weight[known.columns].any() for known in nodes.values())
     columns = sum(len(known.columns) for known in nodes.values())
     side = Side(lanes, size, off, bos[0], bos[1], bos[2], min(grids), exact, terms, columns)
     fits = number.sums_exactly(float(side.largest.max(initial=0.0)), side.grid)

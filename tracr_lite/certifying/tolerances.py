@@ -16,23 +16,19 @@ Matrix = Float[np.ndarray, "states columns"]
 def tolerance_of(held: Held, claims: Claims) -> Matrix:
     """By state and column, BOS last.
 
-    Columns of one-hots, and flags, are told apart at 1/2. A number that a table reads may be
-    off
-    by half the distance to the next that gives another result; others by half the distance to
-    the next number that it can be.
+    Columns of one-hots, and flags, are told apart at 1/2. A number that tables read may be off
+    by half the distance to the next that gives another result, and the answer by what is
+    promised. Numbers that are only added up or averaged are not told apart by anyone: their
+    errors count where the sums are read, and there is no tolerance of their own.
     """
-    size = (len(held.states) + 1, len(held.columns))
-    found = np.full(size, HALF)
+    found = np.full((len(held.states) + 1, len(held.columns)), HALF)
     if held.numbers:
-        numbers = np.unique(np.append(held.states[:, 0], held.at_bos[0]))
-        gaps = np.diff(numbers)
-        wide = gaps > PROMISE * np.abs(numbers).max()  # others are not told apart by anyone
-        found[:, 0] = gaps[wide].min(initial=np.inf if wide.any() else 1.0) / 2
-        read = np.full(len(held.states), np.inf)
+        found[:, 0] = np.inf
         for table in claims.tables:
             if held.name in table.leaves:
-                read = np.minimum(read, _read_apart(held, table))
-        found[:-1, 0] = np.where(np.isfinite(read), read, found[:-1, 0])
+                found[:-1, 0] = np.minimum(found[:-1, 0], _read_apart(held, table))
+    if held.name == claims.output.node:
+        found[:-1] = np.minimum(found[:-1], output_tolerance(claims.output, held)[:-1])
     return found
 
 
@@ -74,7 +70,7 @@ def _allowed(number: float, output: Output) -> float:
     promise = PROMISE * abs(number)
     away = np.abs(output.known - number)
     own = away <= 1e-9 * abs(number)
-    others = float(away[~own].min(initial=np.inf))
+    others = float(away[away > max(promise, 0.0)].min(initial=np.inf))  # nearer ones do no harm
     if own.any():  # it is nearest to itself, and snaps, or is right enough as it is
         return min(others / 2, max(output.tolerance, promise))
-    return promise if others <= promise else min(promise, others - output.tolerance)
+    return min(promise, others - output.tolerance)

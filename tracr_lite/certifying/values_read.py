@@ -21,11 +21,15 @@ Matrix = Float[np.ndarray, "rows columns"]
 
 @dataclass(frozen=True)
 class Read:
-    """What a head reads of one node, by state: `ideal`, sizes of its terms, and how far off."""
+    """What a head reads of one node, by state: `ideal`, sizes of its terms, and how far off.
+
+    `spread`: how far off all columns can be together.
+    """
 
     rows: Matrix
     size: Matrix
     off: Matrix
+    spread: Float[np.ndarray, " states"]
 
 
 @dataclass(frozen=True)
@@ -58,16 +62,18 @@ def values_of(
     rows = {each.source: each.rows for each in claim.values}
     reads: list[Read] = []
     bos = np.zeros((3, len(held.columns)))
+    many = number.gamma(float(sum(len(known.columns) for known in nodes.values())))
     for name, known in nodes.items():
-        ideal, size = (
-            known.ideal @ whole[known.columns],
-            np.abs(known.ideal) @ sizes[known.columns],
+        here = sizes[known.columns]
+        ideal, size = known.ideal @ whole[known.columns], np.abs(known.ideal) @ here
+        off = _moved(known, here, size, many) + SLOP * size * (not exact)
+        together = _moved(
+            known, here.sum(axis=1, keepdims=True), size.sum(axis=1)[:, None], many
         )
-        # an error where a column should be zero moves a sum twice at most, whatever is rounded
-        counted = known.error * np.where(known.ideal == 0.0, 1.0 + LEAKED, 1.0)
-        off = counted @ sizes[known.columns] + SLOP * size * (not exact)
         claimed = rows.get(name, np.zeros((len(ideal) - 1, len(held.columns))))
-        reads.append(Read(claimed, size[:-1], off[:-1] + np.abs(ideal[:-1] - claimed)))
+        wrong = np.abs(ideal[:-1] - claimed)
+        spread = (together[:, 0] + SLOP * size.sum(axis=1))[:-1] + wrong.sum(axis=1)
+        reads.append(Read(claimed, size[:-1], off[:-1] + wrong, spread))
         bos += np.stack([ideal[-1], size[-1], off[-1]])
     bos[2] += np.abs(bos[0] - held.at_bos)
     largest = np.sum([(r.size + r.off).max(axis=0) for r in reads], axis=0)
@@ -77,5 +83,15 @@ def values_of(
     extra = 0.0 if exact else float(terms)
     extra += max(float((out != 0.0).sum(axis=0).max(initial=0)) - 1.0, 0.0)
     extra += float(not is_power_of_two(out).all())
-    at_bos = Read(held.at_bos[None], bos[1][None], bos[2][None])
+    at_bos = Read(held.at_bos[None], bos[1][None], bos[2][None], bos[2].sum(keepdims=True))
     return Values(tuple(reads), at_bos, largest, extra)
+
+
+def _moved(known: Known, weight: Matrix, size: Matrix, many: float) -> Matrix:
+    """How far errors of columns move what is read.
+
+    Those of columns that should be zero move a sum twice at most, whatever is rounded; or they
+    are further terms of the sum.
+    """
+    once = known.moves(weight)
+    return np.minimum(known.moves(weight, 1.0 + LEAKED), once + many * (size + once))
