@@ -7,7 +7,14 @@ from tests.visualize.models import longest, model_of, odd, reading_of
 from tracr_lite import visualize
 from tracr_lite.visualize.errors import VisualizeError
 
-DRAWN = (visualize.residual_stream, visualize.attention, visualize.program_graph)
+DRAWN = (
+    visualize.residual_stream,
+    visualize.attention,
+    visualize.program_graph,
+    visualize.circuit,
+    visualize.neurons,
+    visualize.weights,
+)
 every_picture = pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__)
 
 

@@ -6,11 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tracr_lite.visualize.canvas import SMALL, Paper, Plan, fitting, text_width
+from tracr_lite.visualize.canvas import (
+    MONO,
+    SANS,
+    SMALL,
+    Paper,
+    Plan,
+    drawable,
+    fitting,
+    text_width,
+)
 from tracr_lite.visualize.layout import Placed, Point
 from tracr_lite.visualize.parts import step_name
 
-MONO = "DejaVu Sans Mono"
 LINE = 0.145  # inches, of text
 PAD = 0.07
 SIDE = 1.0  # left of the boxes, for the names of half-layers
@@ -39,7 +47,7 @@ class Card:
 
 
 def _line_width(text: str, kind: str) -> float:
-    family = "DejaVu Sans" if kind == "soft" else MONO
+    family = SANS if kind == "soft" else MONO
     return text_width(text, SMALL, family)
 
 
@@ -99,7 +107,7 @@ def _draw_edges(
 def _note(axes: Any, paper: Paper, points: Sequence[Point], text: str) -> None:
     """A short text where the edge ends."""
     x, y = points[-1]
-    how = {"size": SMALL - 1, "color": paper.theme.accent, "weight": "bold"}
+    how = {"family": SANS, "size": SMALL - 1, "color": paper.theme.accent, "weight": "bold"}
     axes.text(x + 0.05, y - 0.06, text, ha="left", va="center", zorder=4, **how)
 
 
@@ -137,17 +145,11 @@ def _draw_card(axes: Any, paper: Paper, found: Placed, name: str, card: Card) ->
     axes.add_patch(FancyBboxPatch((box.x, box.y), box.width, box.height, **style))
     where = {"x": box.x + PAD, "parse_math": False, "zorder": 3, "va": "center"}
     y = box.y + PAD + LINE / 2
-    title = {"size": SMALL + 0.5, "color": theme.ink, "weight": "bold"}
-    axes.text(y=y, s=_drawable(card.title), **where, **title)
+    title = {"family": SANS, "size": SMALL + 0.5, "color": theme.ink, "weight": "bold"}
+    axes.text(y=y, s=drawable(card.title), **where, **title)
     for text, kind in card.lines:
         y += LINE
         color = {"soft": theme.soft, "wrong": theme.wrong}.get(kind, theme.ink)
-        family = "DejaVu Sans" if kind == "soft" else MONO
+        family = SANS if kind == "soft" else MONO
         how = {"size": SMALL, "color": color, "family": family}
-        axes.text(y=y, s=_drawable(text), **where, **how)
-
-
-def _drawable(text: str) -> str:
-    from tracr_lite.visualize.canvas import drawable
-
-    return drawable(text)
+        axes.text(y=y, s=drawable(text), **where, **how)

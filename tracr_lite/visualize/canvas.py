@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 POINT = 1 / 72  # inches
 MARGIN = 0.2
-SLACK = 1.05  # small letters are drawn a little wider than measured: they snap to pixels
+SANS, MONO = "DejaVu Sans", "DejaVu Sans Mono"  # they come with matplotlib
 SMALL, NORMAL, LARGE = 7.0, 8.5, 11.0  # points
 
 
@@ -60,6 +60,7 @@ class Paper:
             "color": self.theme.ink,
             "va": "center",
             "ha": "left",
+            "family": SANS,
         } | how
         place = (x / self.width, 1 - y / self.height)
         self.figure.text(*place, drawable(text), parse_math=False, **style)
@@ -166,7 +167,7 @@ def folded(text: str, width: float, size: float) -> list[str]:
     return lines
 
 
-def fitting(text: str, width: float, size: float, family: str = "DejaVu Sans") -> str:
+def fitting(text: str, width: float, size: float, family: str = SANS) -> str:
     """The text, or as much of its start as fits with an ellipsis."""
     if text_width(text, size, family) <= width:
         return text
@@ -181,13 +182,14 @@ def fitting(text: str, width: float, size: float, family: str = "DejaVu Sans") -
 
 
 @lru_cache(maxsize=8192)
-def text_width(text: str, size: float, family: str = "DejaVu Sans") -> float:
+def text_width(text: str, size: float, family: str = SANS) -> float:
     """In inches; of DejaVu, which comes with matplotlib."""
     figure_class()
     font = _font(family)
     font.set_size(100, 72)
     font.set_text(drawable(text), 0.0)
-    return font.get_width_height()[0] / 64 / 100 * size * POINT * SLACK
+    slack = 1.1 if "Mono" in family else 1.05  # small letters snap to pixels, so they are wider
+    return font.get_width_height()[0] / 64 / 100 * size * POINT * slack
 
 
 @lru_cache(maxsize=4)
@@ -200,9 +202,11 @@ def _font(family: str) -> Any:
 @lru_cache(maxsize=8192)
 def drawable(text: str) -> str:
     r"""The text with `\u{1f600}` for each character that the font cannot draw."""
-    font = _font("DejaVu Sans")
+    fonts = [_font(SANS), _font(MONO)]
     return "".join(
-        c if c == "\n" or (c.isprintable() and font.get_char_index(ord(c))) else _escaped(c)
+        c
+        if c.isprintable() and all(font.get_char_index(ord(c)) for font in fonts)
+        else _escaped(c)
         for c in text
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tracr_lite.visualize.canvas import SMALL, Paper, fitting, text_width
+from tracr_lite.visualize.canvas import SANS, SMALL, Paper, drawable, fitting, text_width
 
 SIZE = 6.5  # points, of numbers in cells
 MINUS = "\N{MINUS SIGN}"
@@ -81,8 +81,9 @@ class Grid:
         axes.text(
             column + 0.5,
             row + 0.54,
-            shown,
+            drawable(shown),
             size=SIZE,
+            family=SANS,
             color=paper.theme.ink_on(colors[row, column]),
             ha="center",
             va="center",

@@ -13,7 +13,7 @@ from tracr_lite.visualize.errors import VisualizeError
 from tracr_lite.visualize.reading import Reading
 from tracr_lite.visualize.words import node_text
 
-EMBEDDED = -1
+EMBEDDED, ANSWER = -1, 10**6  # before the first and after the last half-layer
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Part:
 
 def step_name(slot: int) -> str:
     """The name of a half-layer."""
-    if slot == EMBEDDED:
-        return "embeddings"
+    if slot in (EMBEDDED, ANSWER):
+        return "embeddings" if slot == EMBEDDED else "answer"
     return f"layer {slot // 2} {'MLP' if slot % 2 else 'attention'}"
 
 

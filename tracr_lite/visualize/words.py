@@ -9,6 +9,7 @@ from typing import Any
 from tracr_lite.compiler.circuits.node_values import UNKNOWN
 from tracr_lite.compiler.graph import Aggregate, Combine, Node, Pointwise, Select, Source, Width
 from tracr_lite.compiler.tracing import ConstantAt, ConstantPair, Fill
+from tracr_lite.rasp.functions import BinaryOp, ConstantOp, LinearCombination, UnaryOp
 from tracr_lite.rasp.listing import text_of_function
 from tracr_lite.rasp.rasp import Comparison
 
@@ -87,7 +88,29 @@ def _pointwise(node: Pointwise, labels: Sequence[str], added: bool) -> str:
         return f"always {value_text(node.fn.value)}"
     if isinstance(node.fn, ConstantAt):
         return f"constant {shortened(' '.join(map(value_text, node.fn.values)), 40)}"
-    return f"{text_of_function(node.fn)} of {', '.join(names)}"
+    return _operation(node.fn, names) or f"{text_of_function(node.fn)} of {', '.join(names)}"
+
+
+def _operation(fn: object, names: Sequence[str]) -> str:
+    """An operator with names on its sides; nothing for other functions."""
+    match fn:
+        case UnaryOp(symbol="abs"):
+            return f"abs({names[0]})"
+        case UnaryOp(symbol=symbol):
+            return f"{symbol}{names[0]}"
+        case BinaryOp(symbol=symbol):
+            return f"{names[0]} {symbol} {names[1]}"
+        case ConstantOp(symbol=symbol, constant=constant, reflected=reflected):
+            sides = [names[0], value_text(constant)]
+            return f" {symbol} ".join(reversed(sides) if reflected else sides)
+        case LinearCombination(fst_fac=a, snd_fac=b):
+            terms = [
+                f"{'' if abs(f) == 1 else f'{abs(f)} '}{n}"
+                for f, n in zip((a, b), names, strict=True)
+            ]
+            return f"{'-' if a < 0 else ''}{terms[0]} {'-' if b < 0 else '+'} {terms[1]}"
+        case _:
+            return ""
 
 
 def _select(node: Select, labels: Sequence[str]) -> str:

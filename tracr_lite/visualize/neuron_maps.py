@@ -1,0 +1,135 @@
+"""MLP neurons: when each is active, what it computes, and where it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tracr_lite.compiler.assembled import AssembledTransformerModel
+from tracr_lite.visualize.canvas import (
+    SMALL,
+    Paper,
+    Plan,
+    fitting,
+    stacked,
+    text_width,
+    titled,
+    to_figure,
+)
+from tracr_lite.visualize.errors import VisualizeError
+from tracr_lite.visualize.formulas import Neuron, neurons_of
+from tracr_lite.visualize.grid import Grid, draw_heads, head_height
+from tracr_lite.visualize.parts import parts_of
+from tracr_lite.visualize.reading import Reading, read
+from tracr_lite.visualize.rows import ZERO
+from tracr_lite.visualize.theme import Theme, ThemeName
+from tracr_lite.visualize.words import counted
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HIGH = 0.16
+WIDEST = 4.2  # inches, of a formula
+EACH = 40  # neurons of one node
+
+
+def neurons(
+    model: AssembledTransformerModel | Reading,
+    xs: Sequence[Any] | None = None,
+    *,
+    theme: ThemeName | Theme = "light",
+    layer: int | None = None,
+    max_neurons: int = EACH,
+) -> Figure:
+    """A heat map of neurons by position, with the formula of each neuron before and after it.
+
+    A neuron is the positive part of the formula on its left; the formula on its right is what
+    it adds to the stream for each unit. Neurons silent on this input are only counted.
+
+    **Arguments:** `xs`: the input without BOS; `layer`: by default all; `max_neurons`: of one
+    node, those that are active most; the picture says how many more there are.
+    **Raises:** `VisualizeError` for a layer that there is not; `InputError` as `model.apply`;
+    `MissingDependency` without matplotlib.
+    """
+    return to_figure(plan(read(model, xs), layer, max_neurons), theme)
+
+
+def plan(reading: Reading, layer: int | None = None, limit: int = EACH) -> Plan:
+    """The picture, measured."""
+    layers = [layer_in(reading, layer)] if layer is not None else range(reading.layers)
+    blocks: list[Plan] = []
+    for at in layers:
+        found, active = neurons_of(reading, at), reading.hidden(at)
+        for node in dict.fromkeys(neuron.node for neuron in found):
+            own = [neuron for neuron in found if neuron.node == node]
+            blocks.append(_block(reading, own, active, limit))
+    note = "Left: what a neuron takes the positive part of. Right: what it adds to the stream, "
+    note += "for each unit. Colour: share of the largest value in the block."
+    if not blocks:
+        return titled("Neurons", Plan(3.0, 0.0, lambda paper, x, y: None), ["No neurons."])
+    return titled("Neurons", stacked(blocks, 0.25), [note])
+
+
+def layer_in(reading: Reading, layer: int) -> int:
+    """**Raises:** `VisualizeError` if the model has no such layer."""
+    if not 0 <= layer < reading.layers:
+        raise VisualizeError(f"the model has layers 0 to {reading.layers - 1}; got {layer}")
+    return layer
+
+
+def heading(reading: Reading, own: Sequence[Neuron]) -> str:
+    """The node that neurons compute, and what that is."""
+    node, text = own[0].node, ""
+    if reading.trace is not None and node:
+        text = f" = {parts_of(reading)[node].text}"
+    return f"layer {own[0].layer} → {node}{text}"
+
+
+def _block(reading: Reading, own: Sequence[Neuron], active: np.ndarray, limit: int) -> Plan:
+    """The neurons of one node."""
+    peaks = active.max(axis=0)
+    loud = [n for n in own if peaks[n.number] > ZERO * max(peaks.max(), 1e-30)]
+    kept = sorted(loud, key=lambda n: -float((active[:, n.number] > 0).sum()))[:limit]
+    kept.sort(key=lambda n: n.number)
+    values = active[:, [n.number for n in kept]].T
+    wide = max(text_width(text, SMALL) for text in reading.positions) + 0.06
+    cell = min(max(wide, 0.28), 0.5, 8.0 / len(reading.positions))
+    left = _width([f"{n.number}   {n.reads}" for n in kept])
+    right = _width([n.writes for n in kept])
+    tops = 0.22 + head_height(reading.positions, cell)
+    middle = cell * len(reading.positions)
+    foot = _counts(len(own), len(loud), len(kept))
+
+    def draw(paper: Paper, x: float, y: float) -> None:
+        paper.text(x, y + 0.07, fitting(heading(reading, own), 9.0, SMALL + 1), weight="bold")
+        if kept:
+            every = max(1, round(0.13 / cell))
+            draw_heads(paper, reading.positions, x + left, y + tops, cell, every)
+            share = values / (np.abs(values).max() or 1.0)
+            Grid(values, share, (cell, HIGH), cell >= 0.25).draw(paper, x + left, y + tops)
+        for at, neuron in enumerate(kept):
+            line = y + tops + (at + 0.5) * HIGH
+            text = fitting(neuron.reads, WIDEST, SMALL)
+            soft = {"size": SMALL, "color": paper.theme.soft}
+            paper.text(x, line, str(neuron.number), **soft)
+            paper.text(x + left - 0.08, line, text, size=SMALL, ha="right")
+            text = fitting(f"→ {neuron.writes}", WIDEST, SMALL)
+            paper.text(x + left + middle + 0.08, line, text, size=SMALL)
+        line = y + tops + len(kept) * HIGH + 0.09
+        paper.text(x, line, foot, size=SMALL, color=paper.theme.soft)
+
+    width = max(left + middle + right, text_width(foot, SMALL))
+    return Plan(width, tops + len(kept) * HIGH + 0.18, draw)
+
+
+def _width(texts: Sequence[str]) -> float:
+    widest = max((text_width(text, SMALL) for text in texts), default=0.0)
+    return min(widest, WIDEST + 0.3) + 0.3
+
+
+def _counts(own: int, loud: int, kept: int) -> str:
+    """What is shown of how many."""
+    text = f"{counted(own, 'neuron')}, {loud} active on this input"
+    return text if kept == loud else f"{text}; the {kept} that are active most are shown"
