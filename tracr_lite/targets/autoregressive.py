@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from tracr_lite.errors import TracrLiteError
 from tracr_lite.rasp import causal_eval, rasp
@@ -74,7 +75,7 @@ def generate(
 
 def _interpreted(program: rasp.SOp) -> Outputs:
     def outputs(tokens: list[Value]) -> Sequence[Value]:
-        return [*causal_eval.evaluate(program, tokens)]  # an S-Op, so values and no rows
+        return cast(Sequence[Value], causal_eval.evaluate(program, tokens))  # an S-Op's
 
     return outputs
 

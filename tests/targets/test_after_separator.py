@@ -1,0 +1,120 @@
+"""The causal form of programs that read ahead, in the interpreter."""
+
+import random
+
+import pytest
+
+from tracr_lite import catalog
+from tracr_lite.compiler import lib
+from tracr_lite.errors import CompileError
+from tracr_lite.rasp import rasp
+from tracr_lite.targets.after_separator import after_separator
+from tracr_lite.targets.autoregressive import GenerationError, generate
+
+NUMBERS = {"frac_prevs", "pair_balance", "running_mean"}  # they do not read ahead
+TWO_LEVELS = {
+    *("addition", "count_less_freq", "double_histogram", "dyck_k", "histogram_of_histograms"),
+    *("last_occurrence", "most_frequent", "palindrome", "sort", "sort_freq", "sort_unique"),
+    "stable_sort",
+}
+ENTRIES = {name: catalog.load(name) for name in catalog.names()}
+FULL = [name for name, entry in ENTRIES.items() if not entry.causal]
+
+
+def form_of(entry):
+    return after_separator(entry.program, entry.vocab, entry.max_seq_len)
+
+
+def assert_writes(form, program, xs):
+    answers = ["None" if y is None else y for y in program(xs)]
+    written = generate(form.program, form.prompt(xs), max_seq_len=form.max_seq_len)
+    assert (list(written.tokens), written.ended) == (answers, True), xs
+
+
+@pytest.mark.parametrize("name", [n for n in FULL if n not in NUMBERS | TWO_LEVELS])
+def test_programs_with_one_look_ahead_are_written_behind_a_separator(name):
+    entry, rng = ENTRIES[name], random.Random(name)
+    form = form_of(entry)
+    for n in [*range(1, entry.max_seq_len + 1), *[entry.max_seq_len] * 5]:
+        xs = [rng.choice(entry.vocab) for _ in range(n)]
+        if entry.valid(xs):
+            assert_writes(form, entry.program, xs)
+    assert_writes(form, entry.program, [entry.vocab[0]] * entry.max_seq_len)
+
+
+@pytest.mark.parametrize("name", sorted(TWO_LEVELS))
+def test_programs_with_two_are_refused(name):
+    with pytest.raises(CompileError, match="not known where it stands: it reads ahead"):
+        form_of(ENTRIES[name])
+
+
+@pytest.mark.parametrize("name", sorted(NUMBERS))
+def test_numbers_are_no_tokens(name):
+    with pytest.raises(CompileError, match="its answers are numbers"):
+        form_of(ENTRIES[name])
+
+
+def test_prompts_that_cannot_be_answered():
+    form = form_of(ENTRIES["reverse"])
+    for xs in ([], ["a"] * 11):
+        with pytest.raises(GenerationError, match=f"{len(xs)} tokens; from 1 to 10"):
+            form.prompt(xs)
+
+
+def test_functions_are_called_only_with_what_a_prompt_can_hold():
+    calls = []
+
+    def table(x, i):
+        calls.append((x, i))
+        return "ab"[i % 2] if x == "a" else "x"
+
+    program = rasp.Aggregate(
+        rasp.Select(rasp.indices, rasp.length - 1 - rasp.indices, rasp.Comparison.EQ),
+        rasp.SequenceMap(table, rasp.tokens, rasp.indices),
+        default="x",
+    )
+    form = after_separator(program, "ab", 3)
+    assert set(form.vocab) == {"a", "b", "x", "|"}
+    for xs in (["a"], ["b", "a"], ["a", "a", "a"]):
+        assert_writes(form, program, xs)
+    assert {x for x, _ in calls} == {"a", "b"}
+    assert {i for _, i in calls} == {0, 1, 2}
+
+
+def test_separators_and_ends_can_be_chosen():
+    form = after_separator(rasp.tokens, ["|", "END"], 3, separator=0, end=1)
+    written = generate(form.program, form.prompt(["|", "END"]), end=1)
+    assert (written.tokens, written.ended) == (("|", "END"), True)
+    assert (form.separator, form.end) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("vocab", "given", "which"),
+    [
+        (["a", "|"], {}, "separator"),
+        (["a", "END"], {}, "end"),
+        (["a"], {"end": "|"}, "separator"),
+    ],
+)
+def test_tokens_that_mean_two_things_are_refused(vocab, given, which):
+    with pytest.raises(CompileError) as caught:
+        after_separator(rasp.tokens, vocab, 3, **given)
+    assert which in {problem.node for problem in caught.value.problems}
+
+
+def test_none_needs_a_token_of_its_own():
+    program = lib.shift_by(1, rasp.tokens)
+    with pytest.raises(CompileError, match="none: 'a' is a token"):
+        after_separator(program, "ab", 3, none="a")
+    form = after_separator(program, "ab", 3, none="-")
+    assert generate(form.program, form.prompt("ab")).tokens == ("-", "a")
+
+
+def test_sequences_written_out_are_refused():
+    constant = rasp.ConstantSOp(("a", "b", "c"))
+    mixed = rasp.SequenceMap(lambda x, y: x if x == y else "d", constant, rasp.tokens)
+    with pytest.raises(CompileError, match="written out"):
+        after_separator(mixed, "abc", 3)
+    rows = rasp.ConstantSelector(((1, 0), (0, 1)))
+    with pytest.raises(CompileError, match="written out"):
+        after_separator(rasp.Aggregate(rows, rasp.tokens), "ab", 2)
