@@ -54,7 +54,8 @@ def use_implicit_args(f: Callable[..., Any], *, strict: bool = False) -> Callabl
         closed = jax.make_jaxpr(traced)(*(value.w for value in values))
         token = STRICT.set(strict)
         try:
-            result = interpret(closed.jaxpr, [*closed.consts, *values])
+            known = [*(None for _ in closed.consts), *names]
+            result = interpret(closed.jaxpr, [*closed.consts, *values], known)
         finally:
             STRICT.reset(token)
         outs = _as_weights(result)

@@ -32,7 +32,8 @@ import jax.extend.core as jex
 from tracr_lite.lora.implicit import Implicit, densified
 
 Problem = tuple[str, int]  # a primitive without a rule, and the position of a value
-Rule = Callable[..., Any]  # (Equation, *values) -> value, list of values, or NotImplemented
+Names = Sequence[str | None]  # of the parameters that values come from
+Rule = Callable[..., Any]  # (Equation, *values) -> value, list, Result or NotImplemented
 
 RULES: dict[str, Rule] = {}
 OUTPUT = "(output)"  # in place of a primitive: a result has to be an array
@@ -43,8 +44,8 @@ def rule(*primitives: str) -> Callable[[Rule], Rule]:
     """Registers a function as the rule of primitives, by name.
 
     It is called as `rule(equation, *operands)` if any operand is an `Implicit`, and returns
-    what the primitive would: a value, a list of values if there are several, or
-    `NotImplemented` if it does not cover the case.
+    what the primitive would: a value, a list of values if there are several, a `Result` if they
+    come from different operands, or `NotImplemented` if it does not cover the case.
     """
 
     def register(function: Rule) -> Rule:
@@ -59,12 +60,14 @@ def rule(*primitives: str) -> Callable[[Rule], Rule]:
 class Equation:
     """One step of a jaxpr, as a rule sees it.
 
-    `report(primitive, i)` notes that operand i had to be made dense for a primitive.
+    - `report(primitive, i)` notes that operand i had to be made dense for a primitive.
+    - `names`: per operand the parameter that it comes from.
     """
 
     eqn: Any
     jaxpr: Any
     report: Callable[[str, int], None]
+    names: tuple[str | None, ...]
 
     @property
     def params(self) -> dict[str, Any]:
@@ -97,26 +100,41 @@ class Equation:
 
 @dataclass
 class Result:
-    """What a jaxpr gave. `origins`: per output the input that it comes from, if implicit."""
+    """What a jaxpr gave, or a rule.
+
+    `origins`: per output the position of the value that it comes from, if it is implicit.
+    """
 
     outs: list[Any]
     origins: list[int | None]
     problems: list[Problem] = field(default_factory=list[Problem])
 
+    def dense(self, i: int, reason: str) -> Any:
+        """Output i as an array; `reason` says for what it was made dense, if it was not."""
+        out, origin = self.outs[i], self.origins[i]
+        if isinstance(out, Implicit) and origin is not None:
+            self.problems.append((reason, origin))
+        return densified(out)
+
     def dense_outs(self, reason: str) -> list[Any]:
-        """The outputs as arrays; `reason` says for what an implicit one was made dense."""
-        for out, origin in zip(self.outs, self.origins, strict=True):
-            if isinstance(out, Implicit) and origin is not None:
-                self.problems.append((reason, origin))
-        return [densified(out) for out in self.outs]
+        """All outputs as arrays."""
+        return [self.dense(i, reason) for i in range(len(self.outs))]
+
+    def moved(self, by: int) -> Result:
+        """With other positions: `by` more."""
+        return Result(
+            self.outs,
+            [None if i is None else i + by for i in self.origins],
+            [(primitive, i + by) for primitive, i in self.problems],
+        )
 
 
-def interpret(jaxpr: Any, values: Sequence[Any]) -> Result:
+def interpret(jaxpr: Any, values: Sequence[Any], names: Names) -> Result:
     """Evaluates a jaxpr.
 
     **Arguments:** `values`: for its constants, then for its inputs; arrays or `Implicit`s.
     """
-    run = _Run(jaxpr)
+    run = _Run(jaxpr, names)
     for i, (var, value) in enumerate(
         zip((*jaxpr.constvars, *jaxpr.invars), values, strict=True)
     ):
@@ -124,17 +142,14 @@ def interpret(jaxpr: Any, values: Sequence[Any]) -> Result:
     for eqn in jaxpr.eqns:
         run.step(eqn)
     outs = [run.read(var) for var in jaxpr.outvars]
-    origins = [
-        None if isinstance(v, jex.Literal) else run.origins.get(v) for v in jaxpr.outvars
-    ]
-    return Result(outs, origins, run.problems)
+    return Result(outs, [run.origin(var) for var in jaxpr.outvars], run.problems)
 
 
 class _Run:
     """The values of the variables while a jaxpr is evaluated."""
 
-    def __init__(self, jaxpr: Any):
-        self.jaxpr = jaxpr
+    def __init__(self, jaxpr: Any, names: Names):
+        self.jaxpr, self.names = jaxpr, names
         self.values: dict[Any, Any] = {}
         self.built: dict[Any, Any] = {}  # dense forms of implicit values
         self.origins: dict[Any, int] = {}
@@ -164,7 +179,7 @@ class _Run:
         def report(primitive: str, operand: int) -> None:
             self.problems.append((primitive, self.origins[eqn.invars[operand]]))
 
-        equation = Equation(eqn, self.jaxpr, report)
+        equation = Equation(eqn, self.jaxpr, report, self.names_of(eqn))
         results: Any = NotImplemented
         if where and name in RULES:
             with eqn.ctx.manager:
@@ -173,8 +188,18 @@ class _Run:
             for i in where:
                 report(name, i)
             results = equation.run(*(self.dense(var) for var in eqn.invars))
-        if not isinstance(results, list):
-            results = [results]
-        origin = self.origins[eqn.invars[where[0]]] if where else None
-        for var, value in zip(eqn.outvars, results, strict=True):
-            self.write(var, value, origin)
+        if not isinstance(results, Result):
+            outs: list[Any] = results if isinstance(results, list) else [results]
+            results = Result(outs, [where[0] if where else None] * len(outs))
+        for primitive, i in results.problems:
+            report(primitive, i)
+        for var, value, i in zip(eqn.outvars, results.outs, results.origins, strict=True):
+            self.write(var, value, None if i is None else self.origin(eqn.invars[i]))
+
+    def origin(self, var: Any) -> int | None:
+        """The input that the value of a variable comes from, if it is implicit."""
+        return None if isinstance(var, jex.Literal) else self.origins.get(var)
+
+    def names_of(self, eqn: Any) -> tuple[str | None, ...]:
+        """Per operand the parameter that it comes from."""
+        return tuple(None if i is None else self.names[i] for i in map(self.origin, eqn.invars))

@@ -10,55 +10,59 @@ kept by its jaxpr, which JAX itself keeps, so that calling twice does not compil
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 
 import jax
 
 from tracr_lite.lora.implicit import Implicit
-from tracr_lite.lora.interpreter import STRICT, Equation, Problem, interpret, rule
+from tracr_lite.lora.interpreter import STRICT, Equation, Names, Result, interpret, rule
 
 KEPT = 1024  # functions in each cache
+NAMES: ContextVar[Names] = ContextVar("names", default=())  # of the values of a `Runner`
 
 
 class Runner:
     """A jitted function of values, arrays or `Implicit`s, which remembers its problems.
 
-    **Arguments:** `function`: called as `function(problems, *values)`, to append to `problems`.
+    **Arguments:** `function`: called as `function(names, *values)`; returns a `Result`.
     """
 
-    def __init__(self, function: Callable[..., list[Any]], name: str, *, inline: bool = True):
+    def __init__(self, function: Callable[..., Result], name: str, *, inline: bool = True):
         self.function = function
-        self.problems: dict[Any, list[Problem]] = {}
+        self.results: dict[Any, Result] = {}  # without the outputs
 
         def run(strict: bool, *values: Any) -> list[Any]:
-            problems: list[Problem] = []
-            outs = self.function(problems, *values)
-            self.problems[jax.tree_util.tree_structure(values)] = problems
-            return outs
+            result = self.function(NAMES.get(), *values)
+            noted = Result([], result.origins, result.problems)
+            self.results[jax.tree_util.tree_structure(values)] = noted
+            return result.outs
 
         run.__name__ = run.__qualname__ = name
         self.jitted = jax.jit(run, static_argnums=0, inline=inline)
 
-    def __call__(self, equation: Equation, values: list[Any], first: int = 0) -> list[Any]:
-        """Runs; reports problems with `values[i]` as those of operand `i - first`."""
-        outs = self.jitted(STRICT.get(), *values)
-        key = jax.tree_util.tree_structure(tuple(values))
-        for primitive, i in self.problems[key]:
-            equation.report(primitive, i - first)
-        return outs
+    def __call__(self, equation: Equation, values: list[Any], first: int = 0) -> Result:
+        """Runs; `values[i]` is operand `i - first`."""
+        token = NAMES.set((*(None for _ in range(first)), *equation.names))
+        try:
+            outs = self.jitted(STRICT.get(), *values)
+        finally:
+            NAMES.reset(token)
+        noted = self.results[jax.tree_util.tree_structure(tuple(values))]
+        return Result(outs, noted.origins, noted.problems).moved(-first)
 
 
 @lru_cache(maxsize=KEPT)
 def _jitted(jaxpr: Any, name: str, inline: bool, shardings: tuple[Any, ...]) -> Runner:
     """A nested jit. `shardings`: those of the inputs, then those of the outputs."""
 
-    def run(problems: list[Problem], *values: Any) -> list[Any]:
+    def run(names: Names, *values: Any) -> Result:
         count = len(jaxpr.constvars) + len(jaxpr.invars)
-        result = interpret(jaxpr, [*map(_placed, values, shardings[:count])])
-        problems += result.problems
-        return [*map(_placed, result.outs, shardings[count:])]
+        result = interpret(jaxpr, [*map(_placed, values, shardings[:count])], names)
+        outs = [*map(_placed, result.outs, shardings[count:])]
+        return Result(outs, result.origins, result.problems)
 
     return Runner(run, name, inline=inline)
 
@@ -73,7 +77,7 @@ def _placed(value: Any, sharding: Any) -> Any:
 
 
 @rule("jit", "pjit")
-def jit(equation: Equation, *operands: Any) -> list[Any]:
+def jit(equation: Equation, *operands: Any) -> Result:
     p = equation.params
     closed = p["jaxpr"]
     shardings = (*(None for _ in closed.consts), *p["in_shardings"], *p["out_shardings"])
@@ -82,33 +86,44 @@ def jit(equation: Equation, *operands: Any) -> list[Any]:
 
 
 @rule("closed_call", "core_call", "core_closed_call")
-def call(equation: Equation, *operands: Any) -> list[Any]:
+def call(equation: Equation, *operands: Any) -> Result:
     closed = equation.params.get("call_jaxpr") or equation.params["jaxpr"]
     jaxpr, consts = (closed.jaxpr, closed.consts) if hasattr(closed, "consts") else (closed, ())
-    result = interpret(jaxpr, [*consts, *operands])
-    for primitive, i in result.problems:
-        equation.report(primitive, i - len(consts))
-    return result.outs
+    names = (*(None for _ in consts), *equation.names)
+    return interpret(jaxpr, [*consts, *operands], names).moved(-len(consts))
 
 
 @rule("remat2", "checkpoint", "remat")
-def remat(equation: Equation, *operands: Any) -> list[Any]:
+def remat(equation: Equation, *operands: Any) -> Result:
     """The same primitive again, with the jaxpr that works on the factors."""
-    problems: list[Problem] = []
-
-    def body(*values: Any) -> list[Any]:
-        result = interpret(equation.params["jaxpr"], values)
-        problems.extend(result.problems)
-        return result.outs
-
-    leaves, tree = jax.tree_util.tree_flatten(operands)
-    closed, shape = jax.make_jaxpr(
-        lambda *xs: body(*jax.tree_util.tree_unflatten(tree, xs)), return_shape=True
-    )(*leaves)
-    for primitive, i in problems:
-        equation.report(primitive, i)
-    inner = closed.jaxpr
+    body = Traced(equation.params["jaxpr"], operands, equation.names)
+    inner = body.closed.jaxpr
     jaxpr = inner.replace(constvars=(), invars=[*inner.constvars, *inner.invars])
     params = {**equation.params, "jaxpr": jaxpr}
-    outs = equation.eqn.primitive.bind(*closed.consts, *leaves, **params)
-    return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shape), outs)
+    leaves = jax.tree_util.tree_leaves(operands)
+    outs = equation.eqn.primitive.bind(*body.closed.consts, *leaves, **params)
+    return Result(body.restored(outs), body.result.origins, body.result.problems)
+
+
+class Traced:
+    """A jaxpr for low-rank values, as one for their arrays.
+
+    - `closed`: the jaxpr for the arrays; `restored` makes values of its outputs.
+    - `result`: with shapes in place of outputs.
+    """
+
+    def __init__(self, jaxpr: Any, values: Sequence[Any], names: Names):
+        leaves, tree = jax.tree_util.tree_flatten(tuple(values))
+        found: list[Result] = []
+
+        def run(*xs: Any) -> list[Any]:
+            result = interpret(jaxpr, jax.tree_util.tree_unflatten(tree, xs), names)
+            found.append(result)
+            return result.outs
+
+        self.closed, shapes = jax.make_jaxpr(run, return_shape=True)(*leaves)
+        self.result = Result(shapes, found[0].origins, found[0].problems)
+
+    def restored(self, outs: Sequence[Any]) -> list[Any]:
+        tree = jax.tree_util.tree_structure(self.result.outs)
+        return jax.tree_util.tree_unflatten(tree, outs)

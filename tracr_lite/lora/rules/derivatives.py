@@ -22,14 +22,15 @@ import numpy as np
 
 from tracr_lite.lora.errors import MaterializationError, MaterializationWarning
 from tracr_lite.lora.implicit import Implicit
-from tracr_lite.lora.interpreter import OUTPUT, STRICT, Equation, interpret, rule
+from tracr_lite.lora.interpreter import STRICT, Equation, Names, interpret, rule
 from tracr_lite.lora.letters import Letters, arrange, product
 
 
 def _primal(equation: Equation, operands: Sequence[Any]) -> list[Any]:
     closed = equation.params["call_jaxpr"]
-    result = interpret(closed.jaxpr, [*closed.consts, *operands])
-    outs = result.dense_outs(OUTPUT)
+    names = (*(None for _ in closed.consts), *equation.names)
+    result = interpret(closed.jaxpr, [*closed.consts, *operands], names)
+    outs = result.dense_outs(equation.eqn.primitive.name)
     for primitive, i in result.problems:
         equation.report(primitive, i - len(closed.consts))
     return outs
@@ -37,7 +38,7 @@ def _primal(equation: Equation, operands: Sequence[Any]) -> list[Any]:
 
 @rule("custom_vjp_call", "custom_vjp_call_jaxpr")
 def custom_vjp(equation: Equation, *operands: Any) -> list[Any]:
-    strict = STRICT.get()
+    apply = _Evaluation(equation)
     moving = [i for i, x in enumerate(operands) if _inexact(x)]
 
     def author(xs: Sequence[Any]) -> tuple[list[Any], Callable[..., tuple[Any, ...]]]:
@@ -56,10 +57,10 @@ def custom_vjp(equation: Equation, *operands: Any) -> list[Any]:
         return _primal(equation, values)
 
     def forward(*values: Any) -> tuple[list[Any], tuple[Any, ...]]:
-        return _apply(lambda *xs: author(xs)[0], values, strict), values
+        return apply(lambda *xs: author(xs)[0], values, equation.names), values
 
     def backward(values: tuple[Any, ...], cotangents: list[Any]) -> tuple[Any, ...]:
-        found = _apply(lambda *xs: author(xs)[1](cotangents), values, strict)
+        found = apply(lambda *xs: author(xs)[1](cotangents), values, equation.names)
         every: list[Any] = [None] * len(values)
         for i, cotangent in zip(moving, found, strict=True):
             every[i] = _pulled_back(values[i], cotangent)
@@ -71,7 +72,7 @@ def custom_vjp(equation: Equation, *operands: Any) -> list[Any]:
 
 @rule("custom_jvp_call")
 def custom_jvp(equation: Equation, *operands: Any) -> list[Any]:
-    strict = STRICT.get()
+    apply, names = _Evaluation(equation), equation.names * 2
 
     @jax.custom_jvp
     def function(*values: Any) -> list[Any]:
@@ -84,10 +85,10 @@ def custom_jvp(equation: Equation, *operands: Any) -> list[Any]:
             outs, changes = jax.jvp(lambda *args: equation.run(*args), xs, dxs)
             return outs, [d for x, d in zip(outs, changes, strict=True) if _inexact(x)]
 
-        outs, changes = _apply(push, (*values, *_one_factor(values, tangents)), strict)
+        outs, changes = apply(push, (*values, *_one_factor(values, tangents)), names)
         if any(isinstance(x, Implicit) for x in values):
             others = _other_factor(values, tangents)
-            _, more = _apply(push, (*values, *others), strict)
+            _, more = apply(push, (*values, *others), names)
             changes = [a + b for a, b in zip(changes, more, strict=True)]
         rest = iter(changes)
         return outs, [next(rest) if _inexact(x) else _no_tangent(x) for x in outs]
@@ -143,32 +144,50 @@ def _other_factor(values: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
     ]
 
 
-def _apply(function: Callable[..., Any], values: Sequence[Any], strict: bool) -> Any:
-    """A function of dense weights, evaluated with low-rank ones; the result is dense."""
-    where = [i for i, x in enumerate(values) if isinstance(x, Implicit)]
+class _Evaluation:
+    """Functions of dense weights, evaluated with low-rank ones; the results are dense.
 
-    def at(*weights: Any) -> Any:
-        every = list(values)
-        for i, weight in zip(where, weights, strict=True):
-            every[i] = weight
-        return function(*every)
+    This can run after the call that it belongs to has ended, so it warns by itself: once for
+    every primitive and parameter of a step.
+    """
 
-    weights = [values[i] for i in where]
-    closed, shape = jax.make_jaxpr(at, return_shape=True)(*(x.w for x in weights))
-    result = interpret(closed.jaxpr, [*closed.consts, *weights])
-    outs = result.dense_outs(OUTPUT)
-    # this can run long after the call that could have named the parameter
-    names = [
-        f"a weight of shape {weights[i - len(closed.consts)].shape}, in a custom derivative"
-        for _, i in result.problems
-    ]
-    found = list(dict.fromkeys(zip((p for p, _ in result.problems), names, strict=True)))
-    if found and strict:
-        raise MaterializationError(found)
-    for primitive, name in found:
-        warnings.warn(
-            f"Primitive {primitive} was not handled for {name}: it will be materialized",
-            MaterializationWarning,
-            stacklevel=2,
-        )
-    return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shape), outs)
+    def __init__(self, equation: Equation):
+        self.step, self.strict = equation.eqn.primitive.name, STRICT.get()
+        self.told: set[tuple[str, str | None]] = set()
+
+    def __call__(
+        self, function: Callable[..., Any], values: Sequence[Any], names: Names
+    ) -> Any:
+        where = [i for i, x in enumerate(values) if isinstance(x, Implicit)]
+
+        def at(*weights: Any) -> Any:
+            every = list(values)
+            for i, weight in zip(where, weights, strict=True):
+                every[i] = weight
+            return function(*every)
+
+        weights = [values[i] for i in where]
+        closed, shape = jax.make_jaxpr(at, return_shape=True)(*(x.w for x in weights))
+        known = [*(None for _ in closed.consts), *(names[i] for i in where)]
+        token = STRICT.set(self.strict)
+        try:
+            result = interpret(closed.jaxpr, [*closed.consts, *weights], known)
+        finally:
+            STRICT.reset(token)
+        outs = result.dense_outs(self.step)
+        self.tell([(primitive, known[i]) for primitive, i in result.problems])
+        return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(shape), outs)
+
+    def tell(self, problems: list[tuple[str, Any]]) -> None:
+        found = [each for each in dict.fromkeys(problems) if each not in self.told]
+        if found and self.strict:
+            raise MaterializationError(found)
+        self.told.update(found)
+        for primitive, name in found:
+            warnings.warn(
+                f"Primitive {primitive} was not handled for the low-rank weight {name!r}, in a "
+                "custom derivative: it will be materialized, at the time and memory of the "
+                "dense weight",
+                MaterializationWarning,
+                stacklevel=2,
+            )

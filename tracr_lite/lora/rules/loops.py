@@ -1,8 +1,9 @@
-"""scan, while and cond.
+"""scan and while.
 
 A weight that the body closes over stays low-rank inside of it. A stack of layers that a scan
 runs over, [layers, in, out], is taken apart into one (w, a, b) per step. A weight that is
-carried along unchanged is treated as closed over; one that is changed is carried dense.
+carried along unchanged is treated as closed over; one that is changed is carried dense. Weights
+that each step hands out are stacked.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -11,7 +12,7 @@ carried along unchanged is treated as closed over; one that is changed is carrie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,19 +20,27 @@ import jax.numpy as jnp
 from jax import lax
 
 from tracr_lite.lora.implicit import RANK, Implicit, densified
-from tracr_lite.lora.interpreter import Equation, Problem, interpret, rule
+from tracr_lite.lora.interpreter import Equation, Names, Problem, Result, interpret, rule
 from tracr_lite.lora.letters import Letters
 from tracr_lite.lora.rules.calls import KEPT, Runner
 
 
-def _evaluate(
-    jaxpr: Any, values: Sequence[Any], places: Sequence[int], problems: list[Problem], name: str
-) -> list[Any]:
-    """The dense outputs of a body; `places`: which operand of the loop each value is."""
-    result = interpret(jaxpr, values)
-    outs = result.dense_outs(name)
-    problems += [(primitive, places[i]) for primitive, i in result.problems]
-    return outs
+class _Body:
+    """A body with its values. `places`: which operand of the loop each of them is."""
+
+    def __init__(
+        self, jaxpr: Any, values: Sequence[Any], names: Names, places: Sequence[int], loop: str
+    ):
+        self.result = interpret(jaxpr, values, [names[i] for i in places])
+        self.places, self.loop = places, loop
+
+    def dense(self, first: int, last: int) -> list[Any]:
+        """Some outputs as arrays."""
+        return [self.result.dense(i, self.loop) for i in range(first, last)]
+
+    @property
+    def problems(self) -> list[Problem]:
+        return [(primitive, self.places[i]) for primitive, i in self.result.problems]
 
 
 class _Carry:
@@ -50,17 +59,19 @@ class _Carry:
         return [next(rest) if moves else x for x, moves in zip(fixed, self.moves, strict=True)]
 
     def start(
-        self, values: Sequence[Any], first: int, problems: list[Problem], name: str
-    ) -> list[Any]:
+        self, values: Sequence[Any], first: int, loop: str
+    ) -> tuple[list[Any], list[Problem]]:
         """The initial moving values; low-rank ones have to be made dense."""
-        for i, (x, moves) in enumerate(zip(values, self.moves, strict=True)):
-            if moves and isinstance(x, Implicit):
-                problems.append((name, first + i))
-        return [densified(x) for x in self.moving(values)]
+        problems = [
+            (loop, first + i)
+            for i, (x, moves) in enumerate(zip(values, self.moves, strict=True))
+            if moves and isinstance(x, Implicit)
+        ]
+        return [densified(x) for x in self.moving(values)], problems
 
 
 @rule("scan")
-def scan(equation: Equation, *operands: Any) -> list[Any]:
+def scan(equation: Equation, *operands: Any) -> Result:
     p = equation.params
     closed = p["jaxpr"]
     runner = _scan(
@@ -81,23 +92,27 @@ def _scan(jaxpr: Any, num_consts: int, num_carry: int, options: tuple[Any, ...])
     )
     length, reverse, unroll, split = options
 
-    def run(problems: list[Problem], *values: Any) -> list[Any]:
+    def run(names: Names, *values: Any) -> Result:
         consts, init, xs = values[:num_consts], values[num_consts:first], values[first:]
         stacks = [_Stack(x) for x in xs]
+        bodies: list[_Body] = []
 
         def body(moving: list[Any], slices: list[Any]) -> tuple[list[Any], list[Any]]:
             layers = [stack.layer(part) for stack, part in zip(stacks, slices, strict=True)]
             inside = [*consts, *carry.merged(moving, init), *layers]
-            outs = _evaluate(jaxpr, inside, range(len(inside)), problems, "scan")
-            return carry.moving(outs[:num_carry]), outs[num_carry:]
+            found = _Body(jaxpr, inside, names, range(len(inside)), "scan")
+            bodies.append(found)
+            return carry.moving(found.dense(0, num_carry)), found.result.outs[num_carry:]
 
-        start = carry.start(init, num_consts, problems, "scan")
+        start, problems = carry.start(init, num_consts, "scan")
         slices = [stack.slices for stack in stacks]
         options = {"_split_transpose": split} if split else {}
         final, ys = lax.scan(
             body, start, slices, length, reverse=reverse, unroll=unroll, **options
         )
-        return [*carry.merged(final, init), *ys]
+        origins = [*range(num_consts, first), *bodies[-1].result.origins[num_carry:]]
+        outs = [*carry.merged(final, init), *map(_stacked, ys)]
+        return Result(outs, origins, [*problems, *bodies[-1].problems])
 
     return Runner(run, "scan")
 
@@ -134,6 +149,14 @@ class _Stack:
         return layer.dense() if 0 in x.exclusive() else layer
 
 
+def _stacked(y: Any) -> Any:
+    """What the steps gave, one above the other: low-rank if every step gave that."""
+    if not isinstance(y, Implicit):
+        return y
+    above = y.renamed(lambda n: n + 1)
+    return above.replace(first_axes=(0, *above.first_axes), second_axes=(0, *above.second_axes))
+
+
 def _leading(factor: Any, letters: Letters) -> Any:
     return jnp.moveaxis(factor, letters.index(0), 0) if 0 in letters else None
 
@@ -144,7 +167,7 @@ def _below(letters: Letters) -> Letters:
 
 
 @rule("while")
-def while_(equation: Equation, *operands: Any) -> list[Any]:
+def while_(equation: Equation, *operands: Any) -> Any:
     p = equation.params
     cond, body = p["cond_jaxpr"], p["body_jaxpr"]
     runner = _while(
@@ -164,43 +187,25 @@ def _while(cond: Any, body: Any, num_cond: int, num_body: int) -> Runner:
     first = num_cond + num_body
     carry = _Carry(body.invars[num_body:], body.outvars)
 
-    def run(problems: list[Problem], *values: Any) -> list[Any]:
+    def run(names: Names, *values: Any) -> Result:
         init = values[first:]
         carried = range(first, len(values))
+        bodies: list[_Body] = []
+
+        def inside(jaxpr: Any, start: int, end: int, moving: list[Any]) -> _Body:
+            every = [*values[start:end], *carry.merged(moving, init)]
+            bodies.append(_Body(jaxpr, every, names, [*range(start, end), *carried], "while"))
+            return bodies[-1]
 
         def goes_on(moving: list[Any]) -> Any:
-            inside = [*values[:num_cond], *carry.merged(moving, init)]
-            places = [*range(num_cond), *carried]
-            return _evaluate(cond, inside, places, problems, "while")[0]
+            return inside(cond, 0, num_cond, moving).dense(0, 1)[0]
 
         def step(moving: list[Any]) -> list[Any]:
-            inside = [*values[num_cond:first], *carry.merged(moving, init)]
-            places = [*range(num_cond, first), *carried]
-            return carry.moving(_evaluate(body, inside, places, problems, "while"))
+            return carry.moving(inside(body, num_cond, first, moving).dense(0, len(init)))
 
-        final = lax.while_loop(goes_on, step, carry.start(init, first, problems, "while"))
-        return carry.merged(final, init)
+        start, problems = carry.start(init, first, "while")
+        final = lax.while_loop(goes_on, step, start)
+        problems += [each for found in bodies for each in found.problems]
+        return Result(carry.merged(final, init), list(carried), problems)
 
     return Runner(run, "while_loop")
-
-
-@rule("cond")
-def cond(equation: Equation, index: Any, *operands: Any) -> Any:
-    branches = equation.params["branches"]
-    if isinstance(index, Implicit) or any(branch.consts for branch in branches):
-        return NotImplemented
-    runner = _cond(tuple(branch.jaxpr for branch in branches))
-    return runner(equation, [index, *operands])
-
-
-@lru_cache(maxsize=KEPT)
-def _cond(branches: tuple[Any, ...]) -> Runner:
-    def run(problems: list[Problem], index: Any, *values: Any) -> list[Any]:
-        places = range(1, len(values) + 1)
-
-        def taken(jaxpr: Any) -> Callable[..., list[Any]]:
-            return lambda *xs: _evaluate(jaxpr, xs, places, problems, "cond")
-
-        return lax.switch(index, [taken(jaxpr) for jaxpr in branches], *values)
-
-    return Runner(run, "cond")

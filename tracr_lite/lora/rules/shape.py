@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from tracr_lite.lora.implicit import RANK, Implicit
-from tracr_lite.lora.interpreter import Equation, rule
+from tracr_lite.lora.interpreter import Equation, Result, rule
 from tracr_lite.lora.letters import Letters
 
 
@@ -45,8 +45,8 @@ def sharding_constraint(equation: Equation, x: Implicit) -> Implicit:
 
 
 @rule("optimization_barrier")
-def optimization_barrier(equation: Equation, *xs: Any) -> list[Any]:
-    return list(lax.optimization_barrier(xs))
+def optimization_barrier(equation: Equation, *xs: Any) -> Result:
+    return Result(list(lax.optimization_barrier(xs)), list(range(len(xs))))
 
 
 @rule("neg")
