@@ -90,7 +90,7 @@ def assemble(
         pad_token,
     )
     return AssembledTransformerModel(
-        forward=cast("ModelForward", shape.transformed.apply),
+        forward=cast("ModelForward", shape.forward),
         get_compiled_model=shape.model,
         params=params,
         model_config=config,

@@ -66,7 +66,7 @@ class AssembledTransformerModel:
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         """Pickles and copies make the forward function again from the shape, if it has one."""
-        if self.shape is None or self.forward is not self.shape.transformed.apply:
+        if self.shape is None or self.forward is not self.shape.forward:
             return super().__reduce_ex__(protocol)
         made = ("forward", "get_compiled_model", "_memory")
         return _from_shape, ({k: v for k, v in vars(self).items() if k not in made},)
@@ -246,5 +246,5 @@ class AssembledTransformerModel:
 def _from_shape(state: dict[str, Any]) -> AssembledTransformerModel:
     """A model again from its picklable parts: the forward pass is that of its shape."""
     shape: Shape = state["shape"]
-    forward = cast("ModelForward", shape.transformed.apply)
+    forward = cast("ModelForward", shape.forward)
     return AssembledTransformerModel(forward, shape.model, **state)

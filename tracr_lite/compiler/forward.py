@@ -101,6 +101,11 @@ class Shape:
 
         return hk.without_apply_rng(hk.transform(run))
 
+    @cached_property
+    def forward(self) -> Forward:
+        """`forward(params, tokens)`; one object per shape."""
+        return Forward(self)
+
     def check_length(self, tokens: jax.Array) -> None:
         """**Raises:** `InputError` if there are more tokens than positions."""
         if tokens.shape[-1] > self.positions:
@@ -127,10 +132,23 @@ class Shape:
         return self.readout.answers(out, self.readout.categorical)
 
 
+@dataclass(frozen=True)
+class Forward:
+    """The forward pass of a shape, for Haiku's parameters and token ids [batch, seq].
+
+    Haiku is asked when it is first called, which models that are only compiled never are.
+    """
+
+    shape: Shape
+
+    def __call__(self, params: Any, tokens: jax.Array) -> CompiledTransformerModelOutput:
+        return self.shape.transformed.apply(params, tokens)
+
+
 @lru_cache(maxsize=256)
 def jitted(shape: Shape) -> Callable[..., Any]:
     """The jitted forward of a shape; models of equal shape share it."""
-    return cast("Callable[..., Any]", jax.jit(shape.transformed.apply))
+    return cast("Callable[..., Any]", jax.jit(shape.forward))
 
 
 @lru_cache(maxsize=256)

@@ -187,9 +187,12 @@ class VectorSpaceWithBasis:
         **Raises:** `ValueError` naming the directions that this space lacks.
         """
         wanted = directions if isinstance(directions, Sequence) else directions.basis
-        if missing := [str(d) for d in wanted if d not in self.index_by_direction]:
-            raise ValueError(f"the space has no direction {', '.join(missing)}")
-        return np.array([self.index_by_direction[d] for d in wanted], dtype=np.intp)
+        index = self.index_by_direction
+        try:
+            return np.array(list(map(index.__getitem__, wanted)), dtype=np.intp)
+        except KeyError:
+            missing = [str(d) for d in wanted if d not in index]
+            raise ValueError(f"the space has no direction {', '.join(missing)}") from None
 
     def make_vector(self, magnitudes: np.ndarray) -> VectorInBasis:
         """Labels the last axis of an array, shape [..., num_dims], with this basis."""

@@ -6,6 +6,7 @@ Source: the craft language of Lindner et al. 2023, arXiv:2301.05062, section 3.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -75,10 +76,18 @@ _set_name: Any = BasisDirection.__dict__["name"].__set__
 _set_value: Any = BasisDirection.__dict__["value"].__set__
 
 
+_name_and_value = operator.attrgetter("name", "value")
+
+
 def sorted_basis(basis: Iterable[BasisDirection]) -> tuple[BasisDirection, ...]:
     """Sorts and refuses duplicates, naming them."""
-    ordered = sorted(basis, key=lambda direction: direction.key)
-    if len(set(ordered)) < len(ordered):
+    ordered = list(basis)
+    try:  # values of one kind per name: Python's own order is that of `sort_key`
+        ordered.sort(key=_name_and_value)
+    except TypeError:  # it compares all neighbours, so it has met two kinds if there are any
+        ordered.sort(key=lambda direction: direction.key)
+    names = list(map(_name_and_value, ordered))
+    if any(map(operator.eq, names, names[1:])):
         twice = dict.fromkeys(str(a) for a, b in pairwise(ordered) if a == b)
         raise ValueError(f"basis directions must be distinct; given twice: {', '.join(twice)}")
     return tuple(ordered)

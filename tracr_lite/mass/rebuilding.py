@@ -41,7 +41,7 @@ def _rebuild(sample: Sample) -> AssembledTransformerModel:
         _values(sample.record["input"]["tokens"]).index(sample.record["input"]["pad"]),
     )
     return AssembledTransformerModel(
-        forward=cast("ModelForward", shape.transformed.apply),
+        forward=cast("ModelForward", shape.forward),
         get_compiled_model=shape.model,
         params=sample.params,
         model_config=shape.config,

@@ -13,6 +13,7 @@ from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.problems import Split
 from tracr_lite.compiler.values.domain import ERR, typed_key
 from tracr_lite.compiler.values.infer import add_node
+from tracr_lite.craft.arrays import distinct
 
 MERGED_ROWS = 600  # more distinct rows are merged only if they are equal
 
@@ -45,20 +46,20 @@ def classes_of(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if rows.shape[1] == 0:
         return np.zeros(len(rows), np.int64), rows[:1]
     view = rows.view(np.dtype((np.void, rows.shape[1]))).ravel()
-    _, first, inverse = np.unique(view, return_index=True, return_inverse=True)
-    distinct = rows[first]
-    if len(distinct) > MERGED_ROWS or (distinct >= 0).all():
-        return inverse.ravel(), distinct
-    rows_so_far, used = np.full_like(distinct, -1), 0
-    of = np.zeros(len(distinct), np.int64)
-    for number, row in enumerate(distinct):
+    _, first, inverse = distinct(view)
+    different = rows[first]
+    if len(different) > MERGED_ROWS or (different >= 0).all():
+        return inverse, different
+    rows_so_far, used = np.full_like(different, -1), 0
+    of = np.zeros(len(different), np.int64)
+    for number, row in enumerate(different):
         known = rows_so_far[:used]
         clash = ((row ^ known) == 1).any(axis=1)  # 0 and 1; -1 differs in more bits
         at = int(np.argmin(clash)) if not clash.all() else used
         used = max(used, at + 1)
         of[number] = at
         np.maximum(rows_so_far[at], row, out=rows_so_far[at])
-    return of[inverse.ravel()], rows_so_far[:used]
+    return of[inverse], rows_so_far[:used]
 
 
 def merged(
@@ -75,18 +76,16 @@ def columns_table(match: Match) -> np.ndarray:
     """The truth table between residual columns; equal columns must agree."""
     k_cols, q_cols = len(match.keys.form.dirs), len(match.queries.form.dirs)
     truth = match.truth.astype(np.int8)
-    for view, size, axis in ((match.keys, k_cols, 0), (match.queries, q_cols, 1)):
-        known = np.flatnonzero(view.ids != ERR)
-        rows = np.moveaxis(np.take(truth, view.ids[known], axis=axis), axis, 0)
-        out = _by_column(view, view.form.group[known], rows, size)
-        truth = np.moveaxis(out, 0, axis)
+    for view, size in ((match.keys, k_cols), (match.queries, q_cols)):
+        known = (view.ids != ERR).nonzero()[0]
+        truth = _by_column(view, view.form.group[known], truth[view.ids[known]], size).T
     return truth
 
 
 def _by_column(view: View, group: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
     """One row per column: that of the values, which are `group`, that share it."""
     shape = (size, rows.shape[1])
-    if len(np.unique(group)) == len(group):
+    if np.bincount(group, minlength=1).max() <= 1:
         out = np.full(shape, -1, np.int8)
         out[group] = rows
         return out

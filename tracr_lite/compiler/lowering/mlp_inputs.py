@@ -11,6 +11,7 @@ from tracr_lite.compiler.lowering.forms import Functional, Number
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.problems import Split
 from tracr_lite.compiler.values.domain import ERR
+from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.bases import BasisDirection
 
 
@@ -58,7 +59,7 @@ def inputs_of(lowering: Lowering, node: int, group: np.ndarray) -> Inputs:
     """Gathers the forms of the leaves and the distinct rows of the table over their columns."""
     table = lowering.table(node, lowering.leaves(node))
     leaves = table.leaves
-    kept = np.flatnonzero(table.ids != ERR)
+    kept = (table.ids != ERR).nonzero()[0]
     dirs: list[BasisDirection] = []
     at_bos: list[np.ndarray] = []
     cells: list[np.ndarray] = []
@@ -96,8 +97,10 @@ def _distinct(
     code = np.zeros(len(cells), np.int64) if x is None else x.astype(np.int64)
     for column in cells.T:
         code = code * (size + 1) + column
-    _, first = np.unique(code, return_index=True)
-    if len(np.unique(np.stack([code, output]), axis=1).T) != len(first):
+    found, first, which = distinct(code)
+    if (output != output[first][which]).any():
         raise Split(set(leaves))
+    if len(found) == len(code):
+        return cells, x, output
     first = np.sort(first)
     return cells[first], None if x is None else x[first], output[first]

@@ -9,6 +9,7 @@ import numpy as np
 from tracr_lite.compiler.lowering.forms import Number
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, stacked
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
+from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.step_mlp import Steps, step_mlp
 from tracr_lite.craft.blocks.table_mlp import table_mlp
@@ -110,9 +111,9 @@ def _gated(
     gate = np.zeros(len(cells), np.int64)
     for column in cells.T:
         gate = gate * (len(inputs.dirs) + 1) + column
-    _, first, gate = np.unique(gate, return_index=True, return_inverse=True)
-    order = np.lexsort((x, gate.ravel()))
-    x, output, gate = x[order], output[order], gate.ravel()[order]
+    _, first, gate = distinct(gate)
+    order = np.lexsort((x, gate))
+    x, output, gate = x[order], output[order], gate[order]
     _check_types(number, x, output, gate)
     gates = np.zeros((len(first), len(inputs.dirs) + 1))
     for column in cells[first].T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tracr_lite.compiler.graph import Aggregate, Pointwise, Source, Width
-from tracr_lite.compiler.values.domain import is_number
+from tracr_lite.compiler.values.domain import NUMBERS, PLAIN, kinds_of
 from tracr_lite.compiler.values.state import Values
 
 TUPLE_LIMIT = 20_000  # value tuples of one MLP before its inputs are written separately
@@ -37,7 +37,7 @@ class Plan:
         info = self.values.info[node]
         if info.mean or info.span is not None:
             return True
-        plain = all(v is None or is_number(v) for v in info.values)
+        plain = kinds_of(info.values) <= PLAIN
         if self.values.numerical(node) and plain:
             return True
         if len(info.values) > ONE_HOT_LIMIT and plain:
@@ -51,7 +51,7 @@ class Plan:
         if not isinstance(kind, Pointwise) or kind.linear is None:
             return False
         infos = [self.values.info[i] for i in kind.inputs]
-        if any(not is_number(v) for info in infos for v in info.values):
+        if any(kinds_of(info.values) - NUMBERS for info in infos):
             return False
         if self.values.info[node].table.leaves == (node,):
             return True

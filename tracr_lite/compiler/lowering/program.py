@@ -12,7 +12,7 @@ from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
 from tracr_lite.compiler.lowering.lower import Lowering, Writers
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.compiler.lowering.written import Written
-from tracr_lite.compiler.values.domain import is_number, typed_key
+from tracr_lite.compiler.values.domain import PLAIN, is_number, kinds_of, typed_key
 from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
@@ -105,7 +105,7 @@ def _output(lowering: Lowering) -> Blocks:
         root = add_node(
             values, Pointwise(_Same(), (root,), strict=False), values.labels[root] + "_out"
         )
-    plain = all(v is None or is_number(v) for v in info.values)
+    plain = kinds_of(info.values) <= PLAIN
     wants_number = values.graph.root_numerical or (
         plain and (_is_mean(lowering, root) or len(info.values) > LISTED_OUTPUTS)
     )
@@ -179,7 +179,8 @@ def _snapping(
                 "average numbers of one sign, or with fewer distinct values",
             )
         return [0.0], info.least / 2  # all that is known is which numbers are zero
-    ordered = np.unique(np.array([lowering.as_float(root, v) for v in known]))
+    codes, numbers = lowering.codes(root)
+    ordered = np.unique(codes[numbers])
     error = number.absolute + (number.relative + 2.0**-23) * np.abs(ordered)
     gap = np.diff(ordered)
     size = np.minimum(np.abs(ordered[1:]), np.abs(ordered[:-1]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,7 +11,7 @@ from tracr_lite.compiler.lowering.forms import EMBEDDED, Block, Form, Number, On
 from tracr_lite.compiler.lowering.naming import clusters, direction_of
 from tracr_lite.compiler.lowering.plan import Plan
 from tracr_lite.compiler.lowering.problems import CannotLower
-from tracr_lite.compiler.values.domain import is_number, typed_key
+from tracr_lite.compiler.values.domain import NUMBERS, is_number, typed_key
 from tracr_lite.compiler.values.pointwise import Table
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import ONE
@@ -126,23 +125,28 @@ class State(Plan):
 
     def codes(self, node: int) -> tuple[np.ndarray, np.ndarray]:
         """The node's numbers in float32, 0 for other values; and which are numbers."""
-        return self._codes(node, is_number)
+        return self._codes(node, NUMBERS)
 
     def counted(self, node: int) -> tuple[np.ndarray, np.ndarray]:
         """As `codes`, of the values that stand as numbers; see `counts`."""
-        return self._codes(node, lambda value: self.counts(node, value))
+        return self._codes(node, frozenset({float}) if node in self.split else NUMBERS)
 
-    def _codes(self, node: int, counts: Callable[[Any], bool]) -> tuple[np.ndarray, np.ndarray]:
+    def _codes(self, node: int, kinds: frozenset[type]) -> tuple[np.ndarray, np.ndarray]:
+        """The values of some types as numbers, 0 for others; and which these are."""
         values = self.values.info[node].values
-        if set(map(type, values)) <= {float}:
-            codes = np.array(values, float)
+        numbers = [type(v) in kinds for v in values]
+        found = values
+        if not all(numbers):
+            found = [v if number else 0.0 for v, number in zip(values, numbers, strict=True)]
+        try:
+            codes = np.array(found, float)
             size = np.abs(codes)
-            if not ((size > LARGEST) | ((size < SMALLEST) & (size != 0.0))).any():
-                return codes, np.ones(len(codes), bool)
-        numbers = [counts(v) for v in values]
-        pairs = zip(values, numbers, strict=True)
-        found = [self.as_float(node, v) if number else 0.0 for v, number in pairs]
-        return np.array(found, float), np.array(numbers, bool)
+            fits = not ((size > LARGEST) | ((size < SMALLEST) & (size != 0.0))).any()
+        except OverflowError:
+            fits, codes = False, np.zeros(0)
+        if not fits:
+            codes = np.array([self.as_float(node, v) for v in found])  # names the number
+        return codes, np.array(numbers, bool)
 
     def as_float(self, node: int, value: Any) -> float:
         """A number as float32 can hold it."""

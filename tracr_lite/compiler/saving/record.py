@@ -70,10 +70,10 @@ def shape_of(model: AssembledTransformerModel) -> Shape:
     """The shape, if it alone says how the model runs. **Raises:** `SavedModelError`."""
     if model.shape is None:
         raise SavedModelError("it was not made by assemble_craft_model, so it has no shape")
-    if model.forward is not model.shape.transformed.apply:
+    if model.forward is not model.shape.forward:
         raise SavedModelError(
             "its forward is a function of its own, which is code and so not stored; set "
-            "model.forward = model.shape.transformed.apply first"
+            "model.forward = model.shape.forward first"
         )
     if model.model_config != model.shape.config:
         raise SavedModelError("its model_config is not that of its shape")
@@ -100,7 +100,7 @@ def model_of(body: Json, shape: Shape, params: Params) -> AssembledTransformerMo
     outer = encoder_from_json(entry.raw("output_encoder"), "output_encoder")
     _check_encoders(inner, outer, shape)
     return AssembledTransformerModel(
-        forward=cast("ModelForward", shape.transformed.apply),
+        forward=cast("ModelForward", shape.forward),
         get_compiled_model=shape.model,
         params=params,
         model_config=shape.config,

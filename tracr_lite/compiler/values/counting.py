@@ -12,6 +12,7 @@ from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, spread
 from tracr_lite.compiler.values.pointwise import identity
 from tracr_lite.compiler.values.selection import Logic, Widths
 from tracr_lite.compiler.values.state import Info, Selected, Values
+from tracr_lite.craft.arrays import distinct_values
 
 # from what is possible in each class, and the number of ids
 KeyedOf = Callable[[np.ndarray, int], Keyed]
@@ -38,10 +39,11 @@ def analyse(values: Values, selector: int) -> Selected:
         )
         tables[atom] = logic[np.ix_(kp, qp)]
     logic = evaluate_selector(values.nodes, selector, tables, _combined)
-    own = {atom: found for atom in atoms if (found := _diagonal(values, atom)) is not None}
     diagonal = None
-    if len(own) == len(atoms):
-        diagonal = evaluate_selector(values.nodes, selector, own, _combined)
+    if (logic.may != logic.must).any():  # else nothing more is to be known
+        own = {atom: found for atom in atoms if (found := _diagonal(values, atom)) is not None}
+        if len(own) == len(atoms):
+            diagonal = evaluate_selector(values.nodes, selector, own, _combined)
     bounds = selection.widths(logic, k, q, diagonal, values.keys, values.causal)
     return Selected(atoms, relations.tighten(values, selector, bounds))
 
@@ -106,15 +108,15 @@ def bounds_by_key(values: Values, widths: Widths) -> tuple[np.ndarray, np.ndarra
     table = code if by_position is None else by_position
     table = table if by_length is None else by_length
     kept = table[table >= 0]
-    distinct = np.unique(kept)
-    classes = np.searchsorted(distinct, table).clip(max=len(distinct) - 1)
+    found = distinct_values(kept)
+    classes = found.searchsorted(table).clip(max=len(found) - 1)
 
     def keyed_of(member: np.ndarray, size: int) -> Keyed:
         if member.size > CLASS_BUDGET:
             return Keyed.anywhere(size)
         return Keyed(classes, member)
 
-    return distinct // (keys.n + 2), distinct % (keys.n + 2), keyed_of
+    return found // (keys.n + 2), found % (keys.n + 2), keyed_of
 
 
 def _shrink(code: np.ndarray, valid: np.ndarray, axis: int) -> np.ndarray | None:

@@ -11,6 +11,8 @@ import numpy as np
 
 ERR = -1  # the evaluator would raise: whatever is computed there is allowed
 
+ALWAYS_VALID = frozenset({bool, int, str, type(None)})
+
 
 class BadValue(Exception):
     """A function returned something that no residual direction can stand for."""
@@ -24,11 +26,22 @@ class BadValue(Exception):
 def typed_key(value: object) -> Hashable:
     """Identity of a value for user functions, which may tell 1, True and 1.0 apart."""
     kind = type(value)
+    if kind is str or kind is int:  # equal to nothing that is wrapped below
+        return cast("Hashable", value)
     if kind is float:
-        return (float, value, math.copysign(1.0, cast(float, value)))
+        return (float, value) if value else (float, math.copysign(1.0, value), 0)  # -0.0
     if kind is tuple:
-        return (tuple, *(typed_key(v) for v in cast("tuple[Any, ...]", value)))
+        return (tuple, *[typed_key(v) for v in cast("tuple[Any, ...]", value)])
     return (kind, value)
+
+
+NUMBERS = frozenset({bool, int, float})
+PLAIN = NUMBERS | {type(None)}
+
+
+def kinds_of(values: Iterable[Any]) -> set[type]:
+    """The types among values."""
+    return set(map(type, values))
 
 
 def is_number(value: Any) -> bool:
@@ -41,7 +54,7 @@ def checked(value: Any) -> Any:
 
     **Raises:** `BadValue` unless it is None, a finite number, a string, or a tuple of such.
     """
-    if value is None or type(value) in (bool, int, str):
+    if type(value) in ALWAYS_VALID:
         return value
     if isinstance(value, np.generic):
         return checked(value.item())
@@ -76,10 +89,9 @@ class Domain:
         return domain
 
     def add(self, value: Any) -> int:
-        key = typed_key(value)
-        at = self._ids.get(key)
-        if at is None:
-            at = self._ids[key] = len(self.values)
+        ids = self._ids
+        at = ids.setdefault(typed_key(value), len(ids))
+        if at == len(self.values):
             self.values.append(value)
         return at
 

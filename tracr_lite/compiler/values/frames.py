@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Int
 
 from tracr_lite.compiler.values.domain import ERR
+from tracr_lite.craft.arrays import distinct, distinct_values, starts
 from tracr_lite.errors import InvalidValueSetError, Problem
 
 FRAME_BUDGET = 6_000_000  # cells of the product of domains
@@ -150,17 +152,19 @@ def combine(leaves: list[Keyed], sizes: list[int], keys: Keys) -> Combos:
             base += stride * keyed.single[classes]
         else:
             multi.append((keyed, stride, classes))
-    group = np.zeros(len(rows), np.int64)
+    group, order = np.zeros(len(rows), np.int64), np.arange(len(rows))
     for keyed, _, classes in multi:
-        group = group * len(keyed.member) + classes
-    order = np.argsort(group, kind="stable")
-    starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+        if len(keyed.member) > 1:
+            group = group * len(keyed.member) + classes
+            order = group.argsort(kind="stable")
+    ends = [*starts(group[order]).tolist(), len(order)]
     groups: list[tuple[np.ndarray, np.ndarray]] = []
     members: list[np.ndarray] = []
-    for chunk in np.split(order, starts[1:]):
+    for start, end in pairwise(ends):
+        chunk = order[start:end]
         cells = np.zeros(1, np.int64)
         for keyed, stride, classes in multi:
-            ids = np.flatnonzero(keyed.member[classes[chunk[0]]])
+            ids = keyed.member[classes[chunk[0]]].nonzero()[0]
             cells = (cells[:, None] + stride * ids[None, :]).ravel()
         groups.append((base[chunk], cells))
         members.append(chunk)
@@ -180,8 +184,9 @@ def build_frame(
         return Frame((), (), np.zeros(1, np.int64))
     seen = np.zeros(total, bool)
     for base, cells in combine(leaves, sizes, keys).groups:
-        seen[(np.unique(base)[:, None] + cells[None, :]).ravel()] = True
-    return Frame(names, tuple(sizes), np.flatnonzero(seen))
+        once = base if len(base) == 1 else distinct_values(base)
+        seen[(once[:, None] + cells[None, :]).ravel()] = True
+    return Frame(names, tuple(sizes), seen.nonzero()[0])
 
 
 def spread(
@@ -217,6 +222,6 @@ def unique_rows(
     if packed.shape[1] == 0:
         return member[:1], np.zeros(len(member), np.int64)
     view = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
-    _, first, inverse = np.unique(view, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
-    return member[np.sort(first)], rank[inverse.ravel()]
+    _, first, inverse = distinct(view)
+    rank = first.argsort().argsort()
+    return member[np.sort(first)], rank[inverse]

@@ -9,6 +9,8 @@ from fractions import Fraction
 import numpy as np
 from jaxtyping import Float, Int
 
+from tracr_lite.craft.arrays import distinct_values
+
 BITSET_BUDGET = 2_000_000  # bits of the largest sumset
 SUMS_BUDGET = 400_000  # distinct sums over all counts
 
@@ -44,8 +46,10 @@ def means_of(numbers: list[float], counts: range) -> Means | None:
     rounded = {c: _divide(found, scale, c) for c, found in by_count.items()}
     if scale != 1:  # a mean of equal numbers is that number, which a rounded sum can miss
         rounded = {c: np.append(found, numbers) for c, found in rounded.items()}
-    values = np.unique(np.concatenate(list(rounded.values())))
-    return Means(values, {c: np.searchsorted(values, np.unique(m)) for c, m in rounded.items()})
+    values = distinct_values(np.concatenate(list(rounded.values())))
+    return Means(
+        values, {c: values.searchsorted(distinct_values(m)) for c, m in rounded.items()}
+    )
 
 
 def _divide(sums: list[int], scale: int, count: int) -> Float[np.ndarray, " sums"]:
@@ -81,7 +85,7 @@ def _set_sums(offsets: list[int], counts: range) -> dict[int, list[int]] | None:
     for count in range(1, counts[-1] + 1):
         if len(reached) * len(offsets) > SUMS_BUDGET:
             return None
-        reached = np.unique(reached[:, None] + step)
+        reached = distinct_values(reached[:, None] + step)
         if count in counts:
             total += len(reached)
             if total > SUMS_BUDGET:

@@ -11,6 +11,9 @@ from jaxtyping import Int
 
 from tracr_lite.compiler.values.domain import ERR, Domain, call
 from tracr_lite.compiler.values.frames import Frame
+from tracr_lite.craft.arrays import distinct, starts
+
+LARGEST = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
@@ -57,17 +60,18 @@ def apply(
         code = code * len(domain) + column
         broken |= column == ERR
     code[broken] = -1
-    distinct, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    found, first, inverse = distinct(code)
+    first = first[int(len(found) and found[0] < 0) :]  # broken ones come before all others
     domain = Domain()
-    results = np.full(len(distinct), ERR, np.int64)
-    picked = [column[first].tolist() for column in columns]
-    for at, known in enumerate((distinct >= 0).tolist()):
-        if known:
-            args = tuple(d[p[at]] for d, p in zip(domains, picked, strict=True))
-            ok, value = call(fn, strict, args)
-            if ok:
-                results[at] = domain.add(value)
-    return domain, results[inverse.ravel()]
+    picked = [
+        [d[i] for i in column[first].tolist()]
+        for d, column in zip(domains, columns, strict=True)
+    ]
+    results = [ERR] * (len(found) - len(first))
+    for args in zip(*picked, strict=True) if picked else [()] * len(first):
+        ok, value = call(fn, strict, args)
+        results.append(domain.add(value) if ok else ERR)
+    return domain, np.array(results, np.int64)[inverse]
 
 
 def reduce_leaves(table: Table) -> Table:
@@ -80,12 +84,12 @@ def reduce_leaves(table: Table) -> Table:
         low = table.frame.codes % table.frame.strides[at]
         rest = high * table.frame.strides[at] + low
         order = np.argsort(rest, kind="stable")
-        starts = np.flatnonzero(np.diff(rest[order], prepend=-1))
-        ids = table.ids[order]
-        greatest = np.maximum.reduceat(ids, starts)
-        least = np.minimum.reduceat(np.where(ids == ERR, np.iinfo(np.int64).max, ids), starts)
+        ordered, ids = rest[order], table.ids[order]
+        first = starts(ordered)
+        greatest = np.maximum.reduceat(ids, first)
+        least = np.minimum.reduceat(np.where(ids == ERR, LARGEST, ids), first)
         if ((greatest == least) | (greatest == ERR)).all():
             leaves = table.leaves[:at] + table.leaves[at + 1 :]
             sizes = table.frame.sizes[:at] + table.frame.sizes[at + 1 :]
-            table = Table(Frame(leaves, sizes, rest[order][starts]), greatest)
+            table = Table(Frame(leaves, sizes, ordered[first]), greatest)
     return table

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int
 
 from tracr_lite.compiler.values.domain import is_number
 from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, Keys
+from tracr_lite.craft.arrays import distinct
 from tracr_lite.rasp import rasp
 
 UNREACHABLE = -1  # the pair cannot occur, or the predicate raises on it
@@ -150,13 +151,16 @@ def class_logic(k: Keyed, q: Keyed, table: Int[np.ndarray, "keys queries"]) -> L
     """May and must of a predicate between key classes."""
 
     def any_pair(cells: np.ndarray) -> np.ndarray:
-        left = cells.astype(np.float32)
-        left = left[k.single] if k.single is not None else k.member.astype(np.float32) @ left
+        if k.single is not None:
+            left = cells[k.single]
+        else:
+            left = k.member.astype(np.float32) @ cells.astype(np.float32) > 0
         if q.single is not None:
-            return left[:, q.single] > 0
-        return left @ q.member.T.astype(np.float32) > 0
+            return left[:, q.single]
+        return left.astype(np.float32) @ q.member.T.astype(np.float32) > 0
 
-    return Logic(any_pair(table == 1), ~any_pair(table == 0) & any_pair(table == 1))
+    holds = any_pair(table == 1)
+    return Logic(holds, ~any_pair(table == 0) & holds)
 
 
 def joint(nodes: list[Keyed], keys: Keys) -> tuple[Keyed, list[Int[np.ndarray, " classes"]]]:
@@ -168,12 +172,12 @@ def joint(nodes: list[Keyed], keys: Keys) -> tuple[Keyed, list[Int[np.ndarray, "
     code = np.zeros(len(rows), np.int64)
     for keyed, column in zip(nodes, columns, strict=True):
         code = code * len(keyed.member) + column
-    _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+    _, first, inverse = distinct(code)
     by_length = any(k.by_length for k in nodes)
     by_position = any(k.by_position for k in nodes)
     shape = (len(keys.lengths) if by_length else 1, keys.n if by_position else 1)
     classes = np.zeros(shape, np.int64)
-    classes[rows * by_length, positions * by_position] = inverse.ravel()
+    classes[rows * by_length, positions * by_position] = inverse
     member = np.ones((len(first), 1), bool)  # only the classes matter
     return Keyed(classes, member), [column[first] for column in columns]
 

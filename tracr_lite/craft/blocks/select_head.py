@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks import U
 
 
@@ -57,28 +58,24 @@ def literal_scores(literal: Literal) -> Scores:
 
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " rows"]]:
     """Distinct nonzero rows in order of first occurrence; class of each row, -1 if zero."""
-    used = np.flatnonzero(rows.any(axis=1))
+    used = rows.any(axis=1).nonzero()[0]
     classes = np.full(len(rows), -1, np.int64)
     if not len(used) or not rows.shape[1]:
         return np.zeros((0, rows.shape[1])), classes
-    packed = np.ascontiguousarray(np.packbits((rows[used] != 0), axis=1))
-    signs = np.where((rows[used] < 0).any(axis=0), -1.0, 1.0)
+    filled = rows[used]
+    packed = np.packbits(filled != 0, axis=1)
+    below = filled < 0
+    if (below.any(axis=0) & (filled > 0).any(axis=0)).any():  # signs matter: compare whole rows
+        packed = filled.view(np.uint8)
     view = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
-    if (rows[used] * signs < 0).any():  # mixed signs within a column: compare whole rows
-        view = (
-            np.ascontiguousarray(rows[used])
-            .view(np.dtype((np.void, rows.shape[1] * 8)))
-            .ravel()
-        )
-    _, first, inverse = np.unique(view, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first, kind="stable"), kind="stable")
-    classes[used] = rank[inverse.ravel()]
-    return rows[used][np.sort(first)], classes
+    _, first, inverse = distinct(view)
+    classes[used] = first.argsort().argsort()[inverse]
+    return filled[np.sort(first)], classes
 
 
 def _one_hot(classes: np.ndarray, size: int) -> Float[np.ndarray, "rows classes"]:
     out = np.zeros((len(classes), size))
-    known = np.flatnonzero(classes >= 0)
+    known = (classes >= 0).nonzero()[0]
     out[known, classes[known]] = 1.0
     return out
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from tracr_lite.craft.arrays import changes, starts
 from tracr_lite.craft.blocks import U
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.entries import Entries
@@ -59,9 +60,8 @@ class Ramps:
 
 def ramps_of(steps: Steps) -> Ramps:
     """One ramp for each change of output. **Raises:** `TooClose`."""
-    below = np.flatnonzero(
-        (steps.gate[1:] == steps.gate[:-1]) & (steps.output[1:] != steps.output[:-1])
-    )
+    same_gate = steps.gate[1:] == steps.gate[:-1]
+    below = (same_gate & (steps.output[1:] != steps.output[:-1])).nonzero()[0]
     above = below + 1
     gap = steps.x[above] - steps.x[below]
     slack = np.maximum(steps.error[below], steps.error[above])
@@ -136,8 +136,8 @@ def _reach(edge: np.ndarray, ref: float) -> np.ndarray:
 
 def _base_neurons(steps: Steps, code: np.ndarray, gates: np.ndarray, sign: float) -> Neurons:
     """The output at the end of each gate where all ramps are zero."""
-    changes = np.diff(steps.gate) != 0
-    ends = np.flatnonzero(np.append(changes, True) if sign > 0 else np.append(True, changes))
+    first = starts(steps.gate)
+    ends = np.append(first[1:], len(steps.gate)) - 1 if sign > 0 else first
     opened = gates[steps.gate[ends]]
     rounding = np.abs(code - code.astype(np.float32))
     return Neurons(
@@ -193,9 +193,9 @@ def _summation(rise: np.ndarray, largest: np.ndarray, gate: np.ndarray) -> np.nd
     """Rounding of the sum over the ramps of a gate, in any order, shared out to the ramps."""
     if not len(gate):
         return np.zeros_like(rise)
-    starts = np.flatnonzero(np.diff(gate, prepend=-1))
-    terms = 2 * np.add.reduceat((rise != 0).astype(float), starts, axis=0)
-    sizes = np.diff(np.append(starts, len(gate)))
+    first = starts(gate)
+    terms = 2 * np.add.reduceat((rise != 0).astype(float), first, axis=0)
+    sizes = np.bincount(changes(gate).cumsum() - 1)
     return np.repeat(U * terms, sizes, axis=0) * rise * 2 * largest[:, None]
 
 
@@ -203,8 +203,7 @@ def _most(by_column: np.ndarray, gate: np.ndarray) -> Float[np.ndarray, " out"]:
     """Largest sum over the ramps of one gate (`gate` ascending), by column."""
     if not len(gate):
         return np.zeros(len(by_column.T))
-    starts = np.flatnonzero(np.diff(gate, prepend=-1))
-    return np.add.reduceat(by_column, starts, axis=0).max(axis=0, initial=0.0)
+    return np.add.reduceat(by_column, starts(gate), axis=0).max(axis=0, initial=0.0)
 
 
 def _without_zeros(neurons: Neurons) -> Neurons:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks import U
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.entries import Entries
@@ -133,8 +134,8 @@ def _share(cells: np.ndarray, outputs: np.ndarray, n_in: int) -> _Shared:
         for column in range(cells.shape[1]):
             if column != shared:
                 code = code * n_in + cells[:, column]
-        _, first, neuron = np.unique(code, return_index=True, return_inverse=True)
+        _, first, neuron = distinct(code)
         if best is None or len(first) < len(best.first):
-            best = _Shared(shared, neuron.ravel(), first)
+            best = _Shared(shared, neuron, first)
     assert best is not None
     return best

@@ -1,0 +1,36 @@
+"""What `np.unique` and `np.diff` are for, without their checks: the arrays here are short."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Int
+
+
+def distinct(
+    codes: np.ndarray,
+) -> tuple[np.ndarray, Int[np.ndarray, " distinct"], Int[np.ndarray, " codes"]]:
+    """The distinct codes ascending, where each occurs first, and which of them each code is."""
+    order = codes.argsort(kind="stable")
+    ordered = codes[order]
+    new = changes(ordered)
+    inverse = np.empty(len(codes), np.int64)
+    inverse[order] = new.cumsum() - 1
+    return ordered[new], order[new], inverse
+
+
+def distinct_values(codes: np.ndarray) -> np.ndarray:
+    """The distinct codes, ascending."""
+    ordered = np.sort(codes, axis=None)
+    return ordered[changes(ordered)]
+
+
+def changes(ordered: np.ndarray) -> Bool[np.ndarray, " codes"]:
+    """Whether each entry differs from the one before it; the first does."""
+    new = np.ones(len(ordered), bool)
+    new[1:] = ordered[1:] != ordered[:-1]
+    return new
+
+
+def starts(ordered: np.ndarray) -> Int[np.ndarray, " runs"]:
+    """Where each run of equal entries starts."""
+    return changes(ordered).nonzero()[0]
