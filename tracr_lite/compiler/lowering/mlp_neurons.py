@@ -11,7 +11,7 @@ from tracr_lite.compiler.lowering.mlp_inputs import Inputs, stacked
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks.neurons import Neurons
-from tracr_lite.craft.blocks.step_mlp import Steps, step_mlp
+from tracr_lite.craft.blocks.step_mlp import Steps, TooClose, step_mlp
 from tracr_lite.craft.blocks.table_mlp import table_mlp
 from tracr_lite.craft.entries import Entries
 
@@ -31,16 +31,17 @@ def neurons_of(node: int, inputs: Inputs, code: Entries) -> tuple[Inputs, Neuron
         if inputs.number is None:
             size, noise = len(inputs.dirs), inputs.noise
             return inputs, table_mlp(inputs.cells, inputs.output, code, size, noise=noise)
-        return _steps(inputs, inputs.number, code.dense())
+        return _steps(inputs, inputs.number, code)
     except ValueError as error:
         raise CannotLower(
             node,
             f"its inputs are too close to be told apart: {error}",
             "use a smaller max_seq_len, or compare counts instead of fractions",
+            hopeless=isinstance(error, TooClose) and error.hopeless,
         ) from error
 
 
-def _steps(inputs: Inputs, number: Number, code: np.ndarray) -> tuple[Inputs, Neurons]:
+def _steps(inputs: Inputs, number: Number, code: Entries) -> tuple[Inputs, Neurons]:
     """Steps on the number for each combination of one-hots; tables where it is no number."""
     assert inputs.x is not None, "a number has a column in the table"
     x = inputs.x
@@ -69,7 +70,7 @@ def _with_number(
 
 
 def _flagged(
-    inputs: Inputs, number: Number, code: np.ndarray, rows: np.ndarray, flag: np.ndarray
+    inputs: Inputs, number: Number, code: Entries, rows: np.ndarray, flag: np.ndarray
 ) -> Neurons:
     """A table of the rows in which the number is replaced by one value, read through `flag`."""
     size = len(inputs.dirs)
@@ -100,7 +101,7 @@ def _read_through(reads: Entries, flag: np.ndarray) -> Entries:
 def _gated(
     inputs: Inputs,
     number: Number,
-    code: np.ndarray,
+    code: Entries,
     rows: np.ndarray,
     read: np.ndarray,
     any_flag: np.ndarray,

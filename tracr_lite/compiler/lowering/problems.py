@@ -12,9 +12,13 @@ class Split(Exception):
 
 
 class CannotLower(Exception):
-    """A node has no exact block; says why and what to write instead."""
+    """A node has no exact block; says why and what to write instead.
 
-    def __init__(self, node: int, reason: str, suggestion: str):
+    `hopeless`: cleaner inputs would not help.
+    """
+
+    def __init__(self, node: int, reason: str, suggestion: str, *, hopeless: bool = False):
         super().__init__(reason)
         self.node, self.reason, self.suggestion = node, reason, suggestion
+        self.hopeless = hopeless
         self.writing = node  # the node that was being written, if another one is to blame

@@ -47,7 +47,7 @@ def lower(values: Values, bos: BasisDirection, notes: list[Written] | None = Non
                 raise _refusal([*problems.values(), _problem(values, _types(error))]) from error
             split |= error.nodes
         except CannotLower as error:
-            if clean:
+            if clean or error.hopeless:
                 at, problem = error.writing, _problem(values, error)
                 if at in problems or at >= len(values.graph.nodes):
                     raise _refusal([*problems.values(), problem]) from error

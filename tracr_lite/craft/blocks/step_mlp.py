@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from tracr_lite.craft.arrays import changes, starts
+from tracr_lite.craft.arrays import distinct, starts
 from tracr_lite.craft.blocks import U
 from tracr_lite.craft.blocks.neurons import Neurons
+from tracr_lite.craft.blocks.sizes import Sizes
 from tracr_lite.craft.entries import Entries
 
 GRID = 64.0  # steps of 1 / slope on which ramps are placed
@@ -19,6 +20,7 @@ class TooClose(ValueError):
     """Two inputs with different outputs are closer than the error of the input allows."""
 
     def __init__(self, low: float, high: float, error: float):
+        self.hopeless = high - low < 4 * U * max(abs(low), abs(high))  # for any error
         super().__init__(
             f"{low!r} and {high!r} are {high - low:.3g} apart, "
             f"which an input error of {error:.2g} does not allow to be told apart in float32"
@@ -85,7 +87,7 @@ def _room(gap: np.ndarray, slope: np.ndarray) -> np.ndarray:
 
 def step_mlp(
     steps: Steps,
-    code: Float[np.ndarray, "n_outputs out"],
+    code: Float[np.ndarray, "n_outputs out"] | Entries,
     number: Float[np.ndarray, " inputs"],
     gates: Float[np.ndarray, "gates inputs_and_bias"],
     valid: Float[np.ndarray, " inputs_and_bias"],
@@ -112,6 +114,8 @@ def step_mlp(
     Source: discretising MLP of Lindner et al. 2023, arXiv:2301.05062; ramps placed anew.
     """
     ramps = ramps_of(steps)
+    if not isinstance(code, Entries):
+        code = Entries.of(code)
     sign, ref = _side(steps, ramps)
     base = _base_neurons(steps, code, gates, sign)
     changes = _ramp_neurons(steps, ramps, code, number, gates, valid, sign, ref)
@@ -134,25 +138,25 @@ def _reach(edge: np.ndarray, ref: float) -> np.ndarray:
     return np.maximum(np.abs(edge - ref), abs(ref))
 
 
-def _base_neurons(steps: Steps, code: np.ndarray, gates: np.ndarray, sign: float) -> Neurons:
+def _base_neurons(steps: Steps, code: Entries, gates: np.ndarray, sign: float) -> Neurons:
     """The output at the end of each gate where all ramps are zero."""
     first = starts(steps.gate)
     ends = np.append(first[1:], len(steps.gate)) - 1 if sign > 0 else first
     opened = gates[steps.gate[ends]]
-    rounding = np.abs(code - code.astype(np.float32))
+    sizes = Sizes.of(code)
     return Neurons(
         Entries.of(opened[:, :-1]).turned(),
         opened[:, -1],
-        Entries.of(code[steps.output[ends]]),
-        rounding.max(axis=0, initial=0.0),
-        float(rounding.sum(axis=1).max(initial=0.0)),
+        code.rows_at(steps.output[ends]),
+        sizes.lost,
+        sizes.lost_in_all,
     )
 
 
 def _ramp_neurons(
     steps: Steps,
     ramps: Ramps,
-    code: np.ndarray,
+    code: Entries,
     number: np.ndarray,
     gates: np.ndarray,
     valid: np.ndarray,
@@ -161,25 +165,36 @@ def _ramp_neurons(
 ) -> Neurons:
     refs = np.floor(ref * GRID * ramps.slope) / (GRID * ramps.slope) * (ref != 0.0)
     near, far = (ramps.hi, ramps.lo) if sign > 0 else (ramps.lo, ramps.hi)
-    opened = gates[steps.gate[ramps.below]]
+    gate = steps.gate[ramps.below]
+    opened = gates[gate]
     read = np.append(number, 0.0)[None, :] - refs[:, None] * valid[None, :]
 
     def hinges(edge: np.ndarray) -> Float[np.ndarray, "ramps inputs_and_bias"]:
         distance = sign * (edge - refs)
         return ramps.slope[:, None] * (distance[:, None] * opened - sign * read)
 
-    rise = sign * (code[steps.output[ramps.below]] - code[steps.output[ramps.above]])
+    rise = _rise(steps, ramps, code, sign)
     largest = ramps.slope * (np.abs(near - refs) + np.abs(refs))
-    by_column = np.abs(rise) * _wiggle(largest, opened, refs)[:, None]
-    by_column += _summation(np.abs(rise), largest, steps.gate[ramps.below])
-    spread = np.bincount(steps.gate[ramps.below], by_column.sum(axis=1))
+    errors, spread = _rounding(rise, gate, largest, _wiggle(largest, opened, refs))
     w_in = np.concatenate([hinges(near), hinges(far)])
     return Neurons(
         Entries.of(w_in[:, :-1]).turned(),
         w_in[:, -1],
-        Entries.of(np.concatenate([rise, -rise])),
-        _most(by_column, steps.gate[ramps.below]),
-        float(spread.max(initial=0.0)),
+        Entries.stacked([rise, rise.times(-1.0)]),
+        errors,
+        spread,
+    )
+
+
+def _rise(steps: Steps, ramps: Ramps, code: Entries, sign: float) -> Entries:
+    """By how much each ramp lifts each output."""
+    below = code.rows_at(steps.output[ramps.below]).times(sign)
+    above = code.rows_at(steps.output[ramps.above]).times(-sign)
+    return Entries.summed(
+        below.shape,
+        np.concatenate([below.rows, above.rows]),
+        np.concatenate([below.cols, above.cols]),
+        np.concatenate([below.values, above.values]),
     )
 
 
@@ -189,21 +204,22 @@ def _wiggle(largest: np.ndarray, opened: np.ndarray, refs: np.ndarray) -> np.nda
     return 2 * U * np.maximum(terms - 1, 1) * np.maximum(terms - 2, 1) * largest
 
 
-def _summation(rise: np.ndarray, largest: np.ndarray, gate: np.ndarray) -> np.ndarray:
-    """Rounding of the sum over the ramps of a gate, in any order, shared out to the ramps."""
-    if not len(gate):
-        return np.zeros_like(rise)
-    first = starts(gate)
-    terms = 2 * np.add.reduceat((rise != 0).astype(float), first, axis=0)
-    sizes = np.bincount(changes(gate).cumsum() - 1)
-    return np.repeat(U * terms, sizes, axis=0) * rise * 2 * largest[:, None]
+def _rounding(
+    rise: Entries, gate: np.ndarray, largest: np.ndarray, wiggle: np.ndarray
+) -> tuple[Float[np.ndarray, " out"], float]:
+    """The error of each output, and of all at once: one gate is open.
 
-
-def _most(by_column: np.ndarray, gate: np.ndarray) -> Float[np.ndarray, " out"]:
-    """Largest sum over the ramps of one gate (`gate` ascending), by column."""
-    if not len(gate):
-        return np.zeros(len(by_column.T))
-    return np.add.reduceat(by_column, starts(gate), axis=0).max(axis=0, initial=0.0)
+    Each ramp has its wiggle; the ramps of a gate are summed in any order, and what that rounds
+    is shared out to them.
+    """
+    ramp, width = rise.rows, rise.shape[1]
+    place, _, which = distinct(gate[ramp] * width + rise.cols)
+    terms = 2 * np.bincount(which, minlength=1)[which]
+    size = np.abs(rise.values)
+    lost = size * (wiggle[ramp] + U * terms * 2 * largest[ramp])
+    errors = np.zeros(width)
+    np.maximum.at(errors, place % width, np.bincount(which, lost, len(place)))
+    return errors, float(np.bincount(gate[ramp], lost, 1).max())
 
 
 def _without_zeros(neurons: Neurons) -> Neurons:

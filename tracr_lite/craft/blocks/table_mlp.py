@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks import U
 from tracr_lite.craft.blocks.neurons import Neurons
+from tracr_lite.craft.blocks.sizes import Sizes
 from tracr_lite.craft.entries import Entries
 
 
@@ -47,43 +48,11 @@ def table_mlp(
     alone = noise > 0.0 and k == 1  # then 2 S is exact, and so is the difference
     shared = None if alone else _share(cells, outputs, n_in)
     reads, first = _detectors(cells, shared, n_in)
-    sizes, writes = _Sizes.of(code), code.rows_at(outputs[first])
+    sizes, writes = Sizes.of(code), code.rows_at(outputs[first])
     if noise == 0.0:  # every sum is exact, so only a rounded code can be off
         bias = np.full(len(first), 1.0 - k)
         return Neurons(reads, bias, writes, sizes.lost, sizes.lost_in_all)
     return _flat(reads, writes, sizes, k, exact=alone)
-
-
-@dataclass(frozen=True)
-class _Sizes:
-    """How large a code is, by column and in all, and what is lost when it is float32."""
-
-    largest: Float[np.ndarray, " out"]
-    in_all: float
-    lost: Float[np.ndarray, " out"]
-    lost_in_all: float
-
-    @classmethod
-    def of(cls, code: Entries) -> _Sizes:
-        size = np.abs(code.values)
-        lost = np.abs(code.values - code.values.astype(np.float32))
-        if not lost.any():
-            return cls(_largest(code, size), _in_all(code, size), np.zeros(code.shape[1]), 0.0)
-        return cls(
-            _largest(code, size), _in_all(code, size), _largest(code, lost), _in_all(code, lost)
-        )
-
-
-def _largest(code: Entries, size: np.ndarray) -> Float[np.ndarray, " out"]:
-    """Largest size in each column."""
-    found = np.zeros(code.shape[1])
-    np.maximum.at(found, code.cols, size)
-    return found
-
-
-def _in_all(code: Entries, size: np.ndarray) -> float:
-    """Largest sum of sizes in one row."""
-    return float(np.bincount(code.rows, size, 1).max())
 
 
 def _detectors(
@@ -105,7 +74,7 @@ def _detectors(
     return Entries((n_in, len(first)), at, of, np.ones(len(at))), first
 
 
-def _flat(reads: Entries, rows: Entries, sizes: _Sizes, k: int, *, exact: bool) -> Neurons:
+def _flat(reads: Entries, rows: Entries, sizes: Sizes, k: int, *, exact: bool) -> Neurons:
     """The neurons that tolerate noise; `rows`: what each tuple writes; `exact`: so is 2 S."""
     n = reads.shape[1]
     twice = reads.times(2.0)
