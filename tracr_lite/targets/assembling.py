@@ -13,17 +13,21 @@ from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import TOKENS
 from tracr_lite.errors import CompileError, Problem
 from tracr_lite.rasp import rasp
-from tracr_lite.targets import llama
-from tracr_lite.targets.ballast import ballast_of, columns_in
+from tracr_lite.targets.architecture import Architecture, Frame
+from tracr_lite.targets.ballast import ballast_of
 from tracr_lite.targets.blocks import HeadPart
 from tracr_lite.targets.lowering import Lowered
 from tracr_lite.targets.node_map import places_of
-from tracr_lite.targets.placing import layers_of, shapes, used, written
+from tracr_lite.targets.placing import PlacedLayer, layers_of, shapes, used, written
 from tracr_lite.targets.rows import ONE_COLUMN, Row, column, reading, scaled, total
-from tracr_lite.targets.statement import llama_statement
+from tracr_lite.targets.statement import statement
 from tracr_lite.targets.stock_model import BOS, LOGIT, StockModel, StockVocabulary
 from tracr_lite.targets.vocabulary import vocabulary_of
 
+WIDER = (
+    "compare fewer values; or, for Llama, pass a greater rope_theta, 1e30 for instance, which "
+    "run.c does not know"
+)
 HEADS = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
@@ -44,101 +48,90 @@ class Request:
         return self.max_seq_len + 1
 
 
-def assemble_llama(lowered: Lowered, request: Request, group: int, theta: float) -> StockModel:
-    """The model of lowered parts. **Raises:** `CompileError` if no size of head is enough."""
+@dataclass(frozen=True)
+class Plan:
+    """Sizes and places; `output`: what the logit of each id reads."""
+
+    frame: Frame
+    vocabulary: StockVocabulary
+    output: list[tuple[int, Row]]
+
+
+def plan(lowered: Lowered, request: Request, target: Architecture) -> Plan:
+    """The smallest network that holds the parts.
+
+    **Raises:** `CompileError` if no size of head is enough, or a number is too great.
+    """
     vocabulary, output = _outputs(lowered, request)
     columns = _columns(lowered, output)
-    sizes = _head_sizes(lowered, request.positions, theta)
-    found = shapes(lowered.parts, len(columns), iter(sizes), columns_in, group)
+    sizes = _head_sizes(lowered, request.positions, target)
+    overhead = len(columns) + target.extra
+    found = shapes(lowered.parts, overhead, iter(sizes), target.ballast_columns, target.group)
     shape = min(found, key=lambda s: (s.width, s.heads))
     ballast = ballast_of(shape.width, shape.ballast, content_of(lowered))
     if ballast is None:
         raise _too_great(lowered)
-    place = {d: shape.ballast + i for i, d in enumerate(columns)}
-    frame = llama.Frame(shape, place, lowered.lowering.bos, request.positions, theta, group)
+    first = shape.ballast + target.extra
+    place = {d: first + i for i, d in enumerate(columns)}
     layers = layers_of(lowered.parts, shape.head)
-    embedding = _embedding(frame, lowered, vocabulary)
-    tensors = llama.tensors_of(frame, layers, embedding, output, ballast)
+    most = max(neurons_in(layer, lowered, target) for layer in layers)
+    hidden = max(64, -(-most // 64) * 64)
+    bos = lowered.lowering.bos
+    frame = Frame(shape, ballast, place, bos, layers, hidden, request.positions)
+    return Plan(frame, vocabulary, output)
+
+
+def assemble(
+    lowered: Lowered, request: Request, target: Architecture, planned: Plan
+) -> StockModel:
+    """The model of lowered parts."""
+    frame, vocabulary = planned.frame, planned.vocabulary
     known, tolerance = _known(lowered)
     return StockModel(
-        "llama",
-        llama_config(frame, layers, vocabulary),
-        tensors,
+        target.name,
+        target.config(frame, vocabulary),
+        target.tensors(frame, _embedding(frame, lowered, vocabulary), planned.output),
         vocabulary,
         request.program,
         request.max_seq_len,
         lowered.output.number is not None,
-        places_of(lowered, place, shape.head, group),
-        llama_statement(lowered, request.positions),
+        places_of(lowered, frame, target),
+        statement(lowered, target.name, request.positions),
         causal=request.causal,
         known=known,
         tolerance=tolerance,
     )
 
 
-def _head_sizes(lowered: Lowered, positions: int, theta: float) -> list[int]:
-    """Sizes of heads whose slow pairs are enough for every selector."""
+def neurons_in(layer: PlacedLayer, lowered: Lowered, target: Architecture) -> int:
+    """How many neurons the layer takes."""
+    bos = lowered.lowering.bos
+    return sum(target.count(unit, bos) for part in layer.mlps for unit in part.units)
+
+
+def _head_sizes(lowered: Lowered, positions: int, target: Architecture) -> list[int]:
+    """Sizes of heads whose elements are enough for every selector."""
     parts = [part for part in lowered.parts if isinstance(part, HeadPart)]
-    fitting = [
-        size for size in HEADS if all(llama.fits(p, size, positions, theta) for p in parts)
-    ]
+    fitting = [size for size in HEADS if all(target.fits(p, size, positions) for p in parts)]
     if fitting:
         return fitting
-    problems: list[Problem] = []
-    for part in parts:
-        if not llama.fits(part, HEADS[-1], positions, theta):
-            label = lowered.lowering.values.labels[part.selector]
-            problems.append(_too_wide(part, label, positions, theta))
+    problems = [
+        Problem(
+            lowered.lowering.values.labels[part.selector],
+            f"it forbids {len(part.penalties)} rectangles of keys and queries, more than heads "
+            f"of {HEADS[-1]}, the largest, can score over {positions} positions",
+            WIDER,
+        )
+        for part in parts
+        if not target.fits(part, HEADS[-1], positions)
+    ]
     raise CompileError("place", problems)
-
-
-def _too_wide(part: HeadPart, label: str, positions: int, theta: float) -> Problem:
-    most = max(
-        (n for n in range(2, positions) if llama.fits(part, HEADS[-1], n, theta)), default=0
-    )
-    enough = f"have enough up to {most - 1} tokens" if most else "never have enough"
-    shorter = f"use max_seq_len={most - 1}, " if most else ""
-    return Problem(
-        label,
-        f"it forbids {len(part.penalties)} rectangles of keys and queries, each of which "
-        f"needs a slow rotary pair; heads of {HEADS[-1]}, the largest, {enough}",
-        f"{shorter}compare fewer values, or pass a greater rope_theta, 1e30 for instance, "
-        "which run.c does not know",
-    )
 
 
 def _too_great(lowered: Lowered) -> CompileError:
     label = lowered.lowering.values.labels[lowered.output.root]
     reason = "numbers on the way to it are too great beside the constant of the norm"
     return CompileError("place", [Problem(label, reason, "scale them to below 1e12")])
-
-
-def llama_config(
-    frame: llama.Frame, layers: tuple[Any, ...], vocabulary: StockVocabulary
-) -> dict[str, Any]:
-    """What `config.json` holds."""
-    shape = frame.shape
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "hidden_size": shape.width,
-        "intermediate_size": llama.hidden_size(frame, layers),
-        "num_hidden_layers": len(layers),
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.heads // frame.group,
-        "head_dim": shape.head,
-        "vocab_size": vocabulary.size,
-        "max_position_embeddings": frame.positions,
-        "rms_norm_eps": 1e-5,
-        "rope_theta": frame.theta,
-        "hidden_act": "silu",
-        "attention_bias": False,
-        "mlp_bias": False,
-        "tie_word_embeddings": False,
-        "bos_token_id": BOS,
-        "eos_token_id": vocabulary.end if vocabulary.end is not None else 2,
-        "torch_dtype": "float32",
-    }
 
 
 def content_of(lowered: Lowered) -> float:
@@ -167,7 +160,7 @@ def _columns(lowered: Lowered, output: list[tuple[int, Row]]) -> list[BasisDirec
     return [*known, *silent]
 
 
-def _embedding(frame: llama.Frame, lowered: Lowered, vocabulary: StockVocabulary) -> np.ndarray:
+def _embedding(frame: Frame, lowered: Lowered, vocabulary: StockVocabulary) -> np.ndarray:
     """The rows of all ids, without the ballast."""
     found = np.zeros((vocabulary.size, frame.shape.width))
     found[BOS, frame.place[lowered.lowering.bos]] = 1.0

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from tracr_lite.compiler.compiling import COMPILER_BOS, COMPILER_PAD, lengths_of
+from tracr_lite.compiler.graph import Graph
 from tracr_lite.compiler.inputs import check_request
 from tracr_lite.compiler.lowering.lower import Writers
 from tracr_lite.compiler.tracing import trace
 from tracr_lite.compiler.values.infer import infer
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import TOKENS
+from tracr_lite.errors import CompileError
 from tracr_lite.rasp import rasp
 from tracr_lite.targets import heads, tables
-from tracr_lite.targets.assembling import Request, assemble_llama
+from tracr_lite.targets.architecture import Architecture
+from tracr_lite.targets.assembling import Plan, Request, assemble, plan
 from tracr_lite.targets.causality import check_causal
-from tracr_lite.targets.lowering import lower
+from tracr_lite.targets.gpt2 import GPT2Architecture
+from tracr_lite.targets.largest import with_largest
+from tracr_lite.targets.llama import LlamaArchitecture
+from tracr_lite.targets.lowering import Lowered, lower
 from tracr_lite.targets.rope import THETA
 from tracr_lite.targets.stock_model import StockModel
-from tracr_lite.targets.traits import Traits
 
 WRITERS = Writers(tables.write_one_hot, tables.write_number, tables.clean_one_hot, heads.write)
 NO_END = object()
@@ -52,14 +58,63 @@ def compile_rasp_to_llama(
     **Raises:** `CompileError` listing every problem found, where, and what to write instead.
     Source: Touvron et al. 2023, arXiv:2307.09288; Weiss et al. 2021, arXiv:2106.06981.
     """
+    target = LlamaArchitecture(rope_theta, queries_per_key)
+    return _compile(program, vocab, max_seq_len, causal, end, target)
+
+
+def compile_rasp_to_gpt2(
+    program: rasp.SOp,
+    vocab: Iterable[Any],
+    max_seq_len: int,
+    *,
+    causal: bool = False,
+    end: Any = NO_END,
+) -> StockModel:
+    """Compiles `program` into the weights of an unmodified GPT-2.
+
+    As `compile_rasp_to_llama`, whose arguments and errors it shares; logits are right to about
+    1e-6, as LayerNorm rounds where RMSNorm does not.
+    Source: Radford et al. 2019; Weiss et al. 2021, arXiv:2106.06981.
+    """
+    return _compile(program, vocab, max_seq_len, causal, end, GPT2Architecture())
+
+
+def _compile(
+    program: rasp.SOp,
+    vocab: Iterable[Any],
+    max_seq_len: int,
+    causal: bool,
+    end: Any,
+    target: Architecture,
+) -> StockModel:
+    """The pipeline, for any architecture."""
     tokens, size = check_request(vocab, max_seq_len, COMPILER_BOS, COMPILER_PAD)
     graph = trace(program)
-    lengths = lengths_of(graph, size)
     if not causal:
-        check_causal(infer(graph, tokens, lengths, causal=False))
-    values = infer(graph, tokens, lengths, causal=True)
-    traits = Traits("float32", positions=False, gated=True, relative=True)
-    lowered = lower(values, BasisDirection(TOKENS, COMPILER_BOS), traits, WRITERS)
+        check_causal(infer(graph, tokens, lengths_of(graph, size), causal=False))
     ends = end is not NO_END
     request = Request(program, tuple(tokens), size, causal, end if ends else None, ends)
-    return assemble_llama(lowered, request, queries_per_key, rope_theta)
+    try:
+        lowered, planned = _planned(graph, request, target)
+    except CompileError as error:
+        if error.stage not in ("lower", "place"):
+            raise
+        raise with_largest(error, size, lambda n: _fits(graph, request, target, n)) from error
+    return assemble(lowered, request, target, planned)
+
+
+def _planned(graph: Graph, request: Request, target: Architecture) -> tuple[Lowered, Plan]:
+    lengths = lengths_of(graph, request.max_seq_len)
+    values = infer(graph, list(request.tokens), lengths, causal=True)
+    bos = BasisDirection(TOKENS, COMPILER_BOS)
+    lowered = lower(values, bos, target.traits, WRITERS)
+    return lowered, plan(lowered, request, target)
+
+
+def _fits(graph: Graph, request: Request, target: Architecture, size: int) -> bool:
+    """Whether the program can be compiled for inputs of at most `size` tokens."""
+    try:
+        _planned(graph, replace(request, max_seq_len=size), target)
+    except CompileError:
+        return False
+    return True

@@ -20,7 +20,8 @@ def predict(model: StockModel, tokens: Sequence[Any]) -> list[Any]:
 
 def logits(model: StockModel, ids: Sequence[int]) -> np.ndarray:
     """(tokens, vocabulary) of one sequence, float32."""
-    return _llama(model, np.asarray(ids))
+    run = _llama if model.architecture == "llama" else _gpt2
+    return run(model, np.asarray(ids))
 
 
 def _llama(model: StockModel, ids: np.ndarray) -> np.ndarray:
@@ -88,3 +89,38 @@ def attend(q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
     scores = np.where(hidden, np.float32(-np.inf), scores)
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return (weights / weights.sum(axis=-1, keepdims=True)) @ v
+
+
+def _gpt2(model: StockModel, ids: np.ndarray) -> np.ndarray:
+    config, t = model.config, model.tensors
+    x = t["transformer.wte.weight"][ids] + t["transformer.wpe.weight"][: len(ids)]
+    for i in range(config["n_layer"]):
+        here = f"transformer.h.{i}"
+        y = _layer_norm(model, x, f"{here}.ln_1")
+        joined = _linear(t, y, f"{here}.attn.c_attn")
+        q, k, v = (
+            part.reshape(len(y), config["n_head"], -1).swapaxes(0, 1)
+            for part in np.split(joined, 3, axis=-1)
+        )
+        mixed = attend(q, k, v).swapaxes(0, 1).reshape(len(y), -1)
+        x = x + _linear(t, mixed, f"{here}.attn.c_proj")
+        y = _layer_norm(model, x, f"{here}.ln_2")
+        x = x + _linear(t, _gelu(_linear(t, y, f"{here}.mlp.c_fc")), f"{here}.mlp.c_proj")
+    return _layer_norm(model, x, "transformer.ln_f") @ t["lm_head.weight"].T
+
+
+def _linear(t: dict[str, np.ndarray], x: np.ndarray, name: str) -> np.ndarray:
+    return x @ t[f"{name}.weight"] + t[f"{name}.bias"]
+
+
+def _gelu(x: np.ndarray) -> np.ndarray:
+    inner = np.float32(np.sqrt(2 / np.pi)) * (x + np.float32(0.044715) * x * x * x)
+    return np.float32(0.5) * x * (np.float32(1) + np.tanh(inner))
+
+
+def _layer_norm(model: StockModel, x: np.ndarray, name: str) -> np.ndarray:
+    eps = np.float32(model.config["layer_norm_epsilon"])
+    centred = x - x.mean(axis=-1, keepdims=True, dtype=np.float32)
+    square = (centred * centred).mean(axis=-1, keepdims=True, dtype=np.float32)
+    gain, shift = (model.tensors[f"{name}.{part}"] for part in ("weight", "bias"))
+    return gain * (centred / np.sqrt(square + eps)) + shift

@@ -2,122 +2,134 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from tracr_lite.craft.bases import BasisDirection
-from tracr_lite.targets.ballast import Ballast
-from tracr_lite.targets.blocks import HeadPart
-from tracr_lite.targets.llama_neurons import Neuron, neurons
-from tracr_lite.targets.placing import PlacedHead, PlacedLayer, Shape
-from tracr_lite.targets.rope import frequencies, offset_head, slow_pairs
-from tracr_lite.targets.rows import ONE_COLUMN, Row, always, constant
+from tracr_lite.targets.architecture import Frame, Tensors
+from tracr_lite.targets.ballast import columns_in
+from tracr_lite.targets.blocks import HeadPart, Unit
+from tracr_lite.targets.llama_neurons import neurons
+from tracr_lite.targets.placing import PlacedHead, PlacedLayer
+from tracr_lite.targets.rope import THETA, frequencies, offset_head, slow_pairs
+from tracr_lite.targets.rows import Row, always, constant
+from tracr_lite.targets.stock_model import EOS, StockVocabulary
+from tracr_lite.targets.traits import Traits
 
 PENALTY, BOS_PENALTY = 512.0, 128.0
-Tensors = dict[str, np.ndarray]
+EPS = 1e-5
+TRAITS = Traits("float32", positions=False, gated=True, relative=True)
 
 
 @dataclass(frozen=True)
-class Frame:
-    """What every matrix is written in: sizes, and the place of each column."""
+class LlamaArchitecture:
+    """Llama 2, and what of its shape can be chosen.
 
-    shape: Shape
-    place: dict[BasisDirection, int]
-    bos: BasisDirection
-    positions: int
-    theta: float
-    group: int
+    **Arguments:** `theta`: base of the rotary frequencies; `group`: query heads per key head.
+    """
 
-    def vector(self, row: Row) -> np.ndarray:
-        """Coefficients of a row over the residual columns; the constant is column 0."""
-        found = np.zeros(self.shape.width, np.float32)
-        for direction, coef in row.items():
-            found[0 if direction == ONE_COLUMN else self.place[direction]] += coef
+    theta: float = THETA
+    group: int = 1
+    traits: Traits = TRAITS
+    name: Literal["llama"] = "llama"
+    extra: int = 0
+
+    def ballast_columns(self, width: int) -> int:
+        """m of a width m * 4^j."""
+        return columns_in(width)
+
+    def count(self, unit: Unit, bos: BasisDirection) -> int:
+        """Neurons of a unit."""
+        return len(neurons(unit, bos))
+
+    def fits(self, part: HeadPart, head: int, positions: int) -> bool:
+        """Whether a head of this size has the pairs that the part needs."""
+        if part.offset is not None:
+            return offset_head(head, positions, self.theta) is not None
+        needed = len(part.penalties) + (not part.counts_bos)
+        return needed <= slow_pairs(head, positions, self.theta)
+
+    def tensors(
+        self, frame: Frame, embedding: np.ndarray, output: list[tuple[int, Row]]
+    ) -> Tensors:
+        """All tensors, in the layout of transformers."""
+        d, ballast = frame.shape.width, frame.ballast
+        gain = np.full(d, ballast.gain, np.float32)
+        gain[: ballast.columns] = ballast.gain_here
+        embedding = embedding.astype(np.float32)
+        embedding[:, : ballast.columns] = ballast.value
+        head = np.zeros((len(embedding), d), np.float32)
+        for at, row in output:
+            head[at] = frame.vector(row)
+        found = {
+            "model.embed_tokens.weight": embedding,
+            "model.norm.weight": gain,
+            "lm_head.weight": head,
+        }
+        for number, layer in enumerate(frame.layers):
+            here = f"model.layers.{number}"
+            found[f"{here}.input_layernorm.weight"] = gain
+            found[f"{here}.post_attention_layernorm.weight"] = gain
+            for name, tensor in self._attention(frame, layer.heads).items():
+                found[f"{here}.self_attn.{name}.weight"] = tensor
+            for name, tensor in _mlp(frame, layer).items():
+                found[f"{here}.mlp.{name}.weight"] = tensor
         return found
 
+    def _attention(self, frame: Frame, heads: tuple[PlacedHead, ...]) -> Tensors:
+        shape, group = frame.shape, self.group
+        d, size = shape.width, shape.head
+        q, o = np.zeros((d, d), np.float32), np.zeros((d, d), np.float32)
+        k, v = np.zeros((d // group, d), np.float32), np.zeros((d // group, d), np.float32)
+        for at, head in enumerate(heads):
+            mine = slice(at * group * size, (at * group + 1) * size)
+            shared = slice(at * size, (at + 1) * size)
+            q[mine], k[shared] = _scores(frame, head.part, self.theta)
+            for place, (row, direction) in enumerate(head.part.value[head.first : head.stop]):
+                v[at * size + place] = frame.vector(row)
+                o[frame.place[direction], at * group * size + place] = 1.0
+        return {"q_proj": q, "k_proj": k, "v_proj": v, "o_proj": o}
 
-def fits(part: HeadPart, head: int, positions: int, theta: float) -> bool:
-    """Whether a head of this size has the pairs that the part needs."""
-    if part.offset is not None:
-        return offset_head(head, positions, theta) is not None
-    needed = len(part.penalties) + (not part.counts_bos)
-    return needed <= slow_pairs(head, positions, theta)
-
-
-def tensors_of(
-    frame: Frame,
-    layers: tuple[PlacedLayer, ...],
-    embedding: np.ndarray,
-    output: list[tuple[int, Row]],
-    ballast: Ballast,
-) -> Tensors:
-    """All tensors. `embedding`: (ids, columns); `output`: what the logit of an id reads."""
-    d = frame.shape.width
-    gain = np.full(d, ballast.gain, np.float32)
-    gain[: ballast.columns] = ballast.gain_here
-    embedding = embedding.astype(np.float32)
-    embedding[:, : ballast.columns] = ballast.value
-    head = np.zeros((len(embedding), d), np.float32)
-    for at, row in output:
-        head[at] = frame.vector(row)
-    found = {
-        "model.embed_tokens.weight": embedding,
-        "model.norm.weight": gain,
-        "lm_head.weight": head,
-    }
-    hidden = hidden_size(frame, layers)
-    for number, layer in enumerate(layers):
-        here = f"model.layers.{number}"
-        found[f"{here}.input_layernorm.weight"] = gain
-        found[f"{here}.post_attention_layernorm.weight"] = gain
-        for name, tensor in _attention(frame, layer.heads).items():
-            found[f"{here}.self_attn.{name}.weight"] = tensor
-        for name, tensor in _mlp(frame, layer, hidden).items():
-            found[f"{here}.mlp.{name}.weight"] = tensor
-    return found
+    def config(self, frame: Frame, vocabulary: StockVocabulary) -> dict[str, Any]:
+        """What `config.json` holds."""
+        shape = frame.shape
+        return {
+            "architectures": ["LlamaForCausalLM"],
+            "model_type": "llama",
+            "hidden_size": shape.width,
+            "intermediate_size": frame.hidden,
+            "num_hidden_layers": len(frame.layers),
+            "num_attention_heads": shape.heads,
+            "num_key_value_heads": shape.heads // self.group,
+            "head_dim": shape.head,
+            "vocab_size": vocabulary.size,
+            "max_position_embeddings": frame.positions,
+            "rms_norm_eps": EPS,
+            "rope_theta": self.theta,
+            "hidden_act": "silu",
+            "attention_bias": False,
+            "mlp_bias": False,
+            "tie_word_embeddings": False,
+            "bos_token_id": vocabulary.bos,
+            "eos_token_id": EOS if vocabulary.end is None else vocabulary.end,
+            "torch_dtype": "float32",
+        }
 
 
-def hidden_size(frame: Frame, layers: tuple[PlacedLayer, ...]) -> int:
-    """Neurons of the widest layer, in whole groups of 64."""
-    most = max(len(list(neurons_of(frame, layer))) for layer in layers)
-    return max(64, -(-most // 64) * 64)
-
-
-def neurons_of(frame: Frame, layer: PlacedLayer) -> Iterator[Neuron]:
-    """The neurons of a layer, in their order."""
-    for part in layer.mlps:
-        for unit in part.units:
-            yield from neurons(unit, frame.bos)
-
-
-def _mlp(frame: Frame, layer: PlacedLayer, hidden: int) -> Tensors:
-    d = frame.shape.width
+def _mlp(frame: Frame, layer: PlacedLayer) -> Tensors:
+    d, hidden = frame.shape.width, frame.hidden
     gate, up = np.zeros((hidden, d), np.float32), np.zeros((hidden, d), np.float32)
     down = np.zeros((d, hidden), np.float32)
-    for at, neuron in enumerate(neurons_of(frame, layer)):
+    units = (unit for part in layer.mlps for unit in part.units)
+    for at, neuron in enumerate(n for unit in units for n in neurons(unit, frame.bos)):
         gate[at], up[at] = frame.vector(neuron.gate), frame.vector(neuron.up)
         down[:, at] = frame.vector(neuron.down)
     return {"gate_proj": gate, "up_proj": up, "down_proj": down}
 
 
-def _attention(frame: Frame, heads: tuple[PlacedHead, ...]) -> Tensors:
-    shape, group = frame.shape, frame.group
-    d, size = shape.width, shape.head
-    q, o = np.zeros((d, d), np.float32), np.zeros((d, d), np.float32)
-    k, v = np.zeros((d // group, d), np.float32), np.zeros((d // group, d), np.float32)
-    for at, head in enumerate(heads):
-        mine = slice(at * group * size, (at * group + 1) * size)
-        shared = slice(at * size, (at + 1) * size)
-        q[mine], k[shared] = _scores(frame, head.part)
-        for place, (row, direction) in enumerate(head.part.value[head.first : head.stop]):
-            v[at * size + place] = frame.vector(row)
-            o[frame.place[direction], at * group * size + place] = 1.0
-    return {"q_proj": q, "k_proj": k, "v_proj": v, "o_proj": o}
-
-
-def _scores(frame: Frame, part: HeadPart) -> tuple[np.ndarray, np.ndarray]:
+def _scores(frame: Frame, part: HeadPart, theta: float) -> tuple[np.ndarray, np.ndarray]:
     """Query and key rows; pair i of a head is its elements i and i + size / 2."""
     size = frame.shape.head
     half, root = size // 2, float(np.sqrt(size))
@@ -126,9 +138,9 @@ def _scores(frame: Frame, part: HeadPart) -> tuple[np.ndarray, np.ndarray]:
     one, bos = frame.vector(always()), frame.vector({frame.bos: 1.0})
     last = half - 1  # the slowest pair
     if part.offset is not None:
-        found = offset_head(size, frame.positions, frame.theta)
+        found = offset_head(size, frame.positions, theta)
         assert found is not None, "the size of heads was chosen to fit"
-        turn = frequencies(size, frame.theta)[: found.pairs] * part.offset
+        turn = frequencies(size, theta)[: found.pairs] * part.offset
         for at, angle in enumerate(turn.tolist()):
             q[at] = found.scale * root * np.cos(angle) * one
             q[at + half] = -found.scale * root * np.sin(angle) * one

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from tracr_lite.craft.bases import BasisDirection
-from tracr_lite.targets.llama_neurons import neurons
+from tracr_lite.targets.architecture import Architecture, Frame
 from tracr_lite.targets.lowering import Lowered
-from tracr_lite.targets.placing import layers_of
 from tracr_lite.targets.stock_model import NodePlace
 
 
-def places_of(
-    lowered: Lowered, place: dict[BasisDirection, int], head: int, group: int
-) -> tuple[NodePlace, ...]:
+def places_of(lowered: Lowered, frame: Frame, target: Architecture) -> tuple[NodePlace, ...]:
     """The place of every node that the network computes, lowering's own among them."""
     labels = lowered.lowering.values.labels
     heads: dict[int, list[tuple[int, int]]] = {}
     spans: dict[int, list[tuple[int, int, int]]] = {}
     since: dict[BasisDirection, int] = {}
-    for number, layer in enumerate(layers_of(lowered.parts, head)):
+    for number, layer in enumerate(frame.layers):
         for at, placed in enumerate(layer.heads):
             for node in placed.part.nodes:
-                heads.setdefault(node, []).append((number, at * group))
+                heads.setdefault(node, []).append((number, at * target.group))
         start = 0
         for part in layer.mlps:
-            stop = start + sum(len(neurons(u, lowered.lowering.bos)) for u in part.units)
+            stop = start + sum(target.count(u, frame.bos) for u in part.units)
             for node in part.nodes:
                 spans.setdefault(node, []).append((number, start, stop))
             start = stop
@@ -33,9 +30,9 @@ def places_of(
     found: list[NodePlace] = []
     for node, label in enumerate(labels):
         columns = tuple(
-            (place[d], str(d), since.get(d, -1), None)
+            (frame.place[d], str(d), since.get(d, -1), None)
             for d in dict.fromkeys(lowered.lowering.columns.get(node, []))
-            if d in place
+            if d in frame.place
         )
         if node in heads or node in spans or columns:
             found.append(
