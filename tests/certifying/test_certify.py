@@ -56,7 +56,7 @@ def test_small_models_are_certified(name, n):
     found = derived(name, n=n)
     assert found.holds, found.why_not()
     assert all(
-        0 <= node.error < node.tolerance and isfinite(node.margin) for node in found.nodes
+        0 <= node.error < node.tolerance and isfinite(node.error) for node in found.nodes
     )
 
 
