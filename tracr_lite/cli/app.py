@@ -70,8 +70,10 @@ LATER = {
     "certify": "tracr_lite.cli.certify",
     "compile": "tracr_lite.cli.compile",
     "dataset": "tracr_lite.mass.cli",
+    "export": "tracr_lite.cli.export",
     "info": "tracr_lite.cli.saved",
     "llama": "tracr_lite.llama.cli",
+    "show": "tracr_lite.cli.picture",
     "verify": "tracr_lite.cli.verify",
     "xor": "tracr_lite.xor.cli",
 }

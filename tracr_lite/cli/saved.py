@@ -67,16 +67,28 @@ def run(folder: str, words: Sequence[str]) -> None:
 
     **Raises:** `SavedModelError`, `UsageError` for tokens that it does not have.
     """
-    model = _load(folder)
-    first, vocab, _ = _inputs(model)
-    if not vocab:
-        raise UsageError(f"{folder} has no vocabulary, so it reads ids only; load it in Python")
+    model, vocab, _ = open_model(folder)
+    first, *_ = _inputs(model)
     tokens = parse_tokens(words, vocab, hint="")
     answer = model.apply([*first, *tokens]).decoded[len(first) :]
     console = show.make_console()
     show.print_rows(console, {"input": tokens, "transformer": answer})
     _print_size(console, model)
     console.print("A saved model has no functions: there is nothing to compare it with.")
+
+
+def open_model(
+    folder: str,
+) -> tuple[AssembledTransformerModel, list[Value], int | None]:
+    """A saved model, its tokens, and how many of them it takes.
+
+    **Raises:** `SavedModelError`; `UsageError` if it has no vocabulary.
+    """
+    model = _load(folder)
+    _, vocab, longest = _inputs(model)
+    if not vocab:
+        raise UsageError(f"{folder} has no vocabulary, so it reads ids only; load it in Python")
+    return model, vocab, longest
 
 
 def _load(folder: str) -> AssembledTransformerModel:

@@ -1,0 +1,233 @@
+"""What the page shows, as plain data that JSON can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tracr_lite.compiler.circuits.circuit import Circuit
+from tracr_lite.visualize.attention_maps import captions, rings
+from tracr_lite.visualize.comparing import Compared, answers_agree, compared
+from tracr_lite.visualize.formulas import neurons_of
+from tracr_lite.visualize.layout import Placed, placed
+from tracr_lite.visualize.parts import Part, heads_of, parts_of, step_name
+from tracr_lite.visualize.reading import Reading
+from tracr_lite.visualize.rows import ZERO, Group, fold, groups_of, said, scale_of
+from tracr_lite.visualize.stream_maps import steps_of
+from tracr_lite.visualize.words import counted, shortened, value_text
+
+POSITIONS, ROWS, HEADS, NEURONS = 48, 160, 48, 40  # at most, each said where it cuts
+DIGITS = 4
+LETTER, LINE = 0.075, 0.17  # of the text in the graph's boxes, in hundreds of pixels
+Data = dict[str, Any]
+
+
+def page_data(reading: Reading) -> Data:
+    """All about a model on an input.
+
+    **Raises:** `CircuitError` if the program raises on this input; `VisualizeError` for models
+    without a program.
+    """
+    notes: list[str] = []
+    size = min(len(reading.positions), POSITIONS)
+    if size < len(reading.positions):
+        notes.append(f"Only the first {size} of {len(reading.positions)} positions are shown.")
+    parts, steps = parts_of(reading), steps_of(reading)
+    skipped = 1 + 2 * reading.layers - len(steps)
+    if skipped:
+        notes.append(f"{counted(skipped, 'half-layer')} that write nothing: left out.")
+    return {
+        "positions": reading.positions[:size],
+        "first": reading.first,
+        "answers": _answers(reading, size),
+        "steps": [{"slot": step - 1, "name": step_name(step - 1)} for step in steps],
+        "groups": _groups(reading, steps, size, notes),
+        "nodes": _nodes(reading, parts, size),
+        "heads": _heads(reading, size, notes),
+        "neurons": _neurons(reading, size),
+        "graph": _graph(parts),
+        "notes": notes,
+    }
+
+
+def _answers(reading: Reading, size: int) -> Data:
+    own = size - reading.first
+    same = answers_agree(reading)
+    trace = reading.trace
+    said_by = None if trace is None else reading.values[trace.graph.root]
+    return {
+        "interpreter": None if said_by is None else [value_text(x) for x in said_by[:own]],
+        "model": [value_text(x) for x in reading.decoded[:own]],
+        "same": same[:own],
+        "differences": sum(not each for each in same),
+        "total": len(same),
+    }
+
+
+def _groups(reading: Reading, steps: Sequence[int], size: int, notes: list[str]) -> list[Data]:
+    """The rows of the residual stream, for each step and position."""
+    groups = fold(reading, groups_of(reading), ROWS)
+    silent = sum(len(row.columns) for group in groups for row in group.rows if row.silent)
+    if silent:
+        notes.append(f"{counted(silent, 'column')} below {ZERO} throughout: one row per node.")
+    return [
+        {
+            "name": group.name,
+            "slot": group.slot,
+            "scale": _round(scale_of(reading, group)),
+            "rows": [_row(reading, group, at, steps, size) for at in range(len(group.rows))],
+        }
+        for group in groups
+    ]
+
+
+def _row(reading: Reading, group: Group, at: int, steps: Sequence[int], size: int) -> Data:
+    row = group.rows[at]
+    columns = list(row.columns)
+    values: list[list[float | None]] = []
+    texts: list[list[str]] = []
+    for step in steps:
+        held = reading.stream[step][:size, columns]
+        peak = held[np.arange(size), np.abs(held).argmax(axis=1)]
+        values.append([_round(x) for x in peak.tolist()])
+        if len(columns) > 1 and not row.silent:
+            texts.append([said(reading, group, row, step, i) for i in range(size)])
+    found: Data = {"label": row.label, "silent": row.silent, "values": values}
+    return found | {"texts": texts} if texts else found
+
+
+def _nodes(reading: Reading, parts: dict[str, Part], size: int) -> list[Data]:
+    found = compared(reading)
+    inside = {} if reading.trace is None else _inside(reading.model.circuit())
+    return [_node(part, found.get(label), inside, size) for label, part in parts.items()]
+
+
+def _node(
+    part: Part, comparison: Compared | None, inside: dict[str, list[Data]], size: int
+) -> Data:
+    places: list[Data] = [{"layer": a, "head": b} for a, b in part.place.heads]
+    places += [{"layer": a, "neurons": [s.start, s.stop - 1]} for a, s in part.place.neurons]
+    found: Data = {
+        "label": part.label,
+        "text": part.text,
+        "kind": part.kind,
+        "reads": list(part.reads),
+        "slot": part.slot,
+        "where": step_name(part.slot),
+        "fused": part.fused,
+        "added": part.added,
+        "output": part.output,
+        "columns": len(part.place.columns),
+        "places": places or inside.get(part.label, []),
+        "values": None,
+    }
+    if comparison is not None:
+        model = comparison.model
+        found["values"] = list(comparison.interpreter[:size])
+        found["model"] = None if model is None else list(model[:size])
+        found["same"] = list(comparison.same[:size])
+        found["agrees"] = comparison.agrees
+    return found
+
+
+def _inside(circuit: Circuit) -> dict[str, list[Data]]:
+    """Of nodes without columns, the heads and neurons that compute them on their way."""
+    found: dict[str, list[Data]] = {}
+    for vertex in circuit.components.vertices:
+        for label in vertex.fused:
+            assert vertex.part is not None, "heads and neurons have numbers"
+            own = [vertex.part.start, vertex.part.stop - 1]
+            where = {"head": own[0]} if vertex.kind == "head" else {"neurons": own}
+            found.setdefault(label, []).append({"layer": vertex.layer} | where)
+    return found
+
+
+def _heads(reading: Reading, size: int, notes: list[str]) -> list[Data]:
+    heads = heads_of(reading)
+    if len(heads) > HEADS:
+        notes.append(f"Only the first {HEADS} of {len(heads)} heads are shown.")
+    found: list[Data] = []
+    for layer, head in heads[:HEADS]:
+        _, nodes, selector = captions(reading, layer, head)
+        marks = rings(reading, layer, head)
+        weights = reading.attention[layer, head][:size, :size]
+        found.append(
+            {
+                "layer": layer,
+                "head": head,
+                "nodes": nodes,
+                "selector": selector,
+                "weights": [[_round(x) for x in row] for row in weights.tolist()],
+                "selected": None if marks is None else marks[:size, :size].tolist(),
+            }
+        )
+    return found
+
+
+def _neurons(reading: Reading, size: int) -> list[Data]:
+    """A block for each node that a layer's neurons compute."""
+    found: list[Data] = []
+    for layer in range(reading.layers):
+        own, active = neurons_of(reading, layer), reading.hidden(layer)
+        for node in dict.fromkeys(neuron.node for neuron in own):
+            group = [neuron for neuron in own if neuron.node == node]
+            peaks = {n.number: float(active[:, n.number].max()) for n in group}
+            limit = ZERO * max(peaks.values())
+            loud = [n for n in group if peaks[n.number] > limit]
+            rows = [
+                {
+                    "number": n.number,
+                    "reads": shortened(n.reads, 120),
+                    "writes": shortened(n.writes, 120),
+                    "values": [_round(x) for x in active[:size, n.number].tolist()],
+                }
+                for n in loud[:NEURONS]
+            ]
+            counts = {"count": len(group), "active": len(loud)}
+            span = {"span": [group[0].number, group[-1].number]}
+            found.append({"layer": layer, "node": node, "rows": rows} | counts | span)
+    return found
+
+
+def _graph(parts: dict[str, Part]) -> Data:
+    """Places of the boxes; text in them is monospaced, so its width is known."""
+    lines = {label: box_lines(part) for label, part in parts.items()}
+
+    def size(label: str) -> tuple[float, float]:
+        return max(map(len, lines[label])) * LETTER + 0.2, LINE * len(lines[label]) + 0.14
+
+    reads = {x: [y for y in part.reads if y in parts] for x, part in parts.items()}
+    found: Placed = placed(reads, {x: p.slot for x, p in parts.items()}, size)
+    return {
+        "width": _round(found.width),
+        "height": _round(found.height),
+        "boxes": [
+            {
+                "label": label,
+                "lines": lines[label],
+                "box": [_round(x) for x in (b.x, b.y, b.width, b.height)],
+            }
+            for label, b in found.boxes.items()
+        ],
+        "paths": [
+            {"from": a, "to": b, "points": [[_round(x), _round(y)] for x, y in points]}
+            for (a, b), points in found.paths.items()
+        ],
+        "bands": [[step_name(slot), _round(a), _round(b)] for slot, a, b in found.bands],
+    }
+
+
+def box_lines(part: Part) -> list[str]:
+    """The name of a node, and what it computes."""
+    lines = [shortened(part.label, 24)]
+    return [*lines, shortened(part.text, 28)] if part.text else lines
+
+
+def _round(number: float) -> float | None:
+    """Enough digits to look at; None for what is no finite number, as JSON has none."""
+    if not np.isfinite(number):
+        return None
+    rounded = float(f"{number:.{DIGITS}g}")
+    return int(rounded) if rounded.is_integer() else rounded
