@@ -8,18 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
+
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.forward import Readout, Shape
 from tracr_lite.compiler.modules import EmbeddingModules, ModelForward
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
-from tracr_lite.compiler.pack import (
-    HalfLayers,
-    Params,
-    configuration,
-    embeddings,
-    half_layers,
-    pack,
-)
+from tracr_lite.compiler.pack import HalfLayers, configuration, half_layers, pack
 from tracr_lite.craft import bases
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.conventions import NONE_SUFFIX, ONE
@@ -71,16 +66,19 @@ def assemble(
     categorical_output: bool,
     causal: bool,
     pad_token: int | None = None,
+    filled: list[np.ndarray] | None = None,
 ) -> AssembledTransformerModel:
-    """As `assemble_craft_model`, from layers; with the spaces of tokens, indices and output."""
+    """As `assemble_craft_model`, from layers; with the spaces of tokens, indices and output.
+
+    **Arguments:** `filled`: is given `Packed.filled`.
+    """
     tokens, indices, output = spaces
     one = VectorSpaceWithBasis([BasisDirection(ONE)])
     space = bases.join_vector_spaces(residual_space, tokens, indices, output, one)
     config = configuration(layers, causal=causal)
-    params: Params = {**pack(layers, space, config), **embeddings(space, tokens, indices)}
-    for group in params.values():
-        for array in group.values():
-            array.flags.writeable = False
+    packed = pack(layers, space, config, tokens, indices)
+    if filled is not None:
+        filled.append(packed.filled)
     shape = Shape(
         config,
         tokens.num_dims,
@@ -92,7 +90,7 @@ def assemble(
     return AssembledTransformerModel(
         forward=cast("ModelForward", shape.forward),
         get_compiled_model=shape.model,
-        params=params,
+        params=packed.params,
         model_config=config,
         residual_labels=labels(space),
         shape=shape,

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+from jaxtyping import Int
+
 from tracr_lite.compiler.assemble import AssembledTransformerModel, assemble
 from tracr_lite.compiler.graph import Graph
 from tracr_lite.compiler.inputs import check_request
@@ -53,11 +56,31 @@ def compile_rasp_to_model(
     """
     del mlp_exactness
     tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
-    return _stages(program, (tokens, max_seq_len, compiler_bos, compiler_pad), causal)
+    return _stages(program, (tokens, max_seq_len, compiler_bos, compiler_pad), causal, None)
+
+
+def compile_filled(
+    program: rasp.SOp,
+    vocab: Iterable[Any],
+    max_seq_len: int,
+    causal: bool = False,
+    compiler_bos: str = COMPILER_BOS,
+    compiler_pad: str = COMPILER_PAD,
+    mlp_exactness: int = 100,
+) -> tuple[AssembledTransformerModel, Int[np.ndarray, " filled"]]:
+    """As `compile_rasp_to_model`; with where its parameters are not zero: `Packed.filled`."""
+    del mlp_exactness
+    tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
+    filled: list[np.ndarray] = []
+    request = (tokens, max_seq_len, compiler_bos, compiler_pad)
+    return _stages(program, request, causal, filled), filled[0]
 
 
 def _stages(
-    program: rasp.SOp, request: tuple[list[Any], int, str, str], causal: bool
+    program: rasp.SOp,
+    request: tuple[list[Any], int, str, str],
+    causal: bool,
+    filled: list[np.ndarray] | None,
 ) -> AssembledTransformerModel:
     """The pipeline; `request`: vocabulary, max_seq_len, BOS and padding."""
     tokens, max_seq_len, bos, _ = request
@@ -70,7 +93,7 @@ def _stages(
     clock.lap("lower", blocks=len(blocks.blocks))
     layers = place(blocks)
     clock.lap("place", layers=len(layers.layers))
-    model = _assemble(layers, values, request, causal)
+    model = _assemble(layers, values, request, causal, filled)
     arrays = [array for group in model.params.values() for array in group.values()]
     count, size = sum(a.size for a in arrays), sum(a.nbytes for a in arrays)
     clock.lap("assemble", parameters=count, bytes=size)
@@ -92,7 +115,11 @@ def lengths_of(graph: Graph, max_seq_len: int) -> list[int]:
 
 
 def _assemble(
-    layers: Layers, values: Values, request: tuple[list[Any], int, str, str], causal: bool
+    layers: Layers,
+    values: Values,
+    request: tuple[list[Any], int, str, str],
+    causal: bool,
+    filled: list[np.ndarray] | None,
 ) -> AssembledTransformerModel:
     """The model of placed layers; `request`: vocabulary, max_seq_len, BOS and padding."""
     tokens, max_seq_len, bos, pad = request
@@ -107,6 +134,7 @@ def _assemble(
         categorical_output=layers.blocks.categorical,
         causal=causal,
         pad_token=int(token_space.indices_of([BasisDirection(TOKENS, pad)])[0]),
+        filled=filled,
     )
     model.input_encoder = encoder.CategoricalEncoder(
         token_space.basis,

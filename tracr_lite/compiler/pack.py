@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.conventions import ONE
@@ -18,7 +19,7 @@ from tracr_lite.craft.transformers import (
 )
 from tracr_lite.craft.vectorspace_fns import Linear, ScalarBilinear
 from tracr_lite.transformer.model import TransformerConfig
-from tracr_lite.transformer.shapes import param_shapes
+from tracr_lite.transformer.shapes import Shapes, param_shapes
 
 Params = dict[str, dict[str, np.ndarray]]
 
@@ -85,28 +86,92 @@ def _hidden(layer: HalfLayers) -> int:
     return sum(snd.input_space.num_dims for _, snd in layer.mlps)
 
 
+@dataclass(frozen=True)
+class Packed:
+    """Parameters, which are parts of one vector, and where that is not zero.
+
+    **Arguments:** `filled`: ascending positions in the vector: the arrays, each in C order, one
+    after the other.
+    """
+
+    params: Params
+    filled: Int[np.ndarray, " filled"]
+
+
 def pack(
-    layers: Sequence[HalfLayers], space: VectorSpaceWithBasis, config: TransformerConfig
-) -> Params:
-    """Parameters of the transformer, float32, [input, output]."""
+    layers: Sequence[HalfLayers],
+    space: VectorSpaceWithBasis,
+    config: TransformerConfig,
+    tokens: VectorSpaceWithBasis,
+    indices: VectorSpaceWithBasis,
+) -> Packed:
+    """Parameters of the transformer and its embeddings, float32, [input, output], read-only."""
     shapes = param_shapes(config, space.num_dims)
-    params: Params = {
-        module: {name: np.zeros(shape, np.float32) for name, shape in group.items()}
-        for module, group in shapes.items()
-    }
+    shapes["token_embed"] = {"embeddings": (tokens.num_dims, space.num_dims)}
+    shapes["pos_embed"] = {"embeddings": (indices.num_dims + 1, space.num_dims)}
+    vector = _Vector(shapes)
     for number, layer in enumerate(layers):
         here = f"transformer/layer_{number}"
         for at, head in enumerate(layer.heads):
-            _put_head(params, f"{here}/attn", head, space, at, config.key_size)
+            _put_head(
+                vector, f"{here}/attn", head, space, at * config.key_size, config.key_size
+            )
         start = 0
         for fst, snd in layer.mlps:
             rows, cols = _at(space, fst.input_space), _at(space, snd.output_space)
             into, out = fst.entries, snd.entries
-            w_1, w_2 = (params[f"{here}/mlp/linear_{i}"]["w"] for i in (1, 2))
-            w_1[rows[into.rows], start + into.cols] = into.values
-            w_2[start + out.rows, cols[out.cols]] = out.values
+            vector.put(f"{here}/mlp/linear_1", rows[into.rows], start + into.cols, into.values)
+            vector.put(f"{here}/mlp/linear_2", start + out.rows, cols[out.cols], out.values)
             start += snd.input_space.num_dims
-    return params
+    _put_embeddings(vector, space, tokens, indices)
+    return vector.packed()
+
+
+class _Vector:
+    """All parameters as one vector of zeros, which parts of arrays are put into."""
+
+    def __init__(self, shapes: Shapes):
+        self._shapes = shapes
+        self._start: dict[tuple[str, str], int] = {}
+        size = 0
+        for module, group in shapes.items():
+            for name, shape in group.items():
+                self._start[module, name] = size
+                size += math.prod(shape)
+        self._flat = np.zeros(size, np.float32)  # pages that stay zero are never touched
+        self._written: list[np.ndarray] = [np.zeros(0, np.int64)]
+
+    def put(
+        self,
+        module: str,
+        rows: np.ndarray,
+        cols: np.ndarray,
+        values: np.ndarray | float,
+        name: str = "w",
+    ) -> None:
+        """Writes places of one matrix; rows, columns and values are broadcast."""
+        at = (self._start[module, name] + rows * self._shapes[module][name][1]) + cols
+        self._flat[at] = values
+        self._written.append(at.ravel())
+
+    def packed(self) -> Packed:
+        places = np.concatenate(self._written)
+        # a written zero is dropped, but a negative zero has a bit that is kept
+        filled = np.sort(places[self._flat[places].view(np.uint32) != 0])
+        self._flat.flags.writeable = False
+        return Packed(
+            {
+                module: {
+                    name: self._part(self._start[module, name], shape)
+                    for name, shape in group.items()
+                }
+                for module, group in self._shapes.items()
+            },
+            filled,
+        )
+
+    def _part(self, start: int, shape: tuple[int, ...]) -> np.ndarray:
+        return self._flat[start : start + math.prod(shape)].reshape(shape)
 
 
 def _at(space: VectorSpaceWithBasis, part: VectorSpaceWithBasis) -> np.ndarray:
@@ -114,36 +179,42 @@ def _at(space: VectorSpaceWithBasis, part: VectorSpaceWithBasis) -> np.ndarray:
 
 
 def _put_head(
-    params: Params, here: str, head: Head, space: VectorSpaceWithBasis, at: int, key_size: int
+    vector: _Vector,
+    here: str,
+    head: Head,
+    space: VectorSpaceWithBasis,
+    start: int,
+    key_size: int,
 ) -> None:
-    """Writes head number `at`, whose columns start at `at * key_size`."""
+    """Writes the head whose columns begin at `start`."""
     query, key = head.w_qk.factors
-    start, rank = at * key_size, query.shape[1]
+    ranks = np.arange(start, start + query.shape[1])
+    left, right = _at(space, head.w_qk.left_space), _at(space, head.w_qk.right_space)
     # compensates the division of the scores by the root of the key size
-    params[f"{here}/query"]["w"][_at(space, head.w_qk.left_space), start : start + rank] = (
-        query * math.sqrt(key_size)
-    )
-    params[f"{here}/key"]["w"][_at(space, head.w_qk.right_space), start : start + rank] = key
+    vector.put(f"{here}/query", left[:, None], ranks, query * math.sqrt(key_size))
+    vector.put(f"{here}/key", right[:, None], ranks, key)
     reads, writes = _at(space, head.w_ov.input_space), _at(space, head.w_ov.output_space)
     matrix = head.w_ov.matrix
     lanes = np.arange(start, start + _value_size(head))
     if matrix.shape[1] <= matrix.shape[0]:
-        params[f"{here}/value"]["w"][np.ix_(reads, lanes)] = matrix
-        params[f"{here}/linear"]["w"][lanes, writes] = 1.0
+        vector.put(f"{here}/value", reads[:, None], lanes, matrix)
+        vector.put(f"{here}/linear", lanes, writes, 1.0)
     else:
-        params[f"{here}/value"]["w"][reads, lanes] = 1.0
-        params[f"{here}/linear"]["w"][np.ix_(lanes, writes)] = matrix
+        vector.put(f"{here}/value", reads, lanes, 1.0)
+        vector.put(f"{here}/linear", lanes[:, None], writes, matrix)
 
 
-def embeddings(
-    space: VectorSpaceWithBasis, tokens: VectorSpaceWithBasis, indices: VectorSpaceWithBasis
-) -> Params:
+def _put_embeddings(
+    vector: _Vector,
+    space: VectorSpaceWithBasis,
+    tokens: VectorSpaceWithBasis,
+    indices: VectorSpaceWithBasis,
+) -> None:
     """Token and position tables: one-hot rows, the constant direction, a zeroth position."""
-    token = np.zeros((tokens.num_dims, space.num_dims), np.float32)
-    token[np.arange(tokens.num_dims), _at(space, tokens)] = 1.0
+    rows = np.arange(tokens.num_dims)
+    vector.put("token_embed", rows, _at(space, tokens), 1.0, "embeddings")
     one = space.index_by_direction.get(BasisDirection(ONE))
     if one is not None:
-        token[:, one] = 1.0
-    position = np.zeros((indices.num_dims + 1, space.num_dims), np.float32)
-    position[np.arange(1, indices.num_dims + 1), _at(space, indices)] = 1.0
-    return {"token_embed": {"embeddings": token}, "pos_embed": {"embeddings": position}}
+        vector.put("token_embed", rows, np.full_like(rows, one), 1.0, "embeddings")
+    rows = np.arange(1, indices.num_dims + 1)
+    vector.put("pos_embed", rows, _at(space, indices), 1.0, "embeddings")

@@ -54,6 +54,23 @@ class SparseParams:
         return params
 
 
+def sparse_at(params: Mapping[str, Mapping[str, Any]], filled: np.ndarray) -> SparseParams:
+    """Of parameters that are parts of one vector, in its order; `filled`: where it is not zero.
+
+    **Raises:** `ValueError` if they are not.
+    """
+    arrays = [array for group in params.values() for array in group.values()]
+    shapes = {
+        module: {leaf: tuple(array.shape) for leaf, array in group.items()}
+        for module, group in params.items()
+    }
+    vector: Any = arrays[0].base
+    if vector is None or vector.size != sum(a.size for a in arrays) or vector.ndim != 1:
+        raise ValueError("the parameters are not parts of one vector")
+    kind = np.int32 if vector.size < 2**31 else np.int64
+    return SparseParams(shapes, filled.astype(kind), vector[filled])
+
+
 def sparse(
     params: Mapping[str, Mapping[str, Any]], *, signed_zeros: bool = True
 ) -> SparseParams:

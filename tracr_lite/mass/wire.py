@@ -18,18 +18,21 @@ import dataclasses
 import io
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 import cloudpickle
+import numpy as np
+from jaxtyping import Int
 
 from tracr_lite.compiler.trace_of import CompileTrace
-from tracr_lite.craft.bases import BasisDirection
+from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.mass.errors import NotSendable
-from tracr_lite.mass.sparse import SparseParams, sparse
+from tracr_lite.mass.sparse import SparseParams, sparse_at
 from tracr_lite.rasp.base import RASPExpr, topological
+from tracr_lite.transformer.encoder import CategoricalEncoder
 
 if TYPE_CHECKING:
     from tracr_lite.compiler.assembled import AssembledTransformerModel
@@ -69,14 +72,18 @@ def load_request(blob: bytes) -> tuple[RASPExpr, Any]:
     return shells[-1], unpickler.load()
 
 
-def dump_model(model: AssembledTransformerModel, program: RASPExpr) -> bytes:
-    """The bytes of the model of `program`."""
+def dump_model(
+    model: AssembledTransformerModel, program: RASPExpr, filled: Int[np.ndarray, " filled"]
+) -> bytes:
+    """The bytes of the model of `program`; `filled`: where its parameters are not zero."""
     assert model.trace is not None
     numbers = {id(part): number for number, part in enumerate(_parts(program))}
     light = dataclasses.replace(model, params=None, trace=None)
     names = [f.name for f in dataclasses.fields(CompileTrace) if f.name not in STAGES]
     known = {name: getattr(model.trace, name) for name in (*names, "nodes")}
-    return pickle.dumps((_dump((light, known), numbers), sparse(model.params)), PROTOCOL)
+    return pickle.dumps(
+        (_dump((light, known), numbers), sparse_at(model.params, filled)), PROTOCOL
+    )
 
 
 def load_model(blob: bytes, program: RASPExpr, rest: Any) -> AssembledTransformerModel:
@@ -140,6 +147,37 @@ def _known(number: int) -> Any:
     raise pickle.UnpicklingError(f"nothing is known here as number {number}")
 
 
+def _directions(names: list[str], values: list[Any]) -> tuple[BasisDirection, ...]:
+    return tuple(map(BasisDirection, names, values))
+
+
+def _send_directions(basis: Sequence[BasisDirection]) -> tuple[list[str], list[Any]]:
+    return [d.name for d in basis], [d.value for d in basis]
+
+
+def _space(names: list[str], values: list[Any]) -> VectorSpaceWithBasis:
+    return VectorSpaceWithBasis(_directions(names, values), _basis_is_sorted=True)
+
+
+def _encoder(names: list[str], values: list[Any], rest: dict[str, Any]) -> CategoricalEncoder:
+    found = CategoricalEncoder.__new__(CategoricalEncoder)
+    basis = _directions(names, values)
+    vars(found).update(rest, basis=basis, encoding_map={v: i for i, v in enumerate(values)})
+    return found
+
+
+def _send_encoder(encoder: CategoricalEncoder) -> tuple[Any, ...]:
+    rest = {k: v for k, v in vars(encoder).items() if k not in ("basis", "encoding_map")}
+    return _encoder, (*_send_directions(encoder.basis), rest)
+
+
+_SENT: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    BasisDirection: lambda d: (BasisDirection, (d.name, d.value)),
+    VectorSpaceWithBasis: lambda space: (_space, _send_directions(space.basis)),
+    CategoricalEncoder: _send_encoder,
+}
+
+
 class _Pickler(cloudpickle.Pickler):
     """Writes numbers in place of objects that the reader has."""
 
@@ -149,8 +187,8 @@ class _Pickler(cloudpickle.Pickler):
         self._numbers = numbers
 
     def reducer_override(self, obj: Any) -> Any:
-        if type(obj) is BasisDirection:  # many, and dataclasses with slots are slow
-            return BasisDirection, (obj.name, obj.value)
+        if type(obj) in _SENT:  # not a call for each of their many directions
+            return _SENT[type(obj)](obj)
         number = self._numbers.get(id(obj))
         if number is not None:
             return _known, (number,)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tracr_lite.compiler.lowering.forms import EMBEDDED
-from tracr_lite.compiler.pack import HalfLayers, Head, Params, embeddings, pack
+from tracr_lite.compiler.pack import HalfLayers, Head, Params, pack
 from tracr_lite.compiler.trace_of import CompileTrace
 from tracr_lite.craft.bases import VectorSpaceWithBasis
 from tracr_lite.craft.conventions import INDICES, TOKENS
@@ -175,7 +175,7 @@ def compiled_params(trace: CompileTrace, config: TransformerConfig) -> Params:
         VectorSpaceWithBasis([d for d in trace.space.basis if d.name == name])
         for name in (TOKENS, INDICES)
     )
-    return {**pack(layers, trace.space, config), **embeddings(trace.space, tokens, indices)}
+    return pack(layers, trace.space, config, tokens, indices).params
 
 
 def _arrays(params: Arrays, name: str) -> tuple[np.ndarray, np.ndarray]:

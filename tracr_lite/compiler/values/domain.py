@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -26,10 +26,10 @@ class BadValue(Exception):
 def typed_key(value: object) -> Hashable:
     """Identity of a value for user functions, which may tell 1, True and 1.0 apart."""
     kind = type(value)
-    if kind is str or kind is int:  # equal to nothing that is wrapped below
+    if kind is str or (kind is float and value):  # equal to nothing that is wrapped below
         return cast("Hashable", value)
     if kind is float:
-        return (float, value) if value else (float, math.copysign(1.0, value), 0)  # -0.0
+        return (float, math.copysign(1.0, cast(float, value)))  # -0.0
     if kind is tuple:
         return (tuple, *[typed_key(v) for v in cast("tuple[Any, ...]", value)])
     return (kind, value)
@@ -97,17 +97,3 @@ class Domain:
 
     def __len__(self) -> int:
         return len(self.values)
-
-
-def call(fn: Callable[..., Any], strict: bool, args: tuple[Any, ...]) -> tuple[bool, Any]:
-    """(True, value) of `fn(*args)`, or (False, None) where the evaluator raises.
-
-    **Raises:** `BadValue` when the value cannot be represented.
-    """
-    if strict and any(a is None for a in args):
-        return True, None
-    try:
-        value = fn(*args)
-    except Exception:  # whatever a user's function raises, the evaluator raises it too
-        return False, None
-    return True, checked(value)

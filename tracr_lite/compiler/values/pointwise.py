@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from tracr_lite.compiler.values.domain import ERR, Domain, call
+from tracr_lite.compiler.values.domain import ALWAYS_VALID, ERR, Domain, checked
 from tracr_lite.compiler.values.frames import Frame
 from tracr_lite.craft.arrays import distinct, starts
 
@@ -69,8 +69,15 @@ def apply(
     ]
     results = [ERR] * (len(found) - len(first))
     for args in zip(*picked, strict=True) if picked else [()] * len(first):
-        ok, value = call(fn, strict, args)
-        results.append(domain.add(value) if ok else ERR)
+        if strict and None in args:
+            results.append(domain.add(None))
+            continue
+        try:
+            value = fn(*args)
+        except Exception:  # whatever a user's function raises, the evaluator raises it too
+            results.append(ERR)
+            continue
+        results.append(domain.add(value if type(value) in ALWAYS_VALID else checked(value)))
     return domain, np.array(results, np.int64)[inverse]
 
 
