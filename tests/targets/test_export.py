@@ -69,7 +69,7 @@ def test_the_page_has_what_a_person_needs(tmp_path):
         "**Longest input**: 11 tokens",
         "`'a'` is id 264",
         "Exact.",
-        "`a \\| b` from `blocks.0.hook_resid_pre`",
+        "from `blocks.0.hook_resid_pre`: 8 `a \\| b`",
         "AutoTokenizer.from_pretrained",
         "**END**: id 1",
     ):

@@ -18,8 +18,8 @@ _PAGE = """\
 The weights were computed from a program; nothing was trained. The architecture is unmodified.
 
 {use}
-| layers | d_model | heads | key-value heads | MLP | vocabulary | parameters | numbers |
-|--:|--:|--:|--:|--:|--:|--:|---|
+| {names} |
+|{rules}|
 | {sizes} |
 
 {statement}
@@ -77,11 +77,14 @@ def card_of(model: StockModel, to: str) -> str:
     """Markdown."""
     text, known = listing(model.program), model.vocabulary
     values = " ".join(known.texts[at].strip() for _, at in known.inputs[:3])
+    sizes = sizes_of(model)
     build = _BUILD.get(str(model.options.get("mode", "wide")), "")
     return _PAGE.format(
         architecture={"llama": "Llama", "gpt2": "GPT-2"}[model.architecture],
         use=_USE[to].format(prompt=values, build=build),
-        sizes=" | ".join(_sizes(model)),
+        names=" | ".join(sizes),
+        rules="|".join("--:" for _ in sizes),
+        sizes=" | ".join(sizes.values()),
         statement=model.statement.strip(),
         longest=model.max_seq_len,
         bos=known.bos,
@@ -94,17 +97,20 @@ def card_of(model: StockModel, to: str) -> str:
     )
 
 
-def _sizes(model: StockModel) -> Iterable[str]:
+def sizes_of(model: StockModel) -> dict[str, str]:
+    """How large a model is, in words and numbers."""
     config = model.config
     heads = config.get("num_attention_heads", config.get("n_head"))
-    yield f"{config.get('num_hidden_layers', config.get('n_layer')):,}"
-    yield f"{config.get('hidden_size', config.get('n_embd')):,}"
-    yield f"{heads:,}"
-    yield f"{config.get('num_key_value_heads', heads):,}"
-    yield f"{config.get('intermediate_size', config.get('n_inner')):,}"
-    yield f"{model.vocabulary.size:,}"
-    yield f"{model.parameters:,}"
-    yield model.dtype
+    counts = {
+        "layers": config.get("num_hidden_layers", config.get("n_layer")),
+        "d_model": config.get("hidden_size", config.get("n_embd")),
+        "heads": heads,
+        "key-value heads": config.get("num_key_value_heads", heads),
+        "MLP": config.get("intermediate_size", config.get("n_inner")),
+        "ids": model.vocabulary.size,
+        "parameters": model.parameters,
+    }
+    return {name: f"{count:,}" for name, count in counts.items()} | {"numbers": model.dtype}
 
 
 def _outputs(model: StockModel) -> str:
@@ -124,14 +130,23 @@ def _values(pairs: Iterable[tuple[Any, int]]) -> str:
 def _row(place: NodePlace) -> str:
     heads = [_code(head_hook(*each)) for each in place.heads]
     neurons = [_code(neuron_hook(*each)) for each in place.neurons]
-    columns = [
-        f"{column} is {_code(stands_for)} from {_code(stream_hook(first))}"
-        + ("" if until is None else f" to {_code(stream_hook(until - 1))}")
-        for column, stands_for, first, until in place.columns
-    ]
     name = f"{_code(place.label)}: {_code(place.text)}" if place.text else _code(place.label)
-    cells = (name, *("<br>".join(_cut(each)) for each in (heads, neurons, columns)))
+    cells = (name, *("<br>".join(_cut(each)) for each in (heads, neurons, _columns(place))))
     return f"| {' | '.join(cells)} |"
+
+
+def _columns(place: NodePlace) -> list[str]:
+    """A line for all columns that come and go together."""
+    spans: dict[tuple[int, int | None], list[str]] = {}
+    for column, stands_for, first, until in sorted(place.columns):
+        value = stands_for.removeprefix(f"{place.label}:")
+        spans.setdefault((first, until), []).append(f"{column} {_code(value)}")
+    return [
+        f"from {_code(stream_hook(first))}"
+        + ("" if until is None else f" to {_code(stream_hook(until - 1))}")
+        + f": {', '.join(_cut(values))}"
+        for (first, until), values in spans.items()
+    ]
 
 
 def _cut(items: list[str]) -> list[str]:

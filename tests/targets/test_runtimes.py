@@ -1,0 +1,168 @@
+"""Exported programs in the runtimes that people use: the same texts, and the same values.
+
+Each runtime is needed for its own tests only; `pip install '.[dev,clients,targets]'` and
+llama-cpp-python, which is built from source, bring them.
+"""
+
+import random
+from functools import cache
+
+import numpy as np
+import pytest
+
+from tracr_lite import catalog
+from tracr_lite.llama import runtime
+from tracr_lite.rasp import causal_eval
+from tracr_lite.targets import compile_rasp_to_llama
+from tracr_lite.targets.autoregressive import generate
+from tracr_lite.targets.export import export
+
+WRITERS = [name for name in catalog.names() if catalog.load(name).prompts]
+QUICK = ("generate_reverse",)
+every_writer = pytest.mark.parametrize(
+    "name",
+    [pytest.param(x, marks=() if x in QUICK else pytest.mark.heavy) for x in WRITERS],
+)
+IMPLEMENTATIONS = pytest.mark.parametrize("attention", ["sdpa", "eager"])
+
+
+@cache
+def compiled(name):
+    entry = catalog.load(name)
+    return compile_rasp_to_llama(
+        entry.program, entry.vocab, entry.max_seq_len, causal=True, end=entry.end
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """(name, format) -> the folder it is exported to, once."""
+    root, made = tmp_path_factory.mktemp("exports"), {}
+
+    def get(name, to):
+        if (name, to) not in made:
+            made[name, to] = export(compiled(name), root / f"{name}.{to}", to)
+        return made[name, to]
+
+    return get
+
+
+def texts(name):
+    """(prompt, whole text) as the interpreter writes them: those of the file, and more."""
+    entry = catalog.load(name)
+    prompts = [prompt for prompt, _ in entry.prompts]
+    if "|" in entry.vocab:
+        rng = random.Random(name)
+        alphabet = [x for x in entry.vocab if x != "|" and str(x)[0] != "r"]
+        longest = (entry.max_seq_len - 1) // 2
+        for n in [longest, longest, *range(longest)]:
+            prompts.append([*rng.choices(alphabet, k=n), "|"])
+        prompts.append([*[alphabet[0]] * longest, "|"])
+    for prompt in prompts:
+        written = generate(entry.program, prompt, end=entry.end, max_seq_len=entry.max_seq_len)
+        assert written.ended
+        yield " ".join(map(str, prompt)), " ".join(map(str, [*prompt, *written.tokens]))
+
+
+def sequences(name, count=6):
+    """Full length, all equal, and others."""
+    entry, rng = catalog.load(name), random.Random(name)
+    yield [entry.vocab[0]] * entry.max_seq_len
+    for n in [entry.max_seq_len, *(rng.randint(1, entry.max_seq_len) for _ in range(count))]:
+        yield rng.choices(entry.vocab, k=n)
+
+
+def assert_logits(name, found, tokens):
+    """Values at every position; on Llama in float32 also the logits themselves."""
+    model = compiled(name)
+    expected = causal_eval.evaluate(model.program, tokens)
+    assert model.decode(found[1:]) == expected, tokens
+    ids = dict(model.vocabulary.outputs)
+    for row, value in zip(found[1:], expected, strict=True):
+        assert row[ids[value]] == pytest.approx(64.0, rel=1e-5)
+        assert np.abs(np.delete(row, ids[value])).max() < 1e-3
+
+
+@every_writer
+def test_our_runtime_writes_the_same_texts(name, folder):
+    model = runtime.load(folder(name, "llama2c") / "model.bin", folder(name, "llama2c"))
+    pairs = list(texts(name))
+    for found, (_, whole) in zip(
+        model.generate([prompt for prompt, _ in pairs], temperature=0.0, n=0),
+        pairs,
+        strict=True,
+    ):
+        assert found.text == whole
+    for tokens in sequences(name, 1):
+        assert_logits(name, model.logits(compiled(name).encode(tokens)), tokens)
+
+
+def load_transformers(path, **more):
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("torch").set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(path)
+    return tokenizer, transformers.AutoModelForCausalLM.from_pretrained(path, **more)
+
+
+@every_writer
+@IMPLEMENTATIONS
+def test_transformers_writes_the_same_texts_with_its_cache(name, attention, folder):
+    tokenizer, model = load_transformers(folder(name, "hf"), attn_implementation=attention)
+    assert model.config._attn_implementation == attention
+    for prompt, whole in texts(name):
+        ids = tokenizer(prompt, return_tensors="pt")
+        written = model.generate(**ids, use_cache=True)[0]
+        assert written[-1] == 1, "END"
+        assert tokenizer.decode(written, skip_special_tokens=True) == whole
+
+
+@every_writer
+def test_transformers_has_the_values_at_every_position(name, folder):
+    tokenizer, model = load_transformers(folder(name, "hf"))
+    torch = pytest.importorskip("torch")
+    for tokens in sequences(name):
+        ids = compiled(name).encode(tokens)
+        assert tokenizer(" ".join(map(str, tokens))).input_ids == ids
+        with torch.no_grad():
+            assert_logits(name, model(torch.tensor([ids])).logits[0].numpy(), tokens)
+
+
+def test_sampling_as_usual_writes_the_same_text(folder):
+    tokenizer, model = load_transformers(folder("generate_reverse", "hf"))
+    for prompt, whole in texts("generate_reverse"):
+        ids = tokenizer(prompt, return_tensors="pt")
+        written = model.generate(**ids, do_sample=True, temperature=1.0, top_p=0.9)[0]
+        assert tokenizer.decode(written, skip_special_tokens=True) == whole
+
+
+@every_writer
+def test_llama_cpp_writes_the_same_texts(name, folder):
+    llama_cpp = pytest.importorskip("llama_cpp")
+    pytest.importorskip("gguf")
+    path = folder(name, "gguf") / "model.gguf"
+    model = llama_cpp.Llama(str(path), n_ctx=64, n_threads=1, verbose=False)
+    for prompt, whole in texts(name):
+        found = model(prompt, temperature=0.0, max_tokens=64, echo=True)["choices"][0]
+        assert (found["text"], found["finish_reason"]) == (whole, "stop")
+    model.close()
+
+
+@every_writer
+@pytest.mark.parametrize("flash", [False, True])
+def test_llama_cpp_has_the_values_at_every_position(name, flash, folder):
+    llama_cpp = pytest.importorskip("llama_cpp")
+    pytest.importorskip("gguf")
+    path = folder(name, "gguf") / "model.gguf"
+    model = llama_cpp.Llama(
+        str(path), n_ctx=64, n_threads=1, verbose=False, logits_all=True, flash_attn=flash
+    )
+    for tokens in sequences(name):
+        ids = compiled(name).encode(tokens)
+        assert model.tokenize(" ".join(map(str, tokens)).encode()) == ids
+        model.reset()
+        model.eval(ids)
+        found = np.array(model.scores[: len(ids)])
+        expected = causal_eval.evaluate(compiled(name).program, tokens)
+        assert compiled(name).decode(found[1:]) == expected
+    model.close()
