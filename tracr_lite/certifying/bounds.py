@@ -89,13 +89,14 @@ def _order(held: Held) -> tuple[int, int]:
 
 def _bound(name: str, error: Matrix, tolerance: Matrix, reason: str = "") -> NodeBound:
     """The state and column with the least margin, as a share of what is tolerated."""
-    share = error / np.maximum(tolerance, 1e-300)
+    share = error / np.where(np.isinf(error), 1.0, np.maximum(tolerance, 1e-300))
     share = share if share.any() else error
     at = np.unravel_index(int(np.argmax(share)), share.shape)
     worst, allowed = float(error[at]), float(tolerance[at])
     if np.isinf(worst) and not reason:
         reason = "no state that it reads leads to some of its states, or sizes overflow"
-    return NodeBound(name, worst, allowed, allowed - worst, reason)
+    margin = allowed - worst if np.isfinite(worst) else -np.inf
+    return NodeBound(name, worst, allowed, margin, reason)
 
 
 def _answer(claims: Claims, progress: Progress) -> NodeBound:

@@ -23,10 +23,12 @@ Each = Float[np.ndarray, " each"]
 
 def grid_of(values: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
     """For each number the largest g such that it is a whole multiple of 2^g."""
-    significand, exponent = np.frexp(values)
+    there = np.nonzero(values)
+    significand, exponent = np.frexp(values[there])
     whole = np.ldexp(significand, 53).astype(np.int64)
-    lowest = np.log2(np.maximum(whole & -whole, 1).astype(float))
-    return np.where(values == 0.0, ANY_GRID, exponent - 53 + lowest)
+    found = np.full(values.shape, ANY_GRID)
+    found[there] = exponent - 53 + np.log2((whole & -whole).astype(float))
+    return found
 
 
 def grid_within(x: Matrix, error: Matrix, number: Arithmetic) -> Matrix:

@@ -104,9 +104,10 @@ def _chunk(network: Network, rows: Rows) -> Matrix:
         for column in (part.start + np.flatnonzero(rows.error[:, part].any(axis=0))).tolist():
             read = np.flatnonzero(network.w1[column])
             passed: Any = hidden.passing[:, read].multiply(network.w1[column, read]) @ w2[read]
-            by_unit = np.abs(_dense(passed))
-            added += rows.error[:, [column]] * by_unit
-            most = np.maximum(most, by_unit)
+            where = cast(Any, sparse).coo_matrix(passed)
+            row, out, by_unit = where.row, where.col, np.abs(where.data)
+            added[row, out] += rows.error[row, column] * by_unit
+            most[row, out] = np.maximum(most[row, out], by_unit)
         moved += np.minimum(added, rows.spread[:, [leaf]] * most)
     total = moved + np.abs(ideal - rows.claimed)
     return total + _second_sum(network, hidden, w2, size, np.abs(ideal) + moved)
