@@ -4,7 +4,10 @@
 
 A page is run from top to bottom in one namespace, as a reader would type it. Blocks marked
 `python` are executed, `tracr-lite` commands in blocks marked `bash` too; a block marked
-`output` right below holds what they print. `text` is not run.
+`output` right below holds what they print. `text` is not run. The tutorial is run in an empty
+folder, where its reader is, and comments before its blocks say what to do with a file:
+`<!-- file: NAME -->` saves the block, `add to:` appends it, `in:` puts its line in the place of
+the one that starts alike.
 """
 
 import ast
@@ -12,7 +15,10 @@ import contextlib
 import difflib
 import io
 import re
+import runpy
 import shlex
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,7 +31,9 @@ TESTED_ELSEWHERE = {"xor.md"}
 PAGES = [ROOT / "README.md"] + [
     path for path in sorted((ROOT / "docs").glob("*.md")) if path.name not in TESTED_ELSEWHERE
 ]
+IN_A_FOLDER_OF_ITS_OWN = {"tutorial.md"}
 BLOCK = re.compile(
+    r"(?:^<!-- (?P<action>file|add to|in): (?P<file>[\w.]+) -->\n)?"
     r"^```(?P<language>python|bash)\n(?P<code>.*?)^```\n"
     r"(?P<gap>\n*)(?:^```output\n(?P<output>.*?)^```\n)?",
     re.DOTALL | re.MULTILINE,
@@ -36,18 +44,29 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 
 def rewritten(page):
     """The page with the outputs and the tables as they are now."""
+    if page.name not in IN_A_FOLDER_OF_ITS_OWN:
+        return run_in(page, ROOT)
+    with tempfile.TemporaryDirectory() as folder, own_modules(folder):
+        return run_in(page, Path(folder))
+
+
+def run_in(page, folder):
     namespace = {"__name__": "__main__"}
 
     def run(match):
         kind, code, gap = match["language"], match["code"], match["gap"]
         printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), contextlib.chdir(ROOT):
-            if kind == "python":
+        with contextlib.redirect_stdout(printed), contextlib.chdir(folder):
+            if match["action"]:
+                ACTIONS[match["action"]](Path(match["file"]), code)
+            elif kind == "python":
                 exec(compile(code, page.name, "exec"), namespace)
             else:
                 run_commands(code)
         lines = [line.rstrip() for line in printed.getvalue().splitlines()]
-        head = f"```{kind}\n{code}```\n"
+        lines = [SECONDS.sub(r"\1...", line) for line in lines]
+        comment = f"<!-- {match['action']}: {match['file']} -->\n" if match["action"] else ""
+        head = f"{comment}```{kind}\n{code}```\n"
         if not lines:
             return head + gap
         shown = "\n".join(lines).strip("\n")
@@ -59,15 +78,55 @@ def rewritten(page):
     return TABLE.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], text)
 
 
+@contextlib.contextmanager
+def own_modules(folder):
+    """Imports find the files of a folder, and forget them afterwards."""
+    before = set(sys.modules)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+        forget(folder, set(sys.modules) - before)
+
+
+def forget(folder, names):
+    for name in names:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder):
+            del sys.modules[name]
+
+
+def replace_line(path, code):
+    """The line of the file that starts with the same word becomes this one."""
+    word = code.split()[0]
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    (at,) = [i for i, line in enumerate(lines) if line.startswith(f"{word} ")]
+    lines[at] = code
+    path.write_text("".join(lines), encoding="utf-8")
+
+
+ACTIONS = {
+    "file": lambda path, code: path.write_text(code, encoding="utf-8"),
+    "add to": lambda path, code: path.write_text(
+        path.read_text(encoding="utf-8") + code, encoding="utf-8"
+    ),
+    "in": replace_line,
+}
+SECONDS = re.compile(r"^(seconds\s+)[\d.]+.*$")  # what `tracr-lite verify` says of its time
+
+
 def run_commands(code):
-    """The calls of `tracr-lite`; what installs or tests is for .ci/run."""
+    """`tracr-lite`, and `python` with a file; what installs or tests is for .ci/run."""
     from tracr_lite.cli import app
 
     for part in re.split(r"&&|\n", code):
         typed = shlex.split(part, comments=True)
         if typed and Path(typed[0]).name == "tracr-lite":
-            with contextlib.suppress(SystemExit):
+            with contextlib.suppress(SystemExit), contextlib.redirect_stderr(sys.stdout):
                 app.main(typed[1:])
+        elif typed and typed[0] == "python" and len(typed) == 2:
+            forget(str(Path.cwd()), list(sys.modules))
+            runpy.run_path(typed[1], run_name="__main__")
 
 
 def program_table():

@@ -2,14 +2,15 @@
 
     python -m tests.test_notebooks [NAME...]     runs notebooks and stores what they show
 
-The `.ipynb` files in docs/notebooks are the source, outputs included. Each is run by a kernel of
-its own, as Jupyter would. A cell that raises fails the test, and so does any text that differs, or
-a picture that looks different.
+The `.ipynb` files in docs/notebooks are the source, outputs included. Each is run by a kernel
+of its own, as Jupyter would. A cell that raises fails the test, and so does any text that
+differs, or a picture that looks different.
 """
 
 import base64
 import difflib
 import io
+import itertools
 import os
 import sys
 from pathlib import Path
@@ -114,7 +115,9 @@ def test_the_file_is_small_and_was_run_from_top_to_bottom(path):
     nbformat.validate(notebook)
     counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
     assert counts == list(range(1, len(counts) + 1))
-    kinds = {output.output_type for cell in notebook.cells for output in cell.get("outputs", [])}
+    kinds = {
+        output.output_type for cell in notebook.cells for output in cell.get("outputs", [])
+    }
     assert kinds <= {"stream", "display_data", "execute_result"}
 
 
@@ -125,7 +128,7 @@ def test_it_reads_as_prose(path):
     assert cells[0].source.startswith("# ")
     kinds = [cell.cell_type for cell in cells]
     assert kinds[0] == kinds[-1] == "markdown"
-    assert ("code", "code") not in zip(kinds, kinds[1:], strict=False)
+    assert ("code", "code") not in itertools.pairwise(kinds)
 
 
 def test_a_cell_that_raises_and_an_output_that_is_stale_are_noticed(tmp_path):

@@ -80,7 +80,7 @@ def _is_of(module: str, value: Any, package: bool) -> bool:
     home = getattr(value, "__module__", None)
     if not isinstance(home, str) or not (inspect.isclass(value) or inspect.isroutine(value)):
         return type(value).__module__.startswith("tracr_lite") and not package
-    return home == module or package and home.startswith("tracr_lite")
+    return home == module or (package and home.startswith("tracr_lite"))
 
 
 def _module(name: str) -> str:
@@ -122,14 +122,20 @@ def _members(cls: type) -> Iterator[str]:
             shown = name + _signature(value.__func__, drop=isinstance(value, classmethod))
             yield _block("method", shown, _doc(value.__func__), None, colons=4, flag=flag)
         elif inspect.isfunction(value) and _doc(value):
-            yield _block("method", name + _signature(value, drop=True), _doc(value), None, colons=4)
+            yield _block(
+                "method", name + _signature(value, drop=True), _doc(value), None, colons=4
+            )
 
 
 def _doc(value: Any) -> str:
     """The docstring of this very object; that of dataclasses without one is their signature."""
-    doc = vars(value).get("__doc__") if inspect.isclass(value) else getattr(value, "__doc__", "")
-    if inspect.isclass(value) and dataclasses.is_dataclass(value) and (doc or "").startswith(
-        f"{value.__name__}("
+    doc = (
+        vars(value).get("__doc__") if inspect.isclass(value) else getattr(value, "__doc__", "")
+    )
+    if (
+        inspect.isclass(value)
+        and dataclasses.is_dataclass(value)
+        and (doc or "").startswith(f"{value.__name__}(")
     ):
         return ""
     return inspect.cleandoc(doc or "")

@@ -1,6 +1,6 @@
 """The documentation site.
 
-    python -m sphinx -W --keep-going -c docs/site docs build/site      then open index.html there
+    python -m sphinx -W --keep-going -c docs/site docs build/site      then open its index.html
 
 `-W`: whatever is broken, a link, an anchor, a reference, a page that no list names, fails the
 build. Nothing is loaded from another host, neither while building nor by a reader's browser.
@@ -35,7 +35,7 @@ myst_enable_extensions = ["attrs_block"]
 myst_heading_anchors = 4
 suppress_warnings = [
     "config.cache",
-    "ref.python",  # types in signatures, such as the `Report` of two packages; links are Markdown
+    "ref.python",  # types in signatures: two packages have a `Report`; links are Markdown
 ]
 
 html_theme = "furo"

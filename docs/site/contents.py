@@ -33,7 +33,9 @@ def lists_of(page: str, docs: Path) -> str:
     if page not in SECTIONS:
         return ""
     lists = {caption: list(names) for caption, names in SECTIONS[page].items()}
-    named = {name for section in SECTIONS.values() for names in section.values() for name in names}
+    named = {
+        name for section in SECTIONS.values() for names in section.values() for name in names
+    }
     found = {p.relative_to(docs).with_suffix("").as_posix() for p in _files(docs)}
     more = sorted(name for name in found - named - {"index"} if _holder(name) == page)
     lists[next(iter(lists), "") if page != "index" else "Models and weights"].extend(more)

@@ -18,6 +18,8 @@ from tracr_lite import catalog
 from tracr_lite.compiler import compile_rasp_to_model
 
 COUNT = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
+
+
 @dataclass(frozen=True)
 class Shown:
     """A program, its model, and the parts of its docstring."""
@@ -106,5 +108,3 @@ def _code(entry: catalog.Entry) -> str:
     kept = "\n".join(text for n, text in enumerate(lines, 1) if n not in dropped).strip()
     fenced = f"```python\n{kept}\n```"
     return f"<details>\n<summary>The code</summary>\n\n{fenced}\n\n</details>"
-
-

@@ -1,7 +1,8 @@
 """A compiled program at work on one example, as an SVG in the colours of the page.
 
 Each row is a step that the residual stream holds: where it is computed, its name, and its value
-at every position. Beside the rows of a head stands what it selects: a row per query, a column per key.
+at every position. Beside the rows of a head stands what it selects: a row per query, a column
+per key.
 """
 
 from __future__ import annotations
@@ -103,7 +104,7 @@ def _row(place: str, name: str, values: list[Any], middle: float, last: bool) ->
 
 def _short(value: Any) -> str:
     if value is None:
-        return "–"
+        return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
