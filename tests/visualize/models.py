@@ -31,7 +31,7 @@ def reading_of(name):
 @cache
 def odd():
     """A program over tokens of all kinds, with names that HTML and mathtext would misread."""
-    hostile = '<b>&"$x$</script>'
+    hostile = '</script>"$&'
     vocab = {2, None, -2.5, True, hostile, "é", "\U0001f600", "a b"}
     same = rasp.Select(rasp.tokens, rasp.tokens, lambda k, q: k == q).named("<i>$same$")
     program = rasp.SelectorWidth(same).named("<script>alert(1)</script>")

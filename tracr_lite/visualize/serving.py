@@ -91,7 +91,7 @@ def serve(page: str, run: Run, *, port: int = 0, ready: Callable[[str], None] = 
         import uvicorn
     except ImportError as error:
         raise _missing() from error
-    config = uvicorn.Config(make_app(page, run), log_level="warning", lifespan="off")
+    config = uvicorn.Config(make_app(page, run), log_level="warning", lifespan="off", ws="none")
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -24,7 +24,6 @@ def value_text(value: Any, longest: int = 24) -> str:
         text = value if _is_plain(value) else repr(value)
     elif isinstance(value, float):
         text = f"{value:.6g}"
-        text = text if any(c in text for c in ".einf") else f"{text}.0"
     else:
         text = repr(value)
     return shortened(text, longest)

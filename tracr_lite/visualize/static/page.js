@@ -73,8 +73,12 @@ function grid(label) {
   for (const name of ["focusin", "mouseover", "click"]) {
     table.addEventListener(name, (event) => {
       const cell = event.target.closest("td[data-say]");
-      if (cell) find("details").textContent = cell.dataset.say;
-      if (cell && name === "click") cell.focus();
+      if (!cell) return;
+      find("details").textContent = cell.dataset.say;
+      if (name === "click") cell.focus();
+      if (name !== "focusin") return;
+      for (const other of table.querySelectorAll("td[tabindex='0']")) other.tabIndex = -1;
+      cell.tabIndex = 0;
     });
   }
   return table;
@@ -86,8 +90,6 @@ function moveTo(table, cell, [down, right]) {
   const x = rows[y].indexOf(cell);
   const row = rows[Math.max(0, Math.min(rows.length - 1, y + down))];
   const next = row[Math.max(0, Math.min(row.length - 1, x + right))];
-  cell.tabIndex = -1;
-  next.tabIndex = 0;
   next.focus();
 }
 
