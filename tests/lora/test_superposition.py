@@ -1,6 +1,8 @@
 """Compressing the residual stream of a compiled model."""
 
+import dataclasses
 import itertools
+import tracemalloc
 
 import jax.numpy as jnp
 import numpy as np
@@ -46,6 +48,28 @@ def test_the_rank_of_the_stream_is_enough_without_training(problem):
     real = np.asarray(problem.real)
     np.testing.assert_allclose(stream[:, real], problem.residuals[:, real], atol=1e-3)
     np.testing.assert_allclose(np.trace(lossless.overlap), problem.rank, rtol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [5, 4000], ids=["few", "many"])
+def test_directions_take_no_matrix_as_long_as_the_vectors(rows):
+    problem = dataclasses.replace(FRACTIONS)
+    vectors = np.random.default_rng(0).standard_normal((rows, problem.d_model))
+    vars(problem)["vectors"] = vectors.astype(np.float32)
+    tracemalloc.start()
+    try:
+        directions = problem.directions
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5e6  # bytes; the square matrix would have 128 million
+    np.testing.assert_allclose(directions @ directions.T, np.eye(problem.d_model), atol=1e-9)
+    norms = np.linalg.norm(vectors @ directions.T, axis=0)
+    assert (np.diff(norms) < 1e-4).all()
+    np.testing.assert_allclose(
+        norms[: min(rows, problem.d_model)],
+        np.linalg.svd(vectors, compute_uv=False)[: problem.d_model],
+        rtol=1e-5,
+    )
 
 
 def test_training_reaches_the_accuracy_of_the_original_below_the_rank():

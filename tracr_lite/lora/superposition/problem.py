@@ -14,7 +14,7 @@ does not matter.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -77,6 +77,18 @@ class Problem:
         return int(np.linalg.matrix_rank(self.vectors))
 
     @cached_property
+    def directions(self) -> np.ndarray:
+        """[d_model, d_model]: orthonormal rows, from where the vectors vary most to least.
+
+        From a triangle with the same ones: the vectors are many, and their own decomposition
+        would have a square matrix as long as all of them.
+        """
+        vectors = self.vectors.astype(np.float64)
+        rows = max(self.d_model - len(vectors), 0)  # of zeros, so that all directions are there
+        triangle = np.linalg.qr(np.pad(vectors, ((0, rows), (0, 0))), mode="r")
+        return np.linalg.svd(triangle)[2]
+
+    @cached_property
     def digest(self) -> str:
         """Tells this problem from others."""
         digest = hashlib.sha256()
@@ -129,14 +141,20 @@ class Problem:
         """For each matrix, [matrices, size, d_model], the fraction of inputs on which every
         decoded answer is that of the model."""
 
-        def final(w: jax.Array) -> jax.Array:
-            return self.run(w, self.embeddings, self.real)[-1]
-
         real, found = np.asarray(self.real), list[float]()
-        for stream in np.asarray(jax.jit(jax.vmap(final))(ws)):
+        for stream in np.asarray(self._finals(ws)):
             pairs = zip(decoded(self.model, stream, real), self.answers, strict=True)
             found.append(sum(one == two for one, two in pairs) / len(self.answers))
         return found
+
+    @cached_property
+    def _finals(self) -> Callable[[jax.Array], jax.Array]:
+        """The decompressed stream at the end, for each of several matrices."""
+
+        def final(w: jax.Array) -> jax.Array:
+            return self.run(w, self.embeddings, self.real)[-1]
+
+        return jax.jit(jax.vmap(final))
 
 
 def _weights(model: Compiled) -> dict[str, Any]:

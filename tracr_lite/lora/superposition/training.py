@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,8 +42,8 @@ class Training:
       hundredth of it along half a cosine.
     - `output_weight`: of the loss of the answers, next to that of the stream, which is 1.
     - `restarts`: so many matrices are trained at once; the best one counts.
-    - `start`: "pca": the directions that vary most, with noise after the first restart;
-      "random": normal.
+    - `start`: "pca": the first matrix has the directions that vary most, which lose nothing
+      down to the rank; the others are normal. "random": all are.
 
     **Raises:** `LoraError` for numbers that make no sense.
     """
@@ -114,7 +114,7 @@ def train(
     done = 0
     if path is not None and path.exists():
         state, losses, done = load_state(path, state, training, problem.digest)
-    chunk = _chunk(problem, training, tx)
+    chunk = _chunk(problem, training)
     last = min(training.steps, training.steps if stop_after is None else done + stop_after)
     with _bar(progress) as bar:
         task = bar.add_task(f"size {training.size}", total=training.steps, completed=done)
@@ -132,11 +132,10 @@ def train(
 def start(problem: Problem, training: Training) -> jax.Array:
     """[restarts, size, d_model]: the first matrices."""
     shape = (training.restarts, training.size, problem.d_model)
-    noise = jax.random.normal(jax.random.PRNGKey(training.seed), shape)
+    ws = jax.random.normal(jax.random.PRNGKey(training.seed), shape) / problem.d_model**0.5
     if training.start == "random":
-        return noise / problem.d_model**0.5
-    directions = np.linalg.svd(problem.vectors, full_matrices=True)[2][: training.size]
-    return jnp.asarray(directions) + 0.05 * noise.at[0].set(0.0)
+        return ws
+    return ws.at[0].set(jnp.asarray(problem.directions[: training.size], ws.dtype))
 
 
 def _optimiser(training: Training) -> Any:
@@ -145,8 +144,10 @@ def _optimiser(training: Training) -> Any:
     return optax.adam(rate)
 
 
-def _chunk(problem: Problem, training: Training, tx: Any) -> Callable[..., Any]:
-    optax = import_optax()
+@lru_cache(maxsize=4)
+def _chunk(problem: Problem, training: Training) -> Callable[..., Any]:
+    """A compiled function of state, first step and number of steps."""
+    optax, tx = import_optax(), _optimiser(training)
     inputs = problem.embeddings.shape[0]
     root = jax.random.PRNGKey(training.seed + 1)
 
@@ -160,14 +161,17 @@ def _chunk(problem: Problem, training: Training, tx: Any) -> Callable[..., Any]:
         updates, inner = tx.update(gradient, inner, w)
         return (optax.apply_updates(w, updates), inner), value
 
-    @partial(jax.jit, static_argnums=2)
+    @jax.jit
     def run(state: Any, first: int, count: int) -> tuple[Any, jax.Array]:
-        def step(state: Any, i: jax.Array) -> tuple[Any, jax.Array]:
+        def step(i: jax.Array, carry: tuple[Any, jax.Array]) -> tuple[Any, jax.Array]:
+            state, total = carry
             rows = jax.random.choice(jax.random.fold_in(root, i), inputs, (training.batch,))
-            return jax.vmap(one, in_axes=(0, None))(state, rows)
+            state, values = jax.vmap(one, in_axes=(0, None))(state, rows)
+            return state, total + values
 
-        state, values = jax.lax.scan(step, state, first + jnp.arange(count))
-        return state, values.mean(axis=0)
+        total = jnp.zeros(training.restarts)
+        state, total = jax.lax.fori_loop(first, first + count, step, (state, total))
+        return state, total / count
 
     return run
 
