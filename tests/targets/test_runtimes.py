@@ -4,6 +4,8 @@ Each runtime is needed for its own tests only; `pip install '.[dev,clients,targe
 llama-cpp-python, which is built from source, bring them.
 """
 
+import importlib
+import json
 import random
 from functools import cache
 
@@ -13,7 +15,7 @@ import pytest
 from tracr_lite import catalog
 from tracr_lite.llama import runtime
 from tracr_lite.rasp import causal_eval
-from tracr_lite.targets import compile_rasp_to_llama
+from tracr_lite.targets import compile_rasp_to_gpt2, compile_rasp_to_llama
 from tracr_lite.targets.autoregressive import generate
 from tracr_lite.targets.export import export
 
@@ -26,23 +28,28 @@ every_writer = pytest.mark.parametrize(
 IMPLEMENTATIONS = pytest.mark.parametrize("attention", ["sdpa", "eager"])
 
 
+COMPILERS = {"llama": compile_rasp_to_llama, "gpt2": compile_rasp_to_gpt2}
+every_architecture = pytest.mark.parametrize("architecture", list(COMPILERS))
+
+
 @cache
-def compiled(name):
+def compiled(name, architecture="llama"):
     entry = catalog.load(name)
-    return compile_rasp_to_llama(
+    return COMPILERS[architecture](
         entry.program, entry.vocab, entry.max_seq_len, causal=True, end=entry.end
     )
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """(name, format) -> the folder it is exported to, once."""
+    """(name, format, architecture) -> the folder it is exported to, once."""
     root, made = tmp_path_factory.mktemp("exports"), {}
 
-    def get(name, to):
-        if (name, to) not in made:
-            made[name, to] = export(compiled(name), root / f"{name}.{to}", to)
-        return made[name, to]
+    def get(*which):
+        if which not in made:
+            name, to, *rest = which
+            made[which] = export(compiled(name, *rest), root / ".".join(which), to)
+        return made[which]
 
     return get
 
@@ -72,9 +79,8 @@ def sequences(name, count=6):
         yield rng.choices(entry.vocab, k=n)
 
 
-def assert_logits(name, found, tokens):
-    """Values at every position; on Llama in float32 also the logits themselves."""
-    model = compiled(name)
+def assert_logits(model, found, tokens):
+    """Values at every position, and the logits themselves."""
     expected = causal_eval.evaluate(model.program, tokens)
     assert model.decode(found[1:]) == expected, tokens
     ids = dict(model.vocabulary.outputs)
@@ -94,7 +100,8 @@ def test_our_runtime_writes_the_same_texts(name, folder):
     ):
         assert found.text == whole
     for tokens in sequences(name, 1):
-        assert_logits(name, model.logits(compiled(name).encode(tokens)), tokens)
+        stock = compiled(name)
+        assert_logits(stock, model.logits(stock.encode(tokens)), tokens)
 
 
 def load_transformers(path, **more):
@@ -106,9 +113,13 @@ def load_transformers(path, **more):
 
 
 @every_writer
+@every_architecture
 @IMPLEMENTATIONS
-def test_transformers_writes_the_same_texts_with_its_cache(name, attention, folder):
-    tokenizer, model = load_transformers(folder(name, "hf"), attn_implementation=attention)
+def test_transformers_writes_the_same_texts_with_its_cache(
+    name, architecture, attention, folder
+):
+    path = folder(name, "hf", architecture)
+    tokenizer, model = load_transformers(path, attn_implementation=attention)
     assert model.config._attn_implementation == attention
     for prompt, whole in texts(name):
         ids = tokenizer(prompt, return_tensors="pt")
@@ -118,18 +129,19 @@ def test_transformers_writes_the_same_texts_with_its_cache(name, attention, fold
 
 
 @every_writer
-def test_transformers_has_the_values_at_every_position(name, folder):
-    tokenizer, model = load_transformers(folder(name, "hf"))
-    torch = pytest.importorskip("torch")
+@every_architecture
+def test_transformers_has_the_values_at_every_position(name, architecture, folder):
+    tokenizer, model = load_transformers(folder(name, "hf", architecture))
+    torch, stock = pytest.importorskip("torch"), compiled(name, architecture)
     for tokens in sequences(name):
-        ids = compiled(name).encode(tokens)
+        ids = stock.encode(tokens)
         assert tokenizer(" ".join(map(str, tokens))).input_ids == ids
         with torch.no_grad():
-            assert_logits(name, model(torch.tensor([ids])).logits[0].numpy(), tokens)
+            assert_logits(stock, model(torch.tensor([ids])).logits[0].numpy(), tokens)
 
 
 def test_sampling_as_usual_writes_the_same_text(folder):
-    tokenizer, model = load_transformers(folder("generate_reverse", "hf"))
+    tokenizer, model = load_transformers(folder("generate_reverse", "hf", "llama"))
     for prompt, whole in texts("generate_reverse"):
         ids = tokenizer(prompt, return_tensors="pt")
         written = model.generate(**ids, do_sample=True, temperature=1.0, top_p=0.9)[0]
@@ -166,3 +178,59 @@ def test_llama_cpp_has_the_values_at_every_position(name, flash, folder):
         expected = causal_eval.evaluate(compiled(name).program, tokens)
         assert compiled(name).decode(found[1:]) == expected
     model.close()
+
+
+def variables(folder, stream, tokens):
+    """Checks where `program.json` says that nodes are. `stream`: hook -> (tokens, columns)."""
+    module = importlib.import_module("programs.generate_reverse")
+    record, found = json.loads((folder / "program.json").read_text()), set()
+    for node in record["nodes"]:
+        name, _, number = node["label"].rpartition("_")
+        if name not in ("in_prompt", "source") or not number.isdecimal():
+            continue
+        values = causal_eval.evaluate(getattr(module, name), tokens)
+        for column in node["columns"]:
+            value = column["stands_for"].partition(":")[2]
+            held = stream(column["hook"])[1:, column["column"]]
+            expected = [float(str(each) == value) for each in values]
+            np.testing.assert_allclose(held, expected, atol=1e-5)
+            found.add(name)
+    return found
+
+
+@every_architecture
+def test_variables_are_in_the_stream_of_transformers(architecture, folder):
+    path = folder("generate_reverse", "hf", architecture)
+    _, model = load_transformers(path)
+    torch, tokens = pytest.importorskip("torch"), list("abc|cb")
+    with torch.no_grad():
+        ids = torch.tensor([compiled("generate_reverse", architecture).encode(tokens)])
+        states = model(ids, output_hidden_states=True).hidden_states
+
+    def stream(hook):
+        _, layer, place = hook.split(".")
+        return states[int(layer) + (place == "hook_resid_post")][0].numpy()
+
+    assert variables(path, stream, tokens) == {"in_prompt", "source"}
+
+
+@every_architecture
+def test_transformer_lens_has_the_hooks_that_the_record_names(architecture, folder):
+    bridge = pytest.importorskip("transformer_lens.model_bridge").TransformerBridge
+    path, tokens = folder("generate_reverse", "hf", architecture), list("abc|cb")
+    tokenizer, model = load_transformers(path)
+    torch, stock = pytest.importorskip("torch"), compiled("generate_reverse", architecture)
+    lens = bridge.boot_transformers(
+        str(path), hf_model=model, tokenizer=tokenizer, device="cpu"
+    )
+    with torch.no_grad():
+        found, cache = lens.run_with_cache(torch.tensor([stock.encode(tokens)]))
+    assert stock.decode(found[0].numpy()[1:]) == causal_eval.evaluate(stock.program, tokens)
+    found = variables(path, lambda hook: cache[hook][0].numpy(), tokens)
+    assert found == {"in_prompt", "source"}
+    for node in json.loads((path / "program.json").read_text())["nodes"]:
+        for part in [*node["heads"], *node["neurons"]]:
+            hook, _, index = part["hook"].partition("[")
+            last = index.removesuffix("]").split(", ")[-1]
+            stop = int(last.rpartition(":")[2]) - (":" in last)
+            assert stop < cache[hook].shape[-2 if "hook_z" in hook else -1]
