@@ -5,13 +5,13 @@ Values of nodes may be replaced at some positions: whatever reads them sees the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from tracr_lite.compiler.circuits.errors import CircuitError
 from tracr_lite.compiler.graph import Graph, Pointwise, Source
 from tracr_lite.compiler.trace_of import CompileTrace
-from tracr_lite.compiler.values.domain import BadValue, call
+from tracr_lite.compiler.values.domain import BadValue, checked
 from tracr_lite.rasp import causal_eval, rasp
 from tracr_lite.rasp.base import RASPExpr
 from tracr_lite.rasp.evaluate import Result
@@ -106,7 +106,21 @@ def _at(node: Pointwise, args: tuple[Any, ...]) -> Any:
     if any(arg is UNKNOWN for arg in args):
         return UNKNOWN
     try:
-        known, value = call(node.fn, node.strict, args)
+        known, value = _call(node.fn, node.strict, args)
     except BadValue:
         return UNKNOWN
     return value if known else UNKNOWN
+
+
+def _call(fn: Callable[..., Any], strict: bool, args: tuple[Any, ...]) -> tuple[bool, Any]:
+    """(True, value) of `fn(*args)`, or (False, None) where the evaluator raises.
+
+    **Raises:** `BadValue` when the value cannot be represented.
+    """
+    if strict and any(a is None for a in args):
+        return True, None
+    try:
+        value = fn(*args)
+    except Exception:  # whatever a user's function raises, the evaluator raises it too
+        return False, None
+    return True, checked(value)
