@@ -27,7 +27,9 @@ def form_of(entry):
 
 def assert_writes(form, program, xs):
     answers = ["None" if y is None else y for y in program(xs)]
-    written = generate(form.program, form.prompt(xs), max_seq_len=form.max_seq_len)
+    limits = {"max_seq_len": form.max_seq_len, "vocab": form.vocab}
+    written = generate(form.program, form.prompt(xs), **limits)
+    assert {*map(repr, written.tokens)} <= {*map(repr, form.vocab)}
     assert (list(written.tokens), written.ended) == (answers, True), xs
 
 

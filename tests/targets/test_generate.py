@@ -131,6 +131,14 @@ def test_prompts_that_cannot_be_continued():
             generate(rasp.tokens, prompt, max_seq_len=3)
 
 
+def test_means_become_tokens_of_the_vocabulary():
+    same = rasp.Select(rasp.indices, rasp.indices, rasp.Comparison.EQ)
+    mean = rasp.Aggregate(same, rasp.Map(lambda x: not x, rasp.tokens))
+    for vocab, kind in ([(False, True), bool], [(0.0, 1.0), float], [(), int]):
+        (found,) = generate(mean, [0], max_seq_len=1, vocab=vocab).tokens
+        assert (found, type(found)) == (1, kind)
+
+
 def test_functions_are_asked_as_programs_are():
     def outputs(tokens):
         return [None] * (len(tokens) - 1) + ["END" if len(tokens) > 3 else tokens[0]]

@@ -64,8 +64,8 @@ def after_separator(
     """The causal form of a program in which positions read ahead once.
 
     For prompts of 1 to `max_seq_len` tokens of `vocab`, what `generate` writes for
-    `form.program` and `form.prompt(xs)` is `program(xs)`. Before the separator the form says
-    something without a meaning.
+    `form.program` and `form.prompt(xs)`, with `vocab=form.vocab`, is `program(xs)`. Before the
+    separator the form says something without a meaning.
 
     **Arguments:** `separator`, `end`, `none`: tokens that are neither in `vocab` nor among the
     answers; `none` is written for the answer None.

@@ -8,7 +8,7 @@ own `generate`; there END is the id that ends a text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -44,10 +44,11 @@ def generate(
     *,
     end: Value = END,
     max_seq_len: int = MOST,
+    vocab: Iterable[Value] = (),
 ) -> Written:
     """Continues a prompt, each time with the output at the last position.
 
-    A whole number such as 2.0, a mean, becomes the token 2.
+    A whole number such as 2.0, a mean, becomes the token of `vocab` that equals it, or 2.
 
     **Arguments:**
     - `program`: an S-Op, evaluated with causal attention; or a function from tokens to
@@ -55,18 +56,19 @@ def generate(
     - `prompt`: at least one token.
     - `end`: the output that ends a text.
     - `max_seq_len`: the longest sequence that is read.
+    - `vocab`: the tokens, where their types matter: models tell 1 from True.
 
     **Raises:** `GenerationError` if the prompt is empty or too long, or an output is None or a
     fraction; and what the program raises.
     """
     outputs = _interpreted(program) if isinstance(program, rasp.SOp) else program
-    text = list(prompt)
+    text, known = list(prompt), {each: each for each in vocab}
     if not 0 < len(text) <= max_seq_len:
         raise GenerationError(
             f"the prompt has {len(text)} tokens; from 1 to {max_seq_len} can be continued"
         )
     while len(text) <= max_seq_len:
-        following = _token(outputs(text)[-1], len(text))
+        following = _token(outputs(text)[-1], known, len(text))
         if following == end and type(following) is type(end):
             return Written(tuple(text[len(prompt) :]), True)
         text.append(following)
@@ -80,7 +82,9 @@ def _interpreted(program: rasp.SOp) -> Outputs:
     return outputs
 
 
-def _token(output: Value, position: int) -> Value:
+def _token(output: Value, known: Mapping[Value, Value], position: int) -> Value:
+    if output in known:
+        return known[output]
     if isinstance(output, float) and output.is_integer():
         return int(output)
     if output is None or isinstance(output, float):
