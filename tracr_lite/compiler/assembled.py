@@ -15,6 +15,7 @@ import numpy as np
 
 from tracr_lite.compiler.batched import Batched, checked_ids
 from tracr_lite.compiler.forward import Shape, bucket, jitted, jitted_answer
+from tracr_lite.compiler.model_html import model_html
 from tracr_lite.compiler.modules import ModelForward as ModelForward
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
 from tracr_lite.compiler.running import Memory, OnDevice
@@ -63,6 +64,7 @@ class AssembledTransformerModel:
     trace: CompileTrace | None = None
     saved: Description | None = None
     _memory: Memory = field(default_factory=Memory, repr=False, compare=False)
+    _repr_html_ = model_html  # for notebooks: layers and sizes
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         """Pickles and copies make the forward function again from the shape, if it has one."""
@@ -234,13 +236,11 @@ class AssembledTransformerModel:
             config, (_, positions) = self.model_config, self._table()
             heads = config.num_heads * max(config.key_size, positions)
             width = max(len(self.residual_labels), config.mlp_hidden_size, heads, 1)
-            return Batched(self._dense_answers, *self._table(), width, pad, *encoders)
+            sizes = (*self._table(), width, pad, *encoders)
+            return Batched(lambda ids: self._run(ids).unembedded_output, *sizes)
         held, run = device.pruned_on_device(), jitted_answer(shape)
         forward: Callable[[np.ndarray], jax.Array] = lambda ids: run(held, ids)  # noqa: E731
         return Batched(forward, *self._table(), pruned.width, pad, *encoders)
-
-    def _dense_answers(self, ids: np.ndarray) -> jax.Array:
-        return self._run(ids).unembedded_output
 
 
 def _from_shape(state: dict[str, Any]) -> AssembledTransformerModel:

@@ -122,6 +122,12 @@ class RASPExpr:
             "use & | ~ instead of and, or, not, and `is` to compare objects"
         )
 
+    def _repr_html_(self) -> str:
+        """For notebooks: its value on a sample input, see `tracr_lite.rasp.html`."""
+        from tracr_lite.rasp.html import html_of  # html knows all node classes
+
+        return html_of(self)
+
     def __repr__(self) -> str:
         name = self._explicit.get("name")
         return _describe(self, _MAX_DEPTH, [_MAX_NODES], "" if name is None else f"{name} = ")
