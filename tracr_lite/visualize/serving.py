@@ -96,6 +96,7 @@ def serve(page: str, run: Run, *, port: int = 0, ready: Callable[[str], None] = 
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((HOST, port))
+            taken.listen()
         except OSError as error:
             why = error.strerror or str(error)
             raise VisualizeError(
