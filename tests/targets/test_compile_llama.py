@@ -129,9 +129,9 @@ def test_too_many_rectangles_are_refused_with_the_largest_length_that_fits():
     program = rasp.SelectorWidth(rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.LT))
     vocab = tuple(range(100))
     with pytest.raises(CompileError, match="the largest that fits") as error:
-        compile_rasp_to_llama(program, vocab, 12_000, causal=True)
+        compile_rasp_to_llama(program, vocab, 100, causal=True, rope_theta=100.0)
     assert "use max_seq_len=" in error.value.problems[0].suggestion
-    assert "99 rectangles" in error.value.problems[0].reason
+    assert "100 rectangles" in error.value.problems[0].reason
 
 
 def test_the_model_refuses_what_it_was_not_compiled_for():

@@ -94,7 +94,7 @@ class HeadPart:
 
     **Arguments:**
     - `penalties`: of its selector. What none forbids is selected, all of it equally.
-    - `offset`: it looks at the position this far back instead, and at BOS if there is none.
+    - `offset`: it looks this far back only, and at BOS if there is nothing allowed there.
     - `counts_bos`: BOS is selected as well; else it is what is read where nothing is selected.
     - `latest`: among what is selected, the latest alone counts.
     - `value`: what is read there, and the column that it is written to.

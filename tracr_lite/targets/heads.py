@@ -15,8 +15,8 @@ from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.blocks import HeadPart
 from tracr_lite.targets.lowering import StockLowering
-from tracr_lite.targets.rows import Row, column, reading, total
-from tracr_lite.targets.scores import Scored, score_of
+from tracr_lite.targets.rows import Row, column, constant, reading, total
+from tracr_lite.targets.scores import Scored, conjuncts, offset_of, score_of
 
 WIDTH_VALUE = "1/(1+width)"
 NO_LENGTH = (
@@ -94,18 +94,25 @@ def _head(
 
 
 def width(lowering: StockLowering, node: int, selector: int) -> Number:
-    """The head whose output is 1 / (1 + width): BOS is selected as well, and has value 1."""
-    scored = score_of(lowering, selector, count_bos=True)
-    raw = BasisDirection(lowering.values.labels[node], WIDTH_VALUE)
-    lowering.columns.setdefault(node, []).append(raw)
-    slot = _head(lowering, node, selector, scored, [({lowering.bos: 1.0}, raw)], -1)
+    """The head whose output is 1 / (1 + width): BOS is selected as well, and has value 1.
+
+    Where one key at most is selected, at a known distance, the head reads the width itself.
+    """
+    parts = conjuncts(lowering, selector)
+    found = any(offset_of(lowering, part) is not None for part in parts)
+    raw = not (found and lowering.traits.relative)
+    scored = score_of(lowering, selector, count_bos=raw)
+    column = BasisDirection(lowering.values.labels[node], WIDTH_VALUE if raw else None)
+    lowering.columns.setdefault(node, []).append(column)
+    value = {lowering.bos: 1.0} if raw else constant(lowering.bos)
+    slot = _head(lowering, node, selector, scored, [(value, column)], -1)
     counts = np.array(lowering.values.info[node].values, float)
     return Number(
         node,
-        Functional.of_column(raw, 1.0),
+        Functional.of_column(column, 1.0 if raw else 0.0),
         {},
-        1.0 / (1.0 + counts),
-        True,
+        1.0 / (1.0 + counts) if raw else counts,
+        raw,
         absolute=0.0,
         relative=4 * lowering.traits.unit,
         flag_error=0.0,

@@ -13,15 +13,15 @@ def with_largest(error: CompileError, size: int, fits: Callable[[int], bool]) ->
 
     Found by halving: what fits is taken to fit at all smaller lengths.
     """
-    low, high = 0, size  # low fits or is 0, high does not
+    if size < 2 or not fits(1):
+        return error
+    low, high = 1, size  # low fits, high does not
     while high - low > 1:
         middle = (low + high) // 2
         if fits(middle):
             low = middle
         else:
             high = middle
-    if not low:
-        return error
     advice = f"use max_seq_len={low}, the largest that fits"
     problems = [
         replace(p, suggestion=f"{advice}; or {p.suggestion}" if p.suggestion else advice)

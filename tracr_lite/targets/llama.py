@@ -46,10 +46,13 @@ class LlamaArchitecture:
 
     def fits(self, part: HeadPart, head: int, positions: int) -> bool:
         """Whether a head of this size has the pairs that the part needs."""
+        slow, fast = len(part.penalties) + (not part.counts_bos), 0
         if part.offset is not None:
-            return offset_head(head, positions, self.theta) is not None
-        needed = len(part.penalties) + (not part.counts_bos)
-        return needed <= slow_pairs(head, positions, self.theta)
+            found = offset_head(head, positions, self.theta)
+            if found is None:
+                return False
+            fast = found.pairs
+        return slow <= slow_pairs(head, positions, self.theta) and slow + fast <= head // 2
 
     def tensors(
         self, frame: Frame, embedding: np.ndarray, output: list[tuple[int, Row]]
@@ -146,8 +149,8 @@ def _scores(frame: Frame, part: HeadPart, theta: float) -> tuple[np.ndarray, np.
             q[at + half] = -found.scale * root * np.sin(angle) * one
             k[at] = frame.vector(constant(frame.bos))
         q[last], k[last] = found.bos * root * one, bos
-        return q, k
-    if not part.counts_bos:
+        last -= 1
+    elif not part.counts_bos:
         q[last], k[last] = -BOS_PENALTY * root * one, bos
         last -= 1
     for penalty in part.penalties:

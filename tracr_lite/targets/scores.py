@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracr_lite.compiler.graph import Select, Source, as_select
+from tracr_lite.compiler.graph import Combine, Select, Source, as_select
 from tracr_lite.compiler.lowering.forms import OneHot
 from tracr_lite.compiler.lowering.match import Match, columns_table
 from tracr_lite.compiler.lowering.selectors import matches_of
@@ -27,23 +27,56 @@ class Scored:
 
 
 def score_of(lowering: StockLowering, selector: int, *, count_bos: bool) -> Scored:
-    """The penalties of a selector; with `count_bos` BOS is selected always."""
-    offset = _offset(lowering, selector)
-    if offset is not None and not count_bos and lowering.traits.relative:
-        return Scored((), offset, False, -1)
-    matches = matches_of(lowering, selector)
+    """The penalties of a selector; with `count_bos` BOS is selected always.
+
+    A conjunct that says how far back to look becomes the offset, if there is none yet; one
+    that forbids nothing that can be seen is left out.
+    """
+    offset: int | None = None
+    matches: list[Match] = []
+    for part in conjuncts(lowering, selector):
+        back = offset_of(lowering, part) if lowering.traits.relative else None
+        if back is not None and offset is None and not count_bos:
+            offset = back
+        elif not _forbids_nothing(lowering, part):
+            matches.extend(matches_of(lowering, part))
     penalties = [p for match in matches for p in _penalties(lowering, match)]
     forms = [form for m in matches for form in (m.keys.form, m.queries.form)]
     slot = max((form.slot for form in forms), default=-1)
-    return Scored(tuple(penalties), None, count_bos, slot)
+    return Scored(tuple(penalties), offset, count_bos, slot)
+
+
+def conjuncts(lowering: StockLowering, selector: int) -> list[int]:
+    """Selectors that hold together exactly where the selector does."""
+    found: dict[int, None] = {}
+    stack = [selector]
+    while stack:
+        at = stack.pop()
+        node = lowering.values.nodes[at]
+        if isinstance(node, Combine) and node.op == "and":
+            stack.extend(reversed(node.inputs))
+        else:
+            found[at] = None
+    return list(found)
+
+
+def _forbids_nothing(lowering: StockLowering, selector: int) -> bool:
+    """Whether the selector holds for all keys that its queries can see."""
+    node = lowering.values.nodes[selector]
+    if not isinstance(node, Select):
+        return False
+    first = positions_of(lowering, node.keys)[0]
+    last = positions_of(lowering, node.queries)[1]
+    truth = lowering.values.truth[selector]
+    return not ((truth == 0) & (first[:, None] <= last[None, :])).any()
 
 
 def _penalties(lowering: StockLowering, match: Match) -> list[Penalty]:
     """One penalty per rectangle of the truth table between columns."""
     k, q = match.keys.form, match.queries.form
     truth = columns_table(match).astype(np.int64)
-    first = positions_of(lowering, k)[0][:, None]
-    last = positions_of(lowering, q)[1][None, :]
+    first = _columns_seen(lowering, k)[0][:, None]
+    last = _columns_seen(lowering, q)[1][None, :]
     truth = np.where(first > last, -1, truth)  # keys after all of their queries are not seen
     return [
         Penalty(_sum(lowering, q, queries), _sum(lowering, k, keys))
@@ -57,26 +90,36 @@ def _sum(lowering: StockLowering, form: OneHot, chosen: np.ndarray) -> Row:
     return total(column(form.dirs[i], float(form.at_bos[i]), lowering.bos) for i in at)
 
 
-def positions_of(lowering: StockLowering, form: OneHot) -> tuple[np.ndarray, np.ndarray]:
-    """First and last position at which each column can be hot."""
-    keyed, n = lowering.values.keyed(form.node), lowering.values.keys.n
-    size = len(form.dirs)
-    first, last = np.full(size, n), np.full(size, -1)
-    rows, positions = lowering.values.keys.pairs(keyed.by_length, keyed.by_position)
-    classes = keyed.at(rows, positions)
+def positions_of(lowering: StockLowering, node: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and last position at which the node can hold each of its values."""
+    keyed, n = lowering.values.keyed(node), lowering.values.keys.n
+    size = keyed.member.shape[1]
     if not keyed.by_position:
         return np.zeros(size, np.int64), np.full(size, n - 1)
+    rows, positions = lowering.values.keys.pairs(keyed.by_length, keyed.by_position)
+    classes = keyed.at(rows, positions)
     spans = np.full((len(keyed.member), 2), (n, -1))
     np.minimum.at(spans[:, 0], classes, positions)
     np.maximum.at(spans[:, 1], classes, positions)
+    first, last = np.full(size, n), np.full(size, -1)
     for kind, (low, high) in enumerate(spans.tolist()):
-        ids = np.flatnonzero(keyed.member[kind][: len(form.group)])
-        np.minimum.at(first, form.group[ids], low)
-        np.maximum.at(last, form.group[ids], high)
+        ids = keyed.member[kind]
+        first[ids] = np.minimum(first[ids], low)
+        last[ids] = np.maximum(last[ids], high)
     return first, last
 
 
-def _offset(lowering: StockLowering, selector: int) -> int | None:
+def _columns_seen(lowering: StockLowering, form: OneHot) -> tuple[np.ndarray, np.ndarray]:
+    """First and last position at which each column can be hot."""
+    first, last = positions_of(lowering, form.node)
+    low = np.full(len(form.dirs), lowering.values.keys.n)
+    high = np.full(len(form.dirs), -1)
+    np.minimum.at(low, form.group, first[: len(form.group)])
+    np.maximum.at(high, form.group, last[: len(form.group)])
+    return low, high
+
+
+def offset_of(lowering: StockLowering, selector: int) -> int | None:
     """How far back the selector looks, if it selects the one key at a fixed distance."""
     values = lowering.values
     node = values.nodes[selector]

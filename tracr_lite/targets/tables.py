@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from tracr_lite.compiler.graph import Pointwise, Source, Width
+from tracr_lite.compiler.graph import Source, Width
 from tracr_lite.compiler.lowering.forms import Functional, Number, OneHot
 from tracr_lite.compiler.lowering.lower import Lowering
-from tracr_lite.compiler.lowering.match import ClassOf
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, inputs_of
 from tracr_lite.compiler.lowering.problems import CannotLower
-from tracr_lite.compiler.values.domain import is_number, typed_key
+from tracr_lite.compiler.values.domain import ERR, is_number
 from tracr_lite.compiler.values.infer import add_node
+from tracr_lite.compiler.values.pointwise import Table
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import INDICES
-from tracr_lite.targets import heads
+from tracr_lite.targets import heads, sums
 from tracr_lite.targets.ands import and_units
-from tracr_lite.targets.blocks import MLPPart, Product, Unit
+from tracr_lite.targets.blocks import MLPPart
+from tracr_lite.targets.classes import in_classes
 from tracr_lite.targets.lowering import StockLowering
-from tracr_lite.targets.rows import Row, column, reading
+from tracr_lite.targets.pairs import merged_pair
+from tracr_lite.targets.products import product
+from tracr_lite.targets.rows import Row, column
 from tracr_lite.targets.steps import write_steps
 
 DIRECTION_LIMIT = 8192  # values of one node that are written one-hot
-TWINS = 1e-9  # numbers as close as this, relative, differ by rounding only
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,9 @@ def write_one_hot(given: Lowering, node: int) -> OneHot:
     kind = lowering.values.nodes[node]
     if kind == Source("indices"):
         return _indices(lowering, node, values, group)
-    inputs = inputs_of(lowering, node, group)
+    write = _prepared(lowering, node, group)
     dirs = tuple(lowering.direction(node, v) for v in values)
-    slot, error = _write(lowering, node, inputs, Target(dirs, np.eye(len(dirs))))
+    slot, error = write(Target(dirs, np.eye(len(dirs))))
     none = np.zeros(len(dirs))
     return OneHot(node, dirs, group, none, np.full(len(dirs), error), 0.0, slot)
 
@@ -86,11 +89,11 @@ def write_number(given: Lowering, node: int) -> Number:
     info = lowering.values.info[node]
     if info.span is not None:
         raise CannotLower(node, "its numbers are too many to list", "use LinearSequenceMap")
-    product = _product(lowering, node)
-    if product is not None:
-        return product
+    found = product(lowering, node)
+    if found is not None:
+        return found
     values, group = lowering.groups(node)
-    inputs = inputs_of(lowering, node, group)
+    write = _prepared(lowering, node, group)
     own = BasisDirection(lowering.values.labels[node])
     lowering.columns.setdefault(node, []).append(own)
     others = [i for i, v in enumerate(values) if not is_number(v)]
@@ -102,7 +105,7 @@ def write_number(given: Lowering, node: int) -> Number:
             code[at, 0] = lowering.as_float(node, value)
         else:
             code[at, dirs.index(flags[at])] = 1.0
-    slot, error = _write(lowering, node, inputs, Target(dirs, code, number=True))
+    slot, error = write(Target(dirs, code, number=True))
     return Number(
         node,
         Functional.of_column(own),
@@ -126,6 +129,68 @@ def clean_one_hot(given: Lowering, form: OneHot) -> OneHot:
     return form
 
 
+def _prepared(
+    lowering: StockLowering, node: int, group: np.ndarray
+) -> Callable[[Target], tuple[int, float]]:
+    """Has the inputs of a node written; what then writes it.
+
+    The result says after which half-layer the columns are there, and their error.
+    """
+    leaves = lowering.leaves(node)
+    table = lowering.table(node, leaves)
+    output = np.where(table.ids == ERR, -1, group[table.ids])
+    found = sums.find(lowering, table, output)
+    if found is not None and len(table.leaves) == 2:
+        by_sum = sums.summed(lowering, table, output, found)
+        return lambda target: _by_sum(lowering, node, by_sum, target)
+    if found is not None and lowering.number_leaf(leaves) is None:
+        inputs = _through_pair(lowering, table, output, found)
+    else:
+        inputs = inputs_of(lowering, node, group)
+    return lambda target: _write(lowering, node, inputs, target)
+
+
+def _by_sum(
+    lowering: StockLowering, node: int, by_sum: sums.Summed, target: Target
+) -> tuple[int, float]:
+    slot, error = _write(lowering, node, by_sum.inputs, target)
+    if by_sum.flagged is not None:
+        first, error = _table(lowering, node, by_sum.flagged, target)
+        slot = max(slot, first)
+    return slot, error
+
+
+def _through_pair(
+    lowering: StockLowering, table: Table, output: np.ndarray, found: sums.SumOfTwo
+) -> Inputs:
+    """The inputs of a table in which two leaves are replaced by what matters of them."""
+    node, classes = merged_pair(lowering, table, output, found)
+    kept = np.flatnonzero(output >= 0)
+    known = {int(v): i for i, v in enumerate(lowering.values.info[node].values)}
+    columns = [(lowering.view(node), np.array([known[int(c)] for c in classes]))]
+    for leaf in table.leaves:
+        if leaf not in found.leaves:
+            columns.append((lowering.view(leaf), table.frame.column(leaf)[kept]))
+    dirs: list[BasisDirection] = []
+    cells: list[np.ndarray] = []
+    for view, ids in columns:
+        base = {int(at): i for i, at in enumerate(view.ids.tolist()) if at >= 0}
+        at = np.array([base[int(i)] for i in ids])
+        cells.append(len(dirs) + view.form.group[at])
+        dirs.extend(view.form.dirs)
+    rows = np.unique(np.stack([*cells, output[kept]], axis=1), axis=0)
+    return Inputs(
+        dirs,
+        np.concatenate([view.form.at_bos for view, _ in columns]),
+        rows[:, :-1],
+        None,
+        rows[:, -1],
+        None,
+        sum(view.form.error for view, _ in columns),
+        max(view.form.slot for view, _ in columns),
+    )
+
+
 def _write(
     lowering: StockLowering, node: int, inputs: Inputs, target: Target
 ) -> tuple[int, float]:
@@ -134,7 +199,7 @@ def _write(
         return _table(lowering, node, inputs, target)
     if not len(inputs.cells.T):
         return write_steps(lowering, node, inputs, target.row), 0.0
-    return _table(lowering, node, _in_classes(lowering, node, inputs), target)
+    return _table(lowering, node, in_classes(lowering, node, inputs), target)
 
 
 def _table(
@@ -146,117 +211,3 @@ def _table(
     units = and_units(lowering, columns, inputs.cells, inputs.output, target)
     lowering.parts.append(MLPPart(slot, (node,), tuple(units)))
     return slot, 2 * len(inputs.cells.T) * (inputs.noise + lowering.traits.unit)
-
-
-def _in_classes(lowering: StockLowering, node: int, inputs: Inputs) -> Inputs:
-    """The number replaced by its class: numbers that behave alike under all one-hots."""
-    assert inputs.number is not None, "a number is decoded"
-    assert inputs.x is not None, "a number has a column in the table"
-    leaf = inputs.number.node
-    _, gate = np.unique(inputs.cells, axis=0, return_inverse=True)
-    codes = inputs.number.codes
-    flagged = np.isin(np.arange(len(codes)), list(inputs.number.flags))
-    order = np.lexsort((codes, flagged))
-    table = np.full((len(codes), int(gate.max()) + 1), -1, np.int64)
-    table[inputs.x, gate.ravel()] = inputs.output
-    of = _merged(table, codes, order, flagged)
-    values = lowering.values.info[leaf].values
-    classes = {typed_key(v): int(of[i]) for i, v in enumerate(values)}
-    label = f"{lowering.values.labels[node]}.classes{len(lowering.values.nodes)}"
-    virtual = add_node(
-        lowering.values, Pointwise(ClassOf(classes), (leaf,), strict=False), label
-    )
-    view = lowering.view(virtual)
-    by_class = {v: i for i, v in enumerate(lowering.values.info[virtual].values)}
-    ids = np.array([by_class.get(int(c), 0) for c in of], np.int64)[inputs.x]
-    base = {int(at): i for i, at in enumerate(view.ids.tolist()) if at >= 0}
-    place = np.array([view.form.group[base[int(i)]] for i in ids], np.int64)
-    cells = np.concatenate([inputs.cells, len(inputs.dirs) + place[:, None]], axis=1)
-    rows = np.unique(np.concatenate([cells, inputs.output[:, None]], axis=1), axis=0)
-    return Inputs(
-        [*inputs.dirs, *view.form.dirs],
-        np.concatenate([inputs.at_bos, view.form.at_bos]),
-        rows[:, :-1],
-        None,
-        rows[:, -1],
-        None,
-        inputs.noise + view.form.error,
-        max(inputs.slot, view.form.slot),
-    )
-
-
-def _merged(
-    table: np.ndarray, codes: np.ndarray, order: np.ndarray, flagged: np.ndarray
-) -> np.ndarray:
-    """Class of each row: neighbours in `order` share one if they agree where both are known.
-
-    Numbers that differ by rounding only are taken together first.
-    """
-    runs: list[tuple[list[int], np.ndarray]] = []
-    for at in order.tolist():
-        same = bool(runs) and not flagged[at] and not flagged[runs[-1][0][-1]]
-        last = codes[runs[-1][0][-1]] if runs else 0.0
-        if same and abs(codes[at] - last) <= TWINS * abs(codes[at]):
-            if not _clash(runs[-1][1], table[at]):
-                runs[-1] = (runs[-1][0] + [at], np.maximum(runs[-1][1], table[at]))
-                continue
-        runs.append(([at], table[at]))
-    joined: list[tuple[list[int], np.ndarray]] = []
-    for members, row in runs:
-        alone = bool(flagged[members[0]]) or not joined or bool(flagged[joined[-1][0][0]])
-        if alone or _clash(joined[-1][1], row):
-            joined.append((members, row))
-        else:
-            joined[-1] = (joined[-1][0] + members, np.maximum(joined[-1][1], row))
-    of = np.zeros(len(table), np.int64)
-    known: dict[bytes, int] = {}
-    for members, row in joined:
-        of[members] = known.setdefault(row.tobytes(), len(known))
-    return of
-
-
-def _clash(row: np.ndarray, other: np.ndarray) -> bool:
-    return bool(((row >= 0) & (other >= 0) & (row != other)).any())
-
-
-def _product(lowering: StockLowering, node: int) -> Number | None:
-    """The product of two numbers, where the architecture multiplies and the table is one."""
-    kind = lowering.values.nodes[node]
-    if not lowering.traits.gated or not isinstance(kind, Pointwise) or len(kind.inputs) != 2:
-        return None
-    x, y = kind.inputs
-    if x == y or not all(lowering.is_numeric(i) for i in (x, y)):
-        return None
-    table = lowering.values.table_on(node, tuple(sorted((x, y))))
-    infos = [lowering.values.info[i] for i in (*kind.inputs, node)]
-    if table is None or not all(is_number(v) for info in infos for v in info.values):
-        return None
-    ids = [table.frame.column(i) for i in (x, y)]
-    known = table.ids >= 0
-    left, right, out = (np.array(info.values, float) for info in infos)
-    parts = left[ids[0][known]], right[ids[1][known]]
-    if not np.allclose(parts[0] * parts[1], out[table.ids[known]], rtol=1e-12, atol=0.0):
-        return None
-    numbers = [lowering.as_number(i) for i in (x, y)]
-    own = BasisDirection(lowering.values.labels[node])
-    lowering.columns.setdefault(node, []).append(own)
-    at = max(n.slot for n in numbers)
-    slot = at + 1 if at % 2 == 0 else at + 2
-    reads = [reading(n.read, lowering.bos) for n in numbers]
-    units: tuple[Unit, ...] = (Product(reads[0], reads[1], {own: 1.0}),)
-    lowering.parts.append(MLPPart(slot, (node,), units))
-    reach = [max(map(abs, info.values)) for info in infos[:2]]
-    error = numbers[0].absolute * reach[1] + numbers[1].absolute * reach[0]
-    relative = sum(n.relative for n in numbers) + 8 * lowering.traits.unit
-    codes = np.array([lowering.as_float(node, v) for v in infos[2].values])
-    return Number(
-        node,
-        Functional.of_column(own),
-        {},
-        codes,
-        False,
-        absolute=error,
-        relative=relative,
-        flag_error=0.0,
-        slot=slot,
-    )
