@@ -4,12 +4,15 @@ import random
 
 import pytest
 
+from tests.targets.runtimes import transformers_of, wrong
 from tracr_lite import catalog
 from tracr_lite.compiler import lib
 from tracr_lite.errors import CompileError
-from tracr_lite.rasp import rasp
+from tracr_lite.rasp import causal_eval, rasp
+from tracr_lite.targets import compile_rasp_to_gpt2, compile_rasp_to_llama
 from tracr_lite.targets.after_separator import after_separator
 from tracr_lite.targets.autoregressive import GenerationError, generate
+from tracr_lite.targets.forward import logits
 
 NUMBERS = {"frac_prevs", "pair_balance", "running_mean"}  # they do not read ahead
 TWO_LEVELS = {
@@ -33,7 +36,10 @@ def assert_writes(form, program, xs):
     assert (list(written.tokens), written.ended) == (answers, True), xs
 
 
-@pytest.mark.parametrize("name", [n for n in FULL if n not in NUMBERS | TWO_LEVELS])
+WRITABLE = [n for n in FULL if n not in NUMBERS | TWO_LEVELS]
+
+
+@pytest.mark.parametrize("name", WRITABLE)
 def test_programs_with_one_look_ahead_are_written_behind_a_separator(name):
     entry, rng = ENTRIES[name], random.Random(name)
     form = form_of(entry)
@@ -120,3 +126,57 @@ def test_sequences_written_out_are_refused():
     rows = rasp.ConstantSelector(((1, 0), (0, 1)))
     with pytest.raises(CompileError, match="written out"):
         after_separator(rasp.Aggregate(rows, rasp.tokens), "ab", 2)
+
+
+# Compiled
+
+
+def written(form, entry, xs):
+    """The prompt and its answers."""
+    answers = ["None" if y is None else y for y in entry.program(xs)]
+    tokens = {token: token for token in form.vocab}
+    return [*form.prompt(xs), *(tokens[each] for each in answers)]
+
+
+def check_compiled(compiler, name, size, run, count=4):
+    """0 wrong positions, from the first token to END, on full prompts and all-equal ones."""
+    entry, rng = ENTRIES[name], random.Random(name)
+    form = after_separator(entry.program, entry.vocab, size)
+    model = compiler(form.program, form.vocab, form.max_seq_len, causal=True, end=form.end)
+    prompts = [[token] * size for token in entry.vocab[:2]]
+    while len(prompts) < 2 + count:
+        n = size if len(prompts) % 2 else rng.randint(1, size)
+        prompts.append(rng.choices(entry.vocab, k=n))
+    given = [written(form, entry, xs) for xs in prompts if entry.valid(xs)]
+    assert given
+    network = run(model)
+    bad, total, error = wrong(
+        model, network, lambda xs: causal_eval.evaluate(form.program, xs), given
+    )
+    assert (bad, error < 1e-3) == (0, True), f"{bad} of {total}, {error}"
+    for tokens in given:
+        assert model.decode(network(model.encode(tokens)))[-1] == form.end
+    return error
+
+
+@pytest.mark.parametrize("compiler", [compile_rasp_to_llama, compile_rasp_to_gpt2])
+@pytest.mark.parametrize("name", ["reverse", "hist", "modular_sum", "shuffle_dyck", "pointer"])
+def test_forms_compile(name, compiler):
+    check_compiled(compiler, name, 6, lambda model: lambda ids: logits(model, ids))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("compiler", [compile_rasp_to_llama, compile_rasp_to_gpt2])
+@pytest.mark.parametrize("name", WRITABLE)
+def test_all_forms_in_64_positions_in_transformers(name, compiler, attention):
+    pytest.importorskip("transformers")
+    check_compiled(compiler, name, 31, lambda model: transformers_of(model, attention))
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("compiler", [compile_rasp_to_llama, compile_rasp_to_gpt2])
+@pytest.mark.parametrize("name", ["majority", "reverse", "rotate"])
+def test_forms_in_256_positions_in_transformers(name, compiler):
+    pytest.importorskip("transformers")
+    check_compiled(compiler, name, 127, transformers_of, count=2)
