@@ -27,6 +27,7 @@ class Frame:
     - `place`: of each column; `bos`: the column of BOS.
     - `layers`: what each layer computes; `hidden`: neurons of the widest, in whole groups.
     - `positions`: longest sequence, with BOS.
+    - `freed`: half-layer after which another column has the place of this one.
     """
 
     shape: Shape
@@ -36,6 +37,7 @@ class Frame:
     layers: tuple[PlacedLayer, ...]
     hidden: int
     positions: int
+    freed: dict[BasisDirection, int]
 
     def vector(self, row: Row) -> np.ndarray:
         """Coefficients of a row over the residual columns; the constant is column 0."""
@@ -61,6 +63,11 @@ class Architecture(Protocol):
     @property
     def group(self) -> int:
         """Query heads per key head."""
+        ...
+
+    @property
+    def exact(self) -> bool:
+        """Whether norms are bit-exact, so that what is subtracted is gone."""
         ...
 
     def fits(self, part: HeadPart, head: int, positions: int) -> bool:

@@ -15,11 +15,12 @@ from tracr_lite.errors import CompileError, Problem
 from tracr_lite.rasp import rasp
 from tracr_lite.targets.architecture import Architecture, Frame
 from tracr_lite.targets.ballast import ballast_of
-from tracr_lite.targets.blocks import HeadPart
+from tracr_lite.targets.blocks import HeadPart, Part
 from tracr_lite.targets.lowering import Lowered
 from tracr_lite.targets.node_map import places_of
 from tracr_lite.targets.placing import PlacedLayer, layers_of, shapes, used, written
-from tracr_lite.targets.rows import ONE_COLUMN, Row, column, reading, scaled, total
+from tracr_lite.targets.reuse import allocate, without_dead
+from tracr_lite.targets.rows import Row, column, reading, scaled, total
 from tracr_lite.targets.statement import statement
 from tracr_lite.targets.stock_model import BOS, LOGIT, StockModel, StockVocabulary
 from tracr_lite.targets.vocabulary import vocabulary_of
@@ -63,21 +64,26 @@ def plan(lowered: Lowered, request: Request, target: Architecture) -> Plan:
     **Raises:** `CompileError` if no size of head is enough, or a number is too great.
     """
     vocabulary, output = _outputs(lowered, request)
-    columns = _columns(lowered, output)
-    sizes = _head_sizes(lowered, request.positions, target)
-    overhead = len(columns) + target.extra
-    found = shapes(lowered.parts, overhead, iter(sizes), target.ballast_columns, target.group)
-    shape = min(found, key=lambda s: (s.width, s.heads))
+    read = [row for _, row in output]
+    parts = without_dead(lowered.parts, read)
+    found = allocate(parts, _embedded(lowered, parts, read), read, reuse=target.exact)
+    parts = (*parts, *found.clearing)
+    sizes = _head_sizes(lowered, parts, request.positions, target)
+    overhead = found.count + target.extra
+    shape = min(
+        shapes(parts, overhead, iter(sizes), target.ballast_columns, target.group),
+        key=lambda s: (s.width, s.heads),
+    )
     ballast = ballast_of(shape.width, shape.ballast, content_of(lowered))
     if ballast is None:
         raise _too_great(lowered)
     first = shape.ballast + target.extra
-    place = {d: first + i for i, d in enumerate(columns)}
-    layers = layers_of(lowered.parts, shape.head)
+    place = {d: first + i for d, i in found.place.items()}
+    layers = layers_of(parts, shape.head)
     most = max(neurons_in(layer, lowered, target) for layer in layers)
     hidden = max(64, -(-most // 64) * 64)
     bos = lowered.lowering.bos
-    frame = Frame(shape, ballast, place, bos, layers, hidden, request.positions)
+    frame = Frame(shape, ballast, place, bos, layers, hidden, request.positions, found.freed)
     return Plan(frame, vocabulary, output)
 
 
@@ -109,9 +115,11 @@ def neurons_in(layer: PlacedLayer, lowered: Lowered, target: Architecture) -> in
     return sum(target.count(unit, bos) for part in layer.mlps for unit in part.units)
 
 
-def _head_sizes(lowered: Lowered, positions: int, target: Architecture) -> list[int]:
+def _head_sizes(
+    lowered: Lowered, given: tuple[Part, ...], positions: int, target: Architecture
+) -> list[int]:
     """Sizes of heads whose elements are enough for every selector."""
-    parts = [part for part in lowered.parts if isinstance(part, HeadPart)]
+    parts = [part for part in given if isinstance(part, HeadPart)]
     fitting = [size for size in HEADS if all(target.fits(p, size, positions) for p in parts)]
     if fitting:
         return fitting
@@ -144,20 +152,14 @@ def content_of(lowered: Lowered) -> float:
     return most
 
 
-def _columns(lowered: Lowered, output: list[tuple[int, Row]]) -> list[BasisDirection]:
-    """Every column in use, in the order of its writing: embedded ones first."""
+def _embedded(
+    lowered: Lowered, parts: tuple[Part, ...], output: list[Row]
+) -> list[BasisDirection]:
+    """The columns that the embeddings write and something reads."""
     lowering = lowered.lowering
-    read = used(lowered.parts) | {d for _, row in output for d in row}
-    embedded = [
-        d
-        for form in lowering.written
-        if isinstance(form, OneHot) and form.slot < 0
-        for d in form.dirs
-        if d in read
-    ]
-    known = dict.fromkeys([lowering.bos, *embedded, *written(lowered.parts)])
-    silent = sorted(read - known.keys() - {ONE_COLUMN}, key=str)  # always 0: nothing writes it
-    return [*known, *silent]
+    read = used(parts) | {d for row in output for d in row}
+    forms = [f for f in lowering.written if isinstance(f, OneHot) and f.slot < 0]
+    return [lowering.bos, *(d for form in forms for d in form.dirs if d in read)]
 
 
 def _embedding(frame: Frame, lowered: Lowered, vocabulary: StockVocabulary) -> np.ndarray:

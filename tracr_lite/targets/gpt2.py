@@ -37,6 +37,7 @@ class GPT2Architecture:
     traits: Traits = TRAITS
     name: Literal["gpt2"] = "gpt2"
     extra: int = 2  # sink and ref
+    exact: bool = False
 
     def ballast_columns(self, width: int) -> int:
         """An even m, of a width m * 4^j."""

@@ -13,10 +13,10 @@ from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.compiler.values.domain import ERR, checked, is_number, typed_key
 from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.craft.bases import BasisDirection
-from tracr_lite.targets.blocks import HeadPart
-from tracr_lite.targets.lowering import StockLowering
+from tracr_lite.targets.adding import add_head
+from tracr_lite.targets.lowering import StockLowering, stock
 from tracr_lite.targets.rows import Row, column, constant, reading, total
-from tracr_lite.targets.scores import Scored, conjuncts, offset_of, score_of
+from tracr_lite.targets.scores import conjuncts, offset_of, score_of
 
 WIDTH_VALUE = "1/(1+width)"
 NO_LENGTH = (
@@ -62,37 +62,6 @@ def write(given: Lowering, node: int) -> OneHot | Number:
             raise AssertionError(f"{kind} is no attention node")
 
 
-def stock(lowering: Lowering) -> StockLowering:
-    """The same lowering, which is known to be of a stock target."""
-    assert isinstance(lowering, StockLowering), "stock writers are handed a stock lowering"
-    return lowering
-
-
-def _head(
-    lowering: StockLowering,
-    node: int,
-    selector: int,
-    scored: Scored,
-    value: list[tuple[Row, BasisDirection]],
-    slot: int,
-) -> int:
-    """Adds the head at the first attention after what it reads."""
-    slot = max(slot, scored.slot)
-    slot = slot + 1 if slot % 2 else slot + 2
-    lowering.parts.append(
-        HeadPart(
-            slot,
-            (node,),
-            selector,
-            scored.penalties,
-            scored.offset,
-            scored.counts_bos,
-            tuple(value),
-        )
-    )
-    return slot
-
-
 def width(lowering: StockLowering, node: int, selector: int) -> Number:
     """The head whose output is 1 / (1 + width): BOS is selected as well, and has value 1.
 
@@ -105,7 +74,7 @@ def width(lowering: StockLowering, node: int, selector: int) -> Number:
     column = BasisDirection(lowering.values.labels[node], WIDTH_VALUE if raw else None)
     lowering.columns.setdefault(node, []).append(column)
     value = {lowering.bos: 1.0} if raw else constant(lowering.bos)
-    slot = _head(lowering, node, selector, scored, [(value, column)], -1)
+    slot = add_head(lowering, node, selector, scored, [(value, column)], -1)
     counts = np.array(lowering.values.info[node].values, float)
     return Number(
         node,
@@ -145,7 +114,7 @@ def _mean(lowering: StockLowering, node: int, kind: Aggregate) -> Number:
     value = [
         (total([r, {lowering.bos: h}]), d) for r, h, d in zip(rows, held, dirs, strict=True)
     ]
-    slot = _head(lowering, node, kind.selector, scored, value, inner.slot)
+    slot = add_head(lowering, node, kind.selector, scored, value, inner.slot)
     absolute, relative = _mean_error(lowering, kind, inner)
     own = bool(dirs) and len(flagged) < len(dirs)
     read = Functional.of_column(dirs[0], held[0]) if own else Functional.of_column(None)
@@ -226,7 +195,7 @@ def _copy(lowering: StockLowering, node: int, kind: Aggregate) -> OneHot:
         held[group[ids[typed_key(checked(kind.default))]]] = 1.0
     pairs = zip(rows, held.tolist(), dirs, strict=True)
     value = [(total([row, {lowering.bos: h}]), d) for row, h, d in pairs]
-    slot = _head(lowering, node, kind.selector, scored, value, view.form.slot)
+    slot = add_head(lowering, node, kind.selector, scored, value, view.form.slot)
     single = int(lowering.values.selected[kind.selector].widths.high.max()) <= 1
     error = view.form.error + (0.0 if single else 2 * lowering.values.keys.n * 2.0**-24)
     return OneHot(node, dirs, group, held, np.full(len(dirs), error), 0.0, slot)

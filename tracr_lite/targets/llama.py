@@ -35,6 +35,7 @@ class LlamaArchitecture:
     traits: Traits = TRAITS
     name: Literal["llama"] = "llama"
     extra: int = 0
+    exact: bool = True
 
     def ballast_columns(self, width: int) -> int:
         """m of a width m * 4^j."""

@@ -36,6 +36,12 @@ class StockLowering(Lowering):
         return super().embedding(node, name)
 
 
+def stock(lowering: Lowering) -> StockLowering:
+    """The same lowering, which is known to be of a stock target."""
+    assert isinstance(lowering, StockLowering), "stock writers are handed a stock lowering"
+    return lowering
+
+
 @dataclass(frozen=True)
 class Output:
     """How the output is read.

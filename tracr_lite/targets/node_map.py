@@ -24,13 +24,14 @@ def places_of(lowered: Lowered, frame: Frame, target: Architecture) -> tuple[Nod
             for node in part.nodes:
                 spans.setdefault(node, []).append((number, start, stop))
             start = stop
-    for part in lowered.parts:
+    every = (p for layer in frame.layers for p in (*(h.part for h in layer.heads), *layer.mlps))
+    for part in every:
         for direction in part.writes():
             since.setdefault(direction, part.slot)
     found: list[NodePlace] = []
     for node, label in enumerate(labels):
         columns = tuple(
-            (frame.place[d], str(d), since.get(d, -1), None)
+            (frame.place[d], str(d), since.get(d, -1), frame.freed.get(d))
             for d in dict.fromkeys(lowered.lowering.columns.get(node, []))
             if d in frame.place
         )

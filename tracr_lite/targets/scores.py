@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracr_lite.compiler.graph import Combine, Select, Source, as_select
+from tracr_lite.compiler.graph import Combine, Select, Source
 from tracr_lite.compiler.lowering.forms import OneHot
 from tracr_lite.compiler.lowering.match import Match, columns_table
 from tracr_lite.compiler.lowering.selectors import matches_of
@@ -15,15 +15,21 @@ from tracr_lite.targets.cover import rectangles
 from tracr_lite.targets.lowering import StockLowering
 from tracr_lite.targets.rows import Row, column, total
 
+FEW = 8  # positions up to which an order of them is cheap to say by penalties
+
 
 @dataclass(frozen=True)
 class Scored:
-    """A selector as penalties, or as an offset; and the half-layer that it waits for."""
+    """A selector as penalties, an offset or both; and the half-layer that it waits for.
+
+    - `behind`: keys are at least this far back; the penalties do not say so.
+    """
 
     penalties: tuple[Penalty, ...]
     offset: int | None
     counts_bos: bool
     slot: int
+    behind: int = 0
 
 
 def score_of(lowering: StockLowering, selector: int, *, count_bos: bool) -> Scored:
@@ -33,17 +39,22 @@ def score_of(lowering: StockLowering, selector: int, *, count_bos: bool) -> Scor
     that forbids nothing that can be seen is left out.
     """
     offset: int | None = None
+    behind = 0
     matches: list[Match] = []
     for part in conjuncts(lowering, selector):
-        back = offset_of(lowering, part) if lowering.traits.relative else None
+        back, least = distances(lowering, part) if lowering.traits.relative else (None, 0)
         if back is not None and offset is None and not count_bos:
             offset = back
+        elif least and lowering.values.keys.n > FEW:
+            behind = max(behind, least)
         elif not _forbids_nothing(lowering, part):
             matches.extend(matches_of(lowering, part))
     penalties = [p for match in matches for p in _penalties(lowering, match)]
     forms = [form for m in matches for form in (m.keys.form, m.queries.form)]
     slot = max((form.slot for form in forms), default=-1)
-    return Scored(tuple(penalties), offset, count_bos, slot)
+    return Scored(
+        tuple(penalties), offset, count_bos, slot, 0 if offset is not None else behind
+    )
 
 
 def conjuncts(lowering: StockLowering, selector: int) -> list[int]:
@@ -121,14 +132,38 @@ def _columns_seen(lowering: StockLowering, form: OneHot) -> tuple[np.ndarray, np
 
 def offset_of(lowering: StockLowering, selector: int) -> int | None:
     """How far back the selector looks, if it selects the one key at a fixed distance."""
+    return distances(lowering, selector)[0]
+
+
+def distances(lowering: StockLowering, selector: int) -> tuple[int | None, int]:
+    """(the one distance that is selected, the distance from which on all are selected).
+
+    None and 0 where that is not what the selector does.
+    """
+    truth = _by_position(lowering, selector)
+    if truth is None:
+        return None, 0
+    n = len(truth)
+    back = np.arange(n)[None, :] - np.arange(n)[:, None]
+    seen = back >= 0
+    found = np.unique(back[seen & (truth == 1)])
+    if not len(found) or (truth[seen] < 0).any():
+        return None, 0
+    least = int(found[0])
+    if len(found) == 1 and (truth[seen & (back == least)] == 1).all() and n > 1:
+        return least, 0
+    return None, least if (truth[back >= least] == 1).all() else 0
+
+
+def _by_position(lowering: StockLowering, selector: int) -> np.ndarray | None:
+    """The truth table over positions of key and query, if these alone decide."""
     values = lowering.values
     node = values.nodes[selector]
     if not isinstance(node, Select) or Source("indices") not in values.nodes:
         return None
     indices = values.nodes.index(Source("indices"))
-    select = as_select(node)
     sides: list[np.ndarray] = []
-    for side in (select.keys, select.queries):
+    for side in (node.keys, node.queries):
         info = values.info[side]
         if info.span is not None or not set(info.table.leaves) <= {indices}:
             return None
@@ -136,14 +171,4 @@ def offset_of(lowering: StockLowering, selector: int) -> int | None:
         if table is None or (table.ids < 0).any():
             return None
         sides.append(table.on(values.info[indices].table.frame))
-    truth = values.truth[selector][np.ix_(sides[0], sides[1])]
-    n = len(truth)
-    back = np.arange(n)[None, :] - np.arange(n)[:, None]
-    seen = back >= 0
-    if (truth[seen] < 0).any():
-        return None
-    found = np.unique(back[seen & (truth == 1)])
-    if len(found) != 1:
-        return None
-    at = int(found[0])
-    return at if (truth[seen & (back == at)] == 1).all() else None
+    return values.truth[selector][np.ix_(sides[0], sides[1])]

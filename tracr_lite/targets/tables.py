@@ -22,7 +22,7 @@ from tracr_lite.targets import heads, sums
 from tracr_lite.targets.ands import and_units
 from tracr_lite.targets.blocks import MLPPart
 from tracr_lite.targets.classes import in_classes
-from tracr_lite.targets.lowering import StockLowering
+from tracr_lite.targets.lowering import StockLowering, stock
 from tracr_lite.targets.pairs import merged_pair
 from tracr_lite.targets.products import product
 from tracr_lite.targets.rows import Row, column
@@ -47,7 +47,7 @@ class Target:
 
 def write_one_hot(given: Lowering, node: int) -> OneHot:
     """Adds the MLP that writes the node one-hot."""
-    lowering = heads.stock(given)
+    lowering = stock(given)
     values, group = lowering.groups(node)
     if len(values) > DIRECTION_LIMIT:
         raise CannotLower(
@@ -85,7 +85,7 @@ def _indices(
 
 def write_number(given: Lowering, node: int) -> Number:
     """Adds the MLP that writes the node's number, and a flag per value that is none."""
-    lowering = heads.stock(given)
+    lowering = stock(given)
     info = lowering.values.info[node]
     if info.span is not None:
         raise CannotLower(node, "its numbers are too many to list", "use LinearSequenceMap")
