@@ -37,6 +37,7 @@ PAGES = {  # page -> modules on it, in order; a file docs/api/PAGE.md introduces
         "transformer.encoder",
         "transformer.compressed_model",
     ),
+    "targets": ("targets", "targets.export"),
     "checking": (
         "verifying",
         "certifying.certify",
@@ -96,12 +97,17 @@ def _entry(module: str, name: str, value: Any) -> str:
     if inspect.isclass(value):
         body = "\n\n".join([_doc(value), *_members(value)])
         kind = "exception" if issubclass(value, BaseException) else "class"
-        signature = "" if kind == "exception" else _signature(value)
+        plain = kind == "exception" or issubclass(value, enum.Enum) or _is_protocol(value)
+        signature = "" if plain else _signature(value)
         return _block(kind, name + signature, body, module, colons=6)
     if callable(value) and hasattr(value, "__name__") and not _is_instance_of_ours(value):
         return _block("function", name + _signature(value), _doc(value), module, colons=6)
     doc = f"An instance of `{type(value).__name__}`." if _is_instance_of_ours(value) else ""
     return _block("data", name, doc, module, colons=6)
+
+
+def _is_protocol(value: type) -> bool:
+    return bool(getattr(value, "_is_protocol", False))
 
 
 def _is_instance_of_ours(value: Any) -> bool:

@@ -53,12 +53,16 @@ def _shown(entry: catalog.Entry) -> Shown:
     paragraphs = (inspect.getdoc(entry.module) or "").split("\n\n")[1:]
     labelled: dict[str, str] = {}
     prose: list[str] = []
+    last = ""
     for line in "\n\n".join(paragraphs[1:]).splitlines():
         label, colon, text = line.partition(": ")
         if colon and label in ("Teaches", "Source", "Run"):
-            labelled[label] = text.strip()
+            labelled[label], last = text.strip(), label
+        elif last and line.strip():
+            labelled[last] += " " + line.strip()
         else:
             prose.append(line)
+            last = ""
     return Shown(entry, model, paragraphs[0], "\n".join(prose).strip(), labelled)
 
 

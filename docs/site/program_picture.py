@@ -14,8 +14,8 @@ from tracr_lite.catalog import Entry
 from tracr_lite.rasp import causal_eval, rasp
 
 ROW, CELL, GRID = 24, 34, 9  # height of a row, width of a value, side of a square of a grid
-LABELS = 168  # width of place and name
-LONGEST = 16  # characters of a name
+LABELS = 178  # width of place and name
+LONGEST = 17  # characters of a name
 
 
 def of(entry: Entry, model: Any) -> str:
@@ -36,7 +36,7 @@ def of(entry: Entry, model: Any) -> str:
     width = LABELS + CELL * len(xs) + 14 + GRID * len(xs) + 6
     head = (
         f'<svg role="img" viewBox="0 0 {width} {height + 6}" '
-        f'style="max-width: {width}px" xmlns="http://www.w3.org/2000/svg">'
+        f'style="max-width: {1.25 * width:g}px" xmlns="http://www.w3.org/2000/svg">'
         f"<title>{escape(entry.name)} on {escape(' '.join(map(str, xs)))}</title>"
     )
     return f'<div class="program">{head}{"".join(parts)}</svg></div>'
@@ -58,7 +58,7 @@ def _steps(program: rasp.SOp, model: Any) -> list[tuple[str, str, rasp.SOp]]:
                 when, place = _place(found)
                 name = found.label.rpartition("_")[0] if when[0] else found.label
                 ordered[found.label] = (when, place, name or found.label, expr)
-    steps = sorted(ordered.values(), key=lambda step: step[0])
+    steps = sorted(ordered.values(), key=lambda step: (step[0], step[2] != "tokens"))
     return [(place, name, expr) for _, place, name, expr in steps]
 
 
@@ -73,10 +73,10 @@ def _below(expr: rasp.RASPExpr, seen: dict[int, rasp.RASPExpr]) -> list[rasp.RAS
 def _place(node: Any) -> tuple[tuple[int, int], str]:
     if node.heads:
         layer, head = node.heads[0]
-        return (layer + 1, 0), f"layer {layer} head {head}"
+        return (layer + 1, 0), f"{layer} head {head}"
     if node.neurons:
         layer = node.neurons[0][0]
-        return (layer + 1, 1), f"layer {layer} MLP"
+        return (layer + 1, 1), f"{layer} MLP"
     return (0, 0), "input"
 
 
@@ -107,7 +107,7 @@ def _short(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    text = f"{value:.2g}" if isinstance(value, float) else str(value)
     return text if len(text) <= 5 else text[:4] + "…"
 
 
