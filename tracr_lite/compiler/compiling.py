@@ -19,8 +19,8 @@ from tracr_lite.compiler.trace_of import CompileTrace
 from tracr_lite.compiler.tracing import trace
 from tracr_lite.compiler.values.infer import infer
 from tracr_lite.compiler.values.state import Values
-from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
-from tracr_lite.craft.conventions import INDICES, TOKENS
+from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis, join_vector_spaces
+from tracr_lite.craft.conventions import INDICES, ONE, TOKENS
 from tracr_lite.errors import CompileError, Problem
 from tracr_lite.rasp import rasp
 from tracr_lite.transformer import encoder
@@ -129,7 +129,7 @@ def _assemble(
     packed = _packed(layers)
     model = assemble(
         packed,
-        _residual_space(packed),
+        _residual_space(packed, token_space, index_space, output),
         (token_space, index_space, output),
         categorical_output=layers.blocks.categorical,
         causal=causal,
@@ -171,13 +171,15 @@ def _packed(layers: Layers) -> list[HalfLayers]:
     ]
 
 
-def _residual_space(layers: list[HalfLayers]) -> VectorSpaceWithBasis:
-    """All that the layers read or write."""
-    used: set[BasisDirection] = set()
+def _residual_space(
+    layers: list[HalfLayers], *others: VectorSpaceWithBasis
+) -> VectorSpaceWithBasis:
+    """All that the layers read or write, the constant direction, and other spaces."""
+    used = [*others, VectorSpaceWithBasis([BasisDirection(ONE)])]
     for layer in layers:
         for head in layer.heads:
-            used.update(head.w_qk.left_space.basis, head.w_qk.right_space.basis)
-            used.update(head.w_ov.input_space.basis, head.w_ov.output_space.basis)
+            used += [head.w_qk.left_space, head.w_qk.right_space]
+            used += [head.w_ov.input_space, head.w_ov.output_space]
         for fst, snd in layer.mlps:
-            used.update(fst.input_space.basis, snd.output_space.basis)
-    return VectorSpaceWithBasis(tuple(used))
+            used += [fst.input_space, snd.output_space]
+    return join_vector_spaces(*used)

@@ -149,15 +149,17 @@ class _Vector:
         values: np.ndarray | float,
         name: str = "w",
     ) -> None:
-        """Writes places of one matrix; rows, columns and values are broadcast."""
+        """Writes places of one matrix: entries, or a block whose rows stand in a column."""
+        if isinstance(values, np.ndarray) and values.ndim == 2:
+            i, j = values.nonzero()
+            rows, cols, values = rows[i, 0], cols[j], values[i, j]
         at = (self._start[module, name] + rows * self._shapes[module][name][1]) + cols
         self._flat[at] = values
-        self._written.append(at.ravel())
+        self._written.append(at)
 
     def packed(self) -> Packed:
         places = np.concatenate(self._written)
-        # a written zero is dropped, but a negative zero has a bit that is kept
-        filled = np.sort(places[self._flat[places].view(np.uint32) != 0])
+        filled = np.sort(places[self._flat[places] != 0])  # float32 may have rounded to zero
         self._flat.flags.writeable = False
         return Packed(
             {

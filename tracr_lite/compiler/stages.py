@@ -33,4 +33,4 @@ class Clock:
         wall, cpu = time.perf_counter(), time.process_time()
         stage = Stage(name, wall - self._wall, cpu - self._cpu, tuple(sizes.items()))
         self.stages.append(stage)
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
+        self._wall, self._cpu = wall, cpu

@@ -100,19 +100,15 @@ class _Tracer:
         self.exprs.append(expr)
 
     def _intern(self, node: Node, name: str) -> int:
+        new = len(self.nodes)
         try:
-            at = self.known.get(_key(node))
+            at = self.known.setdefault(_key(node), new)
         except TypeError:  # an unhashable function object or default: never merged
-            at = None
-        if at is None:
-            at = len(self.nodes)
+            at = new
+        if at == new:
             self.nodes.append(node)
             self.names.append(name)
             self.numerical.append(False)
-            try:
-                self.known[_key(node)] = at
-            except TypeError:
-                return at
         return at
 
     def _translate(self, expr: rasp.RASPExpr) -> Node:

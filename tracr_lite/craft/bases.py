@@ -257,8 +257,12 @@ def direct_sum(*vs: VectorSpaceWithBasis) -> VectorSpaceWithBasis:
 def join_vector_spaces(*vs: VectorSpaceWithBasis) -> VectorSpaceWithBasis:
     """The smallest space that contains all the given ones, which may overlap."""
     largest = max(vs, key=lambda v: v.num_dims, default=VectorSpaceWithBasis(()))
-    union = largest.basis_set.union(*(v.basis for v in vs))
-    return largest if len(union) == largest.num_dims else VectorSpaceWithBasis(union)
+    union = largest.basis_set.union(*(v.basis for v in vs if v is not largest))
+    if len(union) == largest.num_dims:
+        return largest
+    joined = VectorSpaceWithBasis(union)
+    joined.basis_set = union  # it is at hand
+    return joined
 
 
 def ensure_dims(vs: VectorSpaceWithBasis, num_dims: int, name: str = "vector space") -> None:

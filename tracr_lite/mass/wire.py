@@ -135,11 +135,17 @@ def _parts(program: RASPExpr) -> Iterator[Any]:
     """The expressions of a program and their functions, in the same order for each copy."""
     for expr in topological(program):
         yield expr
-        if dataclasses.is_dataclass(expr):
-            for field in dataclasses.fields(expr):
-                value = getattr(expr, field.name)
-                if callable(value) and not isinstance(value, RASPExpr):
-                    yield value
+        for name in _fields(type(expr)):
+            value = getattr(expr, name)
+            if callable(value) and not isinstance(value, RASPExpr):
+                yield value
+
+
+@lru_cache(maxsize=256)
+def _fields(kind: type) -> tuple[str, ...]:
+    if not dataclasses.is_dataclass(kind):
+        return ()
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def _known(number: int) -> Any:
@@ -193,6 +199,8 @@ class _Pickler(cloudpickle.Pickler):
         if number is not None:
             return _known, (number,)
         if isinstance(obj, FunctionType | type):
+            if obj.__module__.startswith("tracr_lite.") and "<" not in obj.__qualname__:
+                return NotImplemented  # found by its name, as by default
             _send_by_value_if_needed(obj.__module__)
             return super().reducer_override(obj)
         return NotImplemented

@@ -38,6 +38,7 @@ def main(file: int, lifeline: int, function: str) -> None:
     module, name = function.split(":")
     handle: Handle = getattr(import_module(module), name)
     gc.freeze()  # what was imported is never garbage: not looked at again
+    gc.set_threshold(20_000, 20, 20)  # a job makes few cycles
     Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     try:
         connection.send_bytes(STAMP.pack(False, time.monotonic()))

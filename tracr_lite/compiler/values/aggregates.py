@@ -84,7 +84,9 @@ def _infer_mean(values: Values, at: int, node: Aggregate, default: Any) -> None:
         least = _least(inner, span, default if (low == 0).any() else None, int(high.max()))
         values.set_leaf(at, *unlisted(at, rest, span, mean=True, least=least))
         return
-    domain = Domain.of([*means.values.tolist(), *others])
+    domain = Domain.of_floats(means.values.tolist())
+    for value in others:
+        domain.add(value)
     member = np.zeros((len(low), len(domain)), bool)
     extra = [domain.add(v) for v in others if not is_number(v)]
     for row, (least, most) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):

@@ -23,13 +23,13 @@ class BadValue(Exception):
         self.suggestion = suggestion
 
 
-def typed_key(value: object) -> Hashable:
+def typed_key(value: Any) -> Hashable:
     """Identity of a value for user functions, which may tell 1, True and 1.0 apart."""
     kind = type(value)
     if kind is str or (kind is float and value):  # equal to nothing that is wrapped below
-        return cast("Hashable", value)
+        return value
     if kind is float:
-        return (float, math.copysign(1.0, cast(float, value)))  # -0.0
+        return (float, math.copysign(1.0, value))  # -0.0
     if kind is tuple:
         return (tuple, *[typed_key(v) for v in cast("tuple[Any, ...]", value)])
     return (kind, value)
@@ -87,6 +87,14 @@ class Domain:
         for value in values:
             domain.add(value)
         return domain
+
+    @classmethod
+    def of_floats(cls, values: list[float]) -> Domain:
+        """From distinct floats."""
+        ids: dict[Hashable, int] = dict(zip(values, range(len(values)), strict=True))
+        if (zero := ids.pop(0.0, None)) is not None:
+            ids[typed_key(values[zero])] = zero
+        return cls(values, ids)
 
     def add(self, value: Any) -> int:
         ids = self._ids

@@ -61,12 +61,20 @@ def truth_table(
         if fast is not None:
             return np.where(reachable, fast, UNREACHABLE)
     table = np.full((len(keys), len(queries)), UNREACHABLE, np.int8)
-    for k, q in zip(*(axis.tolist() for axis in np.nonzero(reachable)), strict=True):
+    for key, row, met in zip(keys, table, reachable, strict=True):
+        at = met.nonzero()[0].tolist()
         try:
-            table[k, q] = 1 if predicate(keys[k], queries[q]) else 0
-        except Exception:  # the evaluator raises on every input where this pair occurs
-            continue
+            row[at] = [1 if predicate(key, queries[q]) else 0 for q in at]
+        except Exception:  # on one of the pairs, which is told from the others
+            row[at] = [_holds(predicate, key, queries[q]) for q in at]
     return table
+
+
+def _holds(predicate: Callable[[Any, Any], Any], key: Any, query: Any) -> int:
+    try:
+        return 1 if predicate(key, query) else 0
+    except Exception:  # the evaluator raises on every input where this pair occurs
+        return UNREACHABLE
 
 
 def _compare_all(
