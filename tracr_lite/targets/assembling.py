@@ -66,7 +66,8 @@ def plan(lowered: Lowered, request: Request, target: Architecture) -> Plan:
     vocabulary, output = _outputs(lowered, request)
     read = [row for _, row in output]
     parts = without_dead(lowered.parts, read)
-    found = allocate(parts, _embedded(lowered, parts, read), read, reuse=target.exact)
+    always = [*read, {lowered.lowering.bos: 1.0}]  # every neuron and head may read BOS
+    found = allocate(parts, _embedded(lowered, parts, read), always, reuse=target.exact)
     parts = (*parts, *found.clearing)
     sizes = _head_sizes(lowered, parts, request.positions, target)
     overhead = found.count + target.extra
