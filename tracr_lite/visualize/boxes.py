@@ -12,11 +12,10 @@ from tracr_lite.visualize.canvas import (
     SMALL,
     Paper,
     Plan,
-    drawable,
     fitting,
     text_width,
 )
-from tracr_lite.visualize.layout import Placed, Point
+from tracr_lite.visualize.layout import Box, Placed, Point
 from tracr_lite.visualize.parts import step_name
 
 LINE = 0.145  # inches, of text
@@ -66,12 +65,10 @@ def graph_plan(
 
     def draw(paper: Paper, x: float, y: float) -> None:
         _draw_bands(paper, found, x, y + BAND, width)
-        box = (max(found.width, 0.1), max(found.height, 0.1))
-        axes = paper.axes(x + SIDE, y + BAND, *box)
-        _draw_edges(axes, paper, found, notes or {})
+        corner = (x + SIDE, y + BAND)
+        _draw_edges(paper, corner, found, notes or {})
         for name, card in cards.items():
-            if name in found.boxes:
-                _draw_card(axes, paper, found, name, card)
+            _draw_card(paper, corner, found.boxes[name], card)
 
     return Plan(width, height, draw)
 
@@ -90,25 +87,21 @@ def _draw_bands(paper: Paper, found: Placed, x: float, y: float, width: float) -
 
 
 def _draw_edges(
-    axes: Any, paper: Paper, found: Placed, notes: Mapping[tuple[str, str], str]
+    paper: Paper, corner: Point, found: Placed, notes: Mapping[tuple[str, str], str]
 ) -> None:
     from matplotlib.patches import PathPatch
 
-    for edge, points in found.paths.items():
-        style = {"edgecolor": paper.theme.soft, "facecolor": "none", "linewidth": 0.9}
-        axes.add_patch(PathPatch(_curve(points), clip_on=False, zorder=1, **style))
+    color = paper.theme.soft
+    for edge, path in found.paths.items():
+        points = [(corner[0] + x, corner[1] + y) for x, y in path]
+        style: dict[str, Any] = {"edgecolor": color, "facecolor": "none", "linewidth": 0.9}
+        paper.sheet.add_patch(PathPatch(_curve(points), zorder=1, **style))
         x, y = points[-1]
         tip = [(x, y), (x - 0.033, y - 0.07), (x + 0.033, y - 0.07)]
-        axes.fill(*zip(*tip, strict=True), color=paper.theme.soft, zorder=1, clip_on=False)
+        paper.sheet.fill(*zip(*tip, strict=True), color=color, zorder=1)
         if edge in notes:
-            _note(axes, paper, points, notes[edge])
-
-
-def _note(axes: Any, paper: Paper, points: Sequence[Point], text: str) -> None:
-    """A short text where the edge ends."""
-    x, y = points[-1]
-    how = {"family": SANS, "size": SMALL - 1, "color": paper.theme.accent, "weight": "bold"}
-    axes.text(x + 0.05, y - 0.06, text, ha="left", va="center", zorder=4, **how)
+            how = {"size": SMALL - 1, "color": paper.theme.accent, "weight": "bold"}
+            paper.text(x + 0.05, y - 0.06, notes[edge], **how)
 
 
 def _curve(points: Sequence[Point]) -> Any:
@@ -128,28 +121,23 @@ def _curve(points: Sequence[Point]) -> Any:
     return Path(spots, codes)
 
 
-def _draw_card(axes: Any, paper: Paper, found: Placed, name: str, card: Card) -> None:
+def _draw_card(paper: Paper, corner: Point, box: Box, card: Card) -> None:
     from matplotlib.patches import FancyBboxPatch
 
-    box, theme = found.boxes[name], paper.theme
-    outline = theme.soft if card.dashed else theme.accent
+    x, y, theme = corner[0] + box.x, corner[1] + box.y, paper.theme
     style: dict[str, Any] = {
         "boxstyle": "round,pad=0,rounding_size=0.05",
         "facecolor": theme.paper,
-        "edgecolor": outline,
+        "edgecolor": theme.soft if card.dashed else theme.accent,
         "linewidth": 2.2 if card.strong else 1.0,
         "linestyle": (0, (3, 2)) if card.dashed else "solid",
         "zorder": 2,
-        "clip_on": False,
     }
-    axes.add_patch(FancyBboxPatch((box.x, box.y), box.width, box.height, **style))
-    where = {"x": box.x + PAD, "parse_math": False, "zorder": 3, "va": "center"}
-    y = box.y + PAD + LINE / 2
-    title = {"family": SANS, "size": SMALL + 0.5, "color": theme.ink, "weight": "bold"}
-    axes.text(y=y, s=drawable(card.title), **where, **title)
+    paper.sheet.add_patch(FancyBboxPatch((x, y), box.width, box.height, **style))
+    y += PAD + LINE / 2
+    paper.text(x + PAD, y, card.title, size=SMALL + 0.5, weight="bold")
     for text, kind in card.lines:
         y += LINE
         color = {"soft": theme.soft, "wrong": theme.wrong}.get(kind, theme.ink)
         family = SANS if kind == "soft" else MONO
-        how = {"size": SMALL, "color": color, "family": family}
-        axes.text(y=y, s=drawable(text), **where, **how)
+        paper.text(x + PAD, y, text, size=SMALL, color=color, family=family)

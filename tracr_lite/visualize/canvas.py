@@ -37,21 +37,11 @@ class Plan:
 
 @dataclass(frozen=True)
 class Paper:
-    """A figure and its colours."""
+    """A figure and its colours; `sheet` are axes in inches that cover all of it."""
 
     figure: Any
+    sheet: Any
     theme: Theme
-    width: float
-    height: float
-
-    def axes(self, x: float, y: float, width: float, height: float, scale: Any = None) -> Any:
-        """Axes without frame and ticks; y grows downwards, in inches or as `scale` says."""
-        box = (x / self.width, 1 - (y + height) / self.height)
-        axes = self.figure.add_axes((*box, width / self.width, height / self.height))
-        wide, high = scale or (width, height)
-        axes.set(xlim=(0, wide), ylim=(high, 0), facecolor="none")
-        axes.set_axis_off()
-        return axes
 
     def text(self, x: float, y: float, text: str, **how: Any) -> None:
         """Text at a place; its middle line by default, and its left end."""
@@ -61,23 +51,16 @@ class Paper:
             "va": "center",
             "ha": "left",
             "family": SANS,
+            "zorder": 3,
         } | how
-        place = (x / self.width, 1 - y / self.height)
-        self.figure.text(*place, drawable(text), parse_math=False, **style)
+        self.sheet.text(x, y, drawable(text), parse_math=False, **style)
 
     def box(self, x: float, y: float, width: float, height: float, **how: Any) -> None:
         """A rectangle."""
         from matplotlib.patches import Rectangle
 
-        corner = (x / self.width, 1 - (y + height) / self.height)
-        sizes = (width / self.width, height / self.height)
-        style: dict[str, Any] = {
-            "facecolor": "none",
-            "edgecolor": "none",
-            "linewidth": 0.8,
-        } | how
-        where = self.figure.transFigure
-        self.figure.add_artist(Rectangle(corner, *sizes, transform=where, **style))
+        style: dict[str, Any] = {"facecolor": "none", "edgecolor": "none", "zorder": 1} | how
+        self.sheet.add_patch(Rectangle((x, y), width, height, **style))
 
 
 def to_figure(plan: Plan, theme: ThemeName | Theme) -> Figure:
@@ -88,7 +71,11 @@ def to_figure(plan: Plan, theme: ThemeName | Theme) -> Figure:
     colors = theme_of(theme)
     size = (plan.width + 2 * MARGIN, plan.height + 2 * MARGIN)
     figure = figure_class()(figsize=size, facecolor=colors.paper, dpi=110)
-    plan.draw(Paper(figure, colors, *size), MARGIN, MARGIN)
+    sheet: Any = figure.add_axes((0, 0, 1, 1))
+    sheet.set_axis_off()
+    sheet.set_autoscale_on(False)
+    sheet.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    plan.draw(Paper(figure, sheet, colors), MARGIN, MARGIN)
     return figure
 
 

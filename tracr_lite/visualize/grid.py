@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tracr_lite.visualize.canvas import SANS, SMALL, Paper, drawable, fitting, text_width
+from tracr_lite.visualize.canvas import SMALL, Paper, fitting, text_width
 
 SIZE = 6.5  # points, of numbers in cells
 MINUS = "\N{MINUS SIGN}"
@@ -45,26 +45,30 @@ class Grid:
         rows, columns = self.values.shape
         if not rows or not columns:
             return
-        axes = paper.axes(x, y, self.width, self.height, (columns, rows))
         colors = paper.theme.colors(self.share, 1.0)
-        box = (0, columns, rows, 0)
-        axes.imshow(colors, extent=box, aspect="auto", interpolation="nearest", zorder=1)
-        rule = {"colors": paper.theme.line, "linewidth": 0.5, "clip_on": False, "zorder": 2}
-        if min(self.cell) > 0.06:
-            axes.hlines(range(rows + 1), 0, columns, **rule)
-            axes.vlines(range(columns + 1), 0, rows, **rule)
-        else:
-            axes.hlines((0, rows), 0, columns, **rule)
-            axes.vlines((0, columns), 0, rows, **rule)
-        axes.set(xlim=(0, columns), ylim=(rows, 0))
+        self._draw_cells(paper, colors, x, y)
         for row, column in zip(*np.nonzero(self._spoken()), strict=True):
-            self._say(axes, paper, colors, int(row), int(column))
+            self._say(paper, colors, (x, y), int(row), int(column))
         if self.dots is not None:
             ys, xs = np.nonzero(self.dots)
             style: dict[str, Any] = {"facecolors": "none", "linewidths": 1.1, "zorder": 4}
             inks = [paper.theme.ink_on(colors[at]) for at in zip(ys, xs, strict=True)]
-            size = min(self.cell) * 72 * 0.72
-            axes.scatter(xs + 0.5, ys + 0.5, s=size**2, edgecolors=inks, **style)
+            size = min(self.cell) * 72 * (0.72 if min(self.cell) > 0.15 else 0.3)
+            places = x + (xs + 0.5) * self.cell[0], y + (ys + 0.5) * self.cell[1]
+            paper.sheet.scatter(*places, s=size**2, edgecolors=inks, **style)
+
+    def _draw_cells(self, paper: Paper, colors: Any, x: float, y: float) -> None:
+        """Colours, and the lines between cells if these are not too small."""
+        rows, columns = self.values.shape
+        right, bottom = x + self.width, y + self.height
+        how: dict[str, Any] = {"extent": (x, right, bottom, y), "aspect": "auto"}
+        paper.sheet.imshow(colors, interpolation="nearest", zorder=1, **how)
+        rule = {"colors": paper.theme.line, "linewidth": 0.5, "zorder": 2}
+        fine = min(self.cell) > 0.06
+        ys = [y + i * self.cell[1] for i in (range(rows + 1) if fine else (0, rows))]
+        xs = [x + i * self.cell[0] for i in (range(columns + 1) if fine else (0, columns))]
+        paper.sheet.hlines(ys, x, right, **rule)
+        paper.sheet.vlines(xs, y, bottom, **rule)
 
     def _spoken(self) -> np.ndarray:
         """Cells that bear text: those with one, and all that are not zero, if there is room."""
@@ -73,23 +77,17 @@ class Grid:
             spoken[at] = True
         return spoken
 
-    def _say(self, axes: Any, paper: Paper, colors: Any, row: int, column: int) -> None:
+    def _say(
+        self, paper: Paper, colors: Any, corner: tuple[float, float], row: int, column: int
+    ) -> None:
         text = self.texts.get((row, column), MINUS)
         if self.numbers and (row, column) not in self.texts:
             text = short_number(float(self.values[row, column]))
         shown = fitting(text, self.cell[0] - 0.02, SIZE)
-        axes.text(
-            column + 0.5,
-            row + 0.54,
-            drawable(shown),
-            size=SIZE,
-            family=SANS,
-            color=paper.theme.ink_on(colors[row, column]),
-            ha="center",
-            va="center",
-            parse_math=False,
-            zorder=3,
-        )
+        x = corner[0] + (column + 0.5) * self.cell[0]
+        y = corner[1] + (row + 0.54) * self.cell[1]
+        color = paper.theme.ink_on(colors[row, column])
+        paper.text(x, y, shown, size=SIZE, color=color, ha="center")
 
 
 def short_number(number: float) -> str:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 HIGH = 0.16
 WIDEST = 4.2  # inches, of a formula
 EACH = 40  # neurons of one node
+FEWEST, ALL = 6, 160  # of one node, however many nodes; of all nodes together
 
 
 def neurons(
@@ -49,27 +50,46 @@ def neurons(
     it adds to the stream for each unit. Neurons silent on this input are only counted.
 
     **Arguments:** `xs`: the input without BOS; `layer`: by default all; `max_neurons`: of one
-    node, those that are active most; the picture says how many more there are.
+    node, fewer if there are many nodes; those that are active most. The picture says how many
+    more there are.
     **Raises:** `VisualizeError` for a layer that there is not; `InputError` as `model.apply`;
     `MissingDependency` without matplotlib.
     """
     return to_figure(plan(read(model, xs), layer, max_neurons), theme)
 
 
-def plan(reading: Reading, layer: int | None = None, limit: int = EACH) -> Plan:
-    """The picture, measured."""
+def plan(
+    reading: Reading,
+    layer: int | None = None,
+    limit: int = EACH,
+    whole: int = ALL,
+    most: int | None = None,
+) -> Plan:
+    """The picture, measured.
+
+    **Arguments:** `whole`: about how many neurons it shows altogether; `most`: of how many
+    nodes, by default all.
+    """
     layers = [layer_in(reading, layer)] if layer is not None else range(reading.layers)
-    blocks: list[Plan] = []
+    groups: list[list[Neuron]] = []
     for at in layers:
-        found, active = neurons_of(reading, at), reading.hidden(at)
+        found = neurons_of(reading, at)
         for node in dict.fromkeys(neuron.node for neuron in found):
-            own = [neuron for neuron in found if neuron.node == node]
-            blocks.append(_block(reading, own, active, limit))
+            groups.append([neuron for neuron in found if neuron.node == node])
+    limit = min(limit, max(FEWEST, whole // max(len(groups), 1)))
+    blocks = [
+        _block(reading, own, reading.hidden(own[0].layer), limit) for own in groups[:most]
+    ]
     note = "Left: what a neuron takes the positive part of. Right: what it adds to the stream, "
     note += "for each unit. Colour: share of the largest value in the block."
     if not blocks:
         return titled("Neurons", Plan(3.0, 0.0, lambda paper, x, y: None), ["No neurons."])
-    return titled("Neurons", stacked(blocks, 0.25), [note])
+    notes = [note]
+    if len(blocks) < len(groups):
+        notes.append(
+            f"Only the first {len(blocks)} of {len(groups)} groups of neurons are shown."
+        )
+    return titled("Neurons", stacked(blocks, 0.25), notes)
 
 
 def layer_in(reading: Reading, layer: int) -> int:

@@ -45,11 +45,9 @@ def overview(
         plans.append(circuit_graph.plan(reading))
     elif reading.model.description is not None:
         plans.append(program_graphs.plan(parts_of(reading)))
-    plans += [
-        stream_maps.plan(reading),
-        attention_maps.plan(reading),
-        neuron_maps.plan(reading),
-    ]
+    plans.append(stream_maps.plan(reading, 40, 12.0))
+    plans.append(attention_maps.plan(reading))
+    plans.append(neuron_maps.plan(reading, None, 12, 60, most=5))
     return to_figure(below(plans, 0.4), theme)
 
 

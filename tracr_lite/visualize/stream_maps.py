@@ -13,6 +13,7 @@ from tracr_lite.visualize.canvas import (
     Paper,
     Plan,
     fitting,
+    stacked,
     text_width,
     titled,
     to_figure,
@@ -20,7 +21,7 @@ from tracr_lite.visualize.canvas import (
 from tracr_lite.visualize.grid import Grid, draw_heads, head_height
 from tracr_lite.visualize.parts import step_name
 from tracr_lite.visualize.reading import Reading, read
-from tracr_lite.visualize.rows import Group, fold, groups_of, said, scale_of
+from tracr_lite.visualize.rows import ZERO, Group, fold, groups_of, said, scale_of
 from tracr_lite.visualize.theme import Theme, ThemeName
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 HIGH = 0.16  # of a cell, in inches
 WIDEST = 13.0  # of a row of panels
+HIGHEST = 26.0  # of all panels below each other
 MOST = 32  # panels
 GROUP_GAP = 0.07
 
@@ -58,21 +60,35 @@ def steps_of(reading: Reading) -> list[int]:
     return [0, *(int(i) + 1 for i in np.flatnonzero(change))]
 
 
-def plan(reading: Reading, max_rows: int = 70) -> Plan:
-    """The picture, measured."""
-    groups = fold(reading, groups_of(reading), max_rows)
-    steps = steps_of(reading)
-    width = _cell(reading, groups)
-    panel = width * len(reading.positions)
-    labels = _label_width(groups)
-    fit = max(1, int((WIDEST - labels + 0.25) / (panel + 0.25)))
+def plan(reading: Reading, max_rows: int = 70, highest: float = HIGHEST) -> Plan:
+    """The picture, measured; `highest` is how high its panels may be, if that is possible."""
+    whole, steps = groups_of(reading), steps_of(reading)
     shown = steps[:MOST]
-    lines = [
-        _line(reading, groups, shown[i : i + fit], width) for i in range(0, len(shown), fit)
-    ]
-    from tracr_lite.visualize.canvas import stacked
+    groups = fold(reading, whole, max_rows)
+    lines = _lines(reading, groups, shown)
+    fit = int(highest / HIGH / len(lines))
+    if fit < sum(len(group.rows) for group in groups):
+        groups = fold(reading, whole, max(fit, len(whole)))
+        lines = _lines(reading, groups, shown)
+    sizes = _cell(reading, groups), _label_width(groups)
+    plans = [_line(reading, _written(groups, line), line, *sizes) for line in lines]
+    notes = _notes(reading, groups, steps)
+    if len(plans) > 1:
+        notes.append("In each row of panels, nodes that are written later are left out.")
+    return titled("Residual stream", stacked(plans, 0.3), notes)
 
-    return titled("Residual stream", stacked(lines, 0.25), _notes(reading, groups, steps))
+
+def _lines(
+    reading: Reading, groups: Sequence[Group], steps: Sequence[int]
+) -> list[Sequence[int]]:
+    """The steps of each row of panels."""
+    panel = _cell(reading, groups) * len(reading.positions) + 0.25
+    fit = max(1, int((WIDEST - _label_width(groups) + 0.25) / panel))
+    return [steps[i : i + fit] for i in range(0, len(steps), fit)]
+
+
+def _written(groups: Sequence[Group], steps: Sequence[int]) -> list[Group]:
+    return [group for group in groups if group.slot < steps[-1]]
 
 
 def _notes(reading: Reading, groups: Sequence[Group], steps: Sequence[int]) -> list[str]:
@@ -117,18 +133,24 @@ def _label_width(groups: Sequence[Group]) -> float:
     return min(rows, 1.6) + min(max(text_width(g.name, SMALL) for g in groups), 1.9) + 0.35
 
 
-def _line(reading: Reading, groups: Sequence[Group], steps: Sequence[int], cell: float) -> Plan:
+def _line(
+    reading: Reading,
+    groups: Sequence[Group],
+    steps: Sequence[int],
+    cell: float,
+    labels: float,
+) -> Plan:
     """A row of panels, and the labels before them."""
-    labels = _label_width(groups)
     panel = cell * len(reading.positions)
     height = sum(len(g.rows) * HIGH + GROUP_GAP for g in groups)
     tops = 0.22 + head_height(reading.positions, cell)
+    titles = _titles(steps, panel)
 
     def draw(paper: Paper, x: float, y: float) -> None:
         _draw_labels(paper, groups, x, y + tops, labels)
         for at, step in enumerate(steps):
             left = x + labels + at * (panel + 0.25)
-            paper.text(left, y + 0.08, _title(step, panel), size=SMALL + 0.5, weight="bold")
+            paper.text(left, y + 0.08, titles[at], size=SMALL + 0.5, weight="bold")
             every = max(1, round(0.13 / cell))
             draw_heads(paper, reading.positions, left, y + tops, cell, every)
             _draw_panel(paper, reading, groups, step, (left, y + tops), cell)
@@ -136,12 +158,13 @@ def _line(reading: Reading, groups: Sequence[Group], steps: Sequence[int], cell:
     return Plan(labels + len(steps) * (panel + 0.25) - 0.25, tops + height, draw)
 
 
-def _title(step: int, width: float) -> str:
-    name = step_name(step - 1)
-    short = name.replace("layer ", "").replace("attention", "attn")
-    return (
-        name if text_width(name, SMALL + 1.5) <= width else fitting(short, width + 0.2, SMALL)
-    )
+def _titles(steps: Sequence[int], width: float) -> list[str]:
+    """The names of half-layers, all of them short if one does not fit."""
+    names = [step_name(step - 1) for step in steps]
+    if all(text_width(name, SMALL + 1.5) <= width + 0.2 for name in names):
+        return names
+    short = [name.replace("attention", "attn").split(" ") for name in names]
+    return [f"{x[2]} {x[1]}" if len(x) == 3 else x[0] for x in short]
 
 
 def _draw_labels(
@@ -172,19 +195,25 @@ def _draw_panel(
         held = reading.stream[step]
         values = np.stack([_strongest(held[:, list(row.columns)]) for row in group.rows])
         texts = {
-            (at, position): text
+            (at, position): said(reading, group, row, step, position)
             for at, row in enumerate(group.rows)
             if len(row.columns) > 1 and not row.silent
             for position in range(len(reading.positions))
-            if (text := said(reading, group, row, step, position))
         }
         share = values / scale_of(reading, group)
         Grid(values, share, (cell, HIGH), cell >= 0.19, texts).draw(paper, x, y)
         height = len(group.rows) * HIGH
-        if group.slot == step - 1:
+        if _changes(reading, group, step):
             bar = {"facecolor": paper.theme.accent}
             paper.box(x - 0.07, y, 0.04, height, **bar)
         y += height + GROUP_GAP
+
+
+def _changes(reading: Reading, group: Group, step: int) -> bool:
+    """Whether a step writes to a node's columns."""
+    after = reading.stream[step][:, group.columns]
+    before = reading.stream[step - 1][:, group.columns] if step else 0.0
+    return bool((np.abs(after - before) > ZERO).any())
 
 
 def _strongest(held: np.ndarray) -> np.ndarray:

@@ -41,14 +41,15 @@ LONGEST = 1.7  # inches, of a label
 class Matrix:
     """A matrix with names.
 
-    **Arguments:** `live`: numbers of the rows that are not zero on the input.
+    **Arguments:** `live`: numbers of the rows, and of the columns, that are not zero on the
+    input.
     """
 
     title: str
     values: np.ndarray
     rows: Sequence[str]
     columns: Sequence[str]
-    live: frozenset[int]
+    live: tuple[frozenset[int], frozenset[int]]
     axes: tuple[str, str]
 
 
@@ -109,11 +110,11 @@ def _heads(reading: Reading, layer: int) -> Iterator[Matrix]:
         where, nodes, _ = captions(reading, layer, at)
         scores = query @ key.T / math.sqrt(max(size, 1))
         pair = ("query", "key")
-        yield Matrix(f"{where}, query and key", scores, names, names, live, pair)
+        yield Matrix(f"{where}, query and key", scores, names, names, (live, live), pair)
         moved = value @ out[lanes]
         title = f"{where}, value and output"
         title += f" → {nodes}" if nodes else ""
-        yield Matrix(title, moved, names, labels, live, ("reads", "writes"))
+        yield Matrix(title, moved, names, labels, (live, live), ("reads", "writes"))
 
 
 def _neurons(reading: Reading, layer: int) -> Iterator[Matrix]:
@@ -125,12 +126,14 @@ def _neurons(reading: Reading, layer: int) -> Iterator[Matrix]:
     names = [str(i) for i in range(w_in.shape[1])]
     rows = (*labels, "bias")
     title = f"layer {layer} into neurons"
-    yield Matrix(title, np.vstack([w_in, b_in[None]]), rows, names, live, ("reads", "neuron"))
+    values = np.vstack([w_in, b_in[None]])
     active = _live(reading.hidden(layer))
+    yield Matrix(title, values, rows, names, (live, active), ("reads", "neuron"))
     title = f"layer {layer} out of neurons"
     rows = (*names, "bias")
     values = np.vstack([w_out, b_out[None]])
-    yield Matrix(title, values, rows, labels, active, ("neuron", "writes"))
+    written = _live(reading.stream[2 * layer + 2])
+    yield Matrix(title, values, rows, labels, (active, written), ("neuron", "writes"))
 
 
 def _live(held: np.ndarray) -> frozenset[int]:
@@ -138,11 +141,17 @@ def _live(held: np.ndarray) -> frozenset[int]:
     return frozenset(np.flatnonzero(np.abs(held).max(axis=0) > ZERO).tolist())
 
 
+def _first(numbers: Sequence[int], live: frozenset[int], limit: int) -> list[int]:
+    """As many as may be shown, those that are used on the input before others; in order."""
+    return sorted(sorted(numbers, key=lambda i: (i not in live, i))[:limit])
+
+
 def _plan(found: Matrix, limit: int, marked: bool) -> Plan:
-    rows = np.flatnonzero(found.values.any(axis=1))
-    columns = np.flatnonzero(found.values.any(axis=0))
-    kept: list[int] = rows[:limit].tolist()
-    across: list[int] = columns[:limit].tolist()
+    rows, columns = (np.flatnonzero(found.values.any(axis=axis)).tolist() for axis in (1, 0))
+    live = found.live if marked else (frozenset[int](), frozenset[int]())
+    across = _first(columns, live[1], limit)
+    used = np.flatnonzero(found.values[:, across].any(axis=1)).tolist()
+    kept = _first(used, live[0], limit)
     values = found.values[np.ix_(kept, across)]
     peak = float(np.abs(values).max(initial=0.0)) or 1.0
     numbers = len(across) <= 14 and len(kept) <= 30
@@ -152,8 +161,8 @@ def _plan(found: Matrix, limit: int, marked: bool) -> Plan:
     lines = [f"largest entry {number_text(peak)}; {found.axes[0]} down, {found.axes[1]} across"]
     if len(kept) < len(rows) or len(across) < len(columns):
         lines.append(
-            f"the first {len(kept)} of {len(rows)} rows and {len(across)} of {len(columns)} "
-            "columns"
+            f"{len(kept)} of {len(rows)} rows and {len(across)} of {len(columns)} columns"
+            + (", those first that are not zero on this input" if marked else "")
         )
     tops = 0.36 + 0.13 * (len(lines) - 1) + up
     width = max(left + cell[0] * len(across), min(text_width(found.title, SMALL + 1), 4.0), 2.4)
@@ -166,7 +175,7 @@ def _plan(found: Matrix, limit: int, marked: bool) -> Plan:
             paper.text(x, y + 0.22 + 0.13 * at, fitting(line, width, SMALL), **how)
         for at, row in enumerate(kept):
             text = fitting(found.rows[row], LONGEST, SMALL)
-            weight = "bold" if marked and row in found.live else "normal"
+            weight = "bold" if marked and row in live[0] else "normal"
             place = y + tops + (at + 0.5) * cell[1]
             how = {"size": SMALL, "ha": "right", "weight": weight}
             paper.text(x + left - 0.06, place, text, **how)

@@ -73,7 +73,7 @@ def node_text(node: Node, labels: Sequence[str], added: bool = False) -> str:
         case Combine():
             return f" {node.op} ".join(labels[i] for i in node.inputs)
         case Aggregate():
-            default = "" if node.default is None else f", else {value_text(node.default)}"
+            default = "" if node.default is None else f", else {shortened(repr(node.default), 24)}"
             return f"{labels[node.value]} where {labels[node.selector]}{default}"
         case Width():
             return f"how many {labels[node.selector]}"
@@ -84,7 +84,7 @@ def _pointwise(node: Pointwise, labels: Sequence[str], added: bool) -> str:
     if added:
         return f"made by the compiler from {', '.join(names)}"
     if isinstance(node.fn, Fill):
-        return f"always {value_text(node.fn.value)}"
+        return f"always {shortened(repr(node.fn.value), 24)}"
     if isinstance(node.fn, ConstantAt):
         return f"constant {shortened(' '.join(map(value_text, node.fn.values)), 40)}"
     return _operation(node.fn, names) or f"{text_of_function(node.fn)} of {', '.join(names)}"
@@ -100,7 +100,7 @@ def _operation(fn: object, names: Sequence[str]) -> str:
         case BinaryOp(symbol=symbol):
             return f"{names[0]} {symbol} {names[1]}"
         case ConstantOp(symbol=symbol, constant=constant, reflected=reflected):
-            sides = [names[0], value_text(constant)]
+            sides = [names[0], shortened(repr(constant), 24)]
             return f" {symbol} ".join(reversed(sides) if reflected else sides)
         case LinearCombination(fst_fac=a, snd_fac=b):
             terms = [
