@@ -64,7 +64,7 @@ def configuration(layers: Sequence[HalfLayers], *, causal: bool) -> TransformerC
     `key_size` is a perfect square, so that dividing scores by its root is exact.
     """
     heads = [head for layer in layers for head in layer.heads]
-    sizes = [max(head.w_qk.factors[0].shape[1], _value_size(head)) for head in heads]
+    sizes = [max(_rank(head), _value_size(head)) for head in heads]
     root = math.isqrt(max([*sizes, 1]) - 1) + 1
     return TransformerConfig(
         num_heads=max([*(len(layer.heads) for layer in layers), 1]),
@@ -76,6 +76,10 @@ def configuration(layers: Sequence[HalfLayers], *, causal: bool) -> TransformerC
         layer_norm=False,
         causal=causal,
     )
+
+
+def _rank(head: Head) -> int:
+    return int(head.w_qk.factors[0].shape[1])
 
 
 def _value_size(head: Head) -> int:
@@ -190,7 +194,7 @@ def _put_head(
 ) -> None:
     """Writes the head whose columns begin at `start`."""
     query, key = head.w_qk.factors
-    ranks = np.arange(start, start + query.shape[1])
+    ranks = start + np.arange(_rank(head))
     left, right = _at(space, head.w_qk.left_space), _at(space, head.w_qk.right_space)
     # compensates the division of the scores by the root of the key size
     vector.put(f"{here}/query", left[:, None], ranks, query * math.sqrt(key_size))

@@ -60,7 +60,7 @@ class Entries:
 
     def turned(self) -> Entries:
         """The transpose; its rows need not ascend."""
-        return Entries(self.shape[::-1], self.cols, self.rows, self.values)
+        return Entries((self.shape[1], self.shape[0]), self.cols, self.rows, self.values)
 
     def times(self, factor: float) -> Entries:
         return Entries(self.shape, self.rows, self.cols, factor * self.values)

@@ -174,7 +174,8 @@ def _encoder(names: list[str], values: list[Any], rest: dict[str, Any]) -> Categ
 
 def _send_encoder(encoder: CategoricalEncoder) -> tuple[Any, ...]:
     rest = {k: v for k, v in vars(encoder).items() if k not in ("basis", "encoding_map")}
-    return _encoder, (*_send_directions(encoder.basis), rest)
+    basis = cast("tuple[BasisDirection, ...]", encoder.basis)
+    return _encoder, (*_send_directions(basis), rest)
 
 
 _SENT: dict[type, Callable[[Any], tuple[Any, ...]]] = {
