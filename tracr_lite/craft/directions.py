@@ -46,7 +46,7 @@ class BasisDirection:
     value: Value = None
 
     def __init__(self, name: Name, value: Any = None):  # a `Value`; refused here otherwise
-        kind: type[Any] = type(value)
+        kind: object = type(value)
         if kind not in _ALWAYS_VALID and not (kind is float and value == value):
             sort_key(value)
         _set_name(self, name)

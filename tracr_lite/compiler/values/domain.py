@@ -25,7 +25,7 @@ class BadValue(Exception):
 
 def typed_key(value: Any) -> Hashable:
     """Identity of a value for user functions, which may tell 1, True and 1.0 apart."""
-    kind: type[Any] = type(value)
+    kind: object = type(value)
     if kind is str or (kind is float and value):  # equal to nothing that is wrapped below
         return value
     if kind is float:
