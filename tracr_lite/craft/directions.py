@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
@@ -16,6 +16,7 @@ Name = str
 Value = int | float | bool | str | tuple[Any, ...] | None
 
 _KIND: dict[type, int] = {type(None): 0, bool: 1, int: 1, float: 1, str: 2, tuple: 3}
+_type_of: Callable[[Any], object] = type
 _ALWAYS_VALID = frozenset({type(None), bool, int, str})  # needs no look inside
 
 
@@ -46,7 +47,7 @@ class BasisDirection:
     value: Value = None
 
     def __init__(self, name: Name, value: Any = None):  # a `Value`; refused here otherwise
-        kind: object = type(value)
+        kind = _type_of(value)
         if kind not in _ALWAYS_VALID and not (kind is float and value == value):
             sort_key(value)
         _set_name(self, name)

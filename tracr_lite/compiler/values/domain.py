@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -23,9 +23,12 @@ class BadValue(Exception):
         self.suggestion = suggestion
 
 
+_type_of: Callable[[Any], object] = type
+
+
 def typed_key(value: Any) -> Hashable:
     """Identity of a value for user functions, which may tell 1, True and 1.0 apart."""
-    kind: object = type(value)
+    kind = _type_of(value)
     if kind is str or (kind is float and value):  # equal to nothing that is wrapped below
         return value
     if kind is float:
