@@ -18,7 +18,7 @@ from tests.llama.running import (
 from tracr_lite.llama import LlamaConfig, LlamaWeights
 from tracr_lite.llama.cache import empty_cache
 from tracr_lite.llama.errors import LlamaError
-from tracr_lite.llama.matrices import quantize_rows
+from tracr_lite.llama.int8 import int8_rows, quantize_groups
 from tracr_lite.llama.model import forward, logits
 from tracr_lite.llama.runtime import load
 
@@ -83,7 +83,7 @@ def test_int8_is_the_dequantized_model(config):
     """`int8` with float activations computes with exactly the numbers of the file."""
     model, ids = make_model(config, dtype="int8"), draw_ids(config, 13)
     layer = model.params.layers[-1].w2
-    whole = np.asarray(layer.values) * np.repeat(np.asarray(layer.scales), layer.group, 1)
+    whole = np.asarray(int8_rows(layer, jnp.arange(config.dim)))
     weights = gentle_weights(config)
     assert np.abs(whole - weights.w2[-1]).max() <= np.asarray(layer.scales).max() / 2 * 1.001
     exact = make_model(config, weights).logits(ids)
@@ -92,9 +92,9 @@ def test_int8_is_the_dequantized_model(config):
 
 def test_q80_rounds_halves_away_from_zero_and_divides_truly():
     rows = np.array([[127, 2.5, -2.5, 0.5], [0, 0, 0, 0]], np.float32)
-    values, scales = jax.jit(lambda x: quantize_rows(x, 1))(rows)
-    assert values[:, 0].tolist() == [[127, 3, -3, 1], [0, 0, 0, 0]]
-    assert scales.tolist() == [[1.0], [0.0]]
+    values, scales = jax.jit(quantize_groups, static_argnums=1)(rows[:, None], 1)
+    assert values[:, 0, 0].tolist() == [[127, 3, -3, 1], [0, 0, 0, 0]]
+    assert scales[:, 0, 0].tolist() == [1.0, 0.0]
 
 
 @pytest.mark.skipif(
@@ -104,10 +104,11 @@ def test_q80_has_the_bits_of_runq_c():
     with np.load(GOLDEN / "sampler/quantize.npz") as arrays:
         found = dict(arrays)
     for name in ("normal", "halves", "zeros"):  # "tiny" is below what XLA on CPUs keeps from 0
-        rows, groups = found[f"{name}_x"][None], len(found[f"{name}_s_run"])
-        values, scales = jax.jit(quantize_rows, static_argnums=1)(rows, groups)
-        assert np.array_equal(scales[0], found[f"{name}_s_run"])
-        assert np.array_equal(values[0].reshape(-1), found[f"{name}_q_run"])
+        groups = len(found[f"{name}_s_run"])
+        parts = found[f"{name}_x"].reshape(groups, 1, -1)
+        values, scales = jax.jit(quantize_groups, static_argnums=1)(parts, 1)
+        assert np.array_equal(scales[:, 0, 0], found[f"{name}_s_run"])
+        assert np.array_equal(values.reshape(-1), found[f"{name}_q_run"])
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tracr_lite.llama.config import LlamaConfig
 @register_dataclass
 @dataclass(frozen=True)
 class Cache:
-    """Keys, turned by their positions, and values: per layer (batch, kv heads, slots, size)."""
+    """Keys, turned by position, and values: per layer (batch * kv heads, slots, size)."""
 
     keys: tuple[Array, ...]
     values: tuple[Array, ...]
@@ -25,7 +25,7 @@ class Cache:
     @property
     def slots(self) -> int:
         """How many tokens fit."""
-        return self.keys[0].shape[2]
+        return self.keys[0].shape[1]
 
     @property
     def nbytes(self) -> int:
@@ -36,15 +36,17 @@ class Cache:
         """The cache with keys and values (batch, tokens, kv heads, size) from slot `at` on."""
 
         def put(all_layers: tuple[Array, ...], new: Array) -> tuple[Array, ...]:
-            place = (0, 0, at, 0)
-            changed = lax.dynamic_update_slice(all_layers[layer], new.swapaxes(1, 2), place)
+            rows = new.swapaxes(1, 2).reshape(-1, new.shape[1], new.shape[3])
+            changed = lax.dynamic_update_slice(all_layers[layer], rows, (0, at, 0))
+            # Without the barrier XLA writes once for every use, each time into a copy.
+            changed = lax.optimization_barrier(changed)
             return (*all_layers[:layer], changed, *all_layers[layer + 1 :])
 
         return Cache(put(self.keys, keys), put(self.values, values))
 
     def grow(self, slots: int) -> Cache:
         """The same with room for so many tokens."""
-        more = [(0, 0), (0, 0), (0, slots - self.slots), (0, 0)]
+        more = [(0, 0), (0, slots - self.slots), (0, 0)]
         keys, values = (
             tuple(jnp.pad(each, more) for each in both) for both in (self.keys, self.values)
         )
@@ -57,7 +59,7 @@ class Cache:
 
 def empty_cache(config: LlamaConfig, batch: int, slots: int) -> Cache:
     """A cache of zeros."""
-    shape = (batch, config.n_kv_heads, slots, config.head_size)
+    shape = (batch * config.n_kv_heads, slots, config.head_size)
     keys, values = (
         tuple(jnp.zeros(shape, jnp.float32) for _ in range(config.n_layers)) for _ in range(2)
     )

@@ -109,20 +109,26 @@ def _rotate(x: Array, cos: Array, sin: Array) -> Array:
 
 
 def _visible(count: int, slots: Array, start: Array) -> Array:
-    """(b, 1, 1, t, s): may the token at a slot of this pass see a slot of the cache?"""
+    """(b, 1, t, s): may the token at a slot of this pass see a slot of the cache?"""
     keys = jnp.arange(count)
     seen = (keys <= slots[:, None]) & (keys >= start[:, None, None])
-    return seen[:, None, None]
+    return seen[:, None]
 
 
 def _attention(q: Array, k: Array, v: Array, visible: Array) -> tuple[Array, Array]:
-    """From q (b, t, k, r, e) and k, v (b, k, s, e): (b, t, d), and scores (b, h, t, s)."""
-    b, t, _, _, size = q.shape
-    scores = jnp.einsum("btkre,bkse->bkrts", q, k, precision=PRECISION) / math.sqrt(size)
+    """From q (b, t, k, r, e) and k, v (b k, s, e): (b, t, d), and scores (b, h, t, s)."""
+    b, t, heads, repeat, size = q.shape
+    rows = q.transpose(0, 2, 3, 1, 4).reshape(b * heads, repeat * t, size)
+    scores = _batched(rows, k.swapaxes(1, 2)).reshape(b, -1, t, k.shape[1]) / math.sqrt(size)
     scores = jnp.where(visible, scores, MASKED)
-    weights = jax.nn.softmax(scores, axis=-1)
-    mixed = jnp.einsum("bkrts,bkse->btkre", weights, v, precision=PRECISION)
-    return mixed.reshape(b, t, -1), scores.reshape(b, -1, *scores.shape[3:])
+    weights = jax.nn.softmax(scores, axis=-1).reshape(b * heads, repeat * t, -1)
+    mixed = _batched(weights, v).reshape(b, heads * repeat, t, size)
+    return mixed.swapaxes(1, 2).reshape(b, t, -1), scores
+
+
+def _batched(x: Array, y: Array) -> Array:
+    """Products of matrices, one for each row of a batch."""
+    return jnp.matmul(x, y, precision=PRECISION)
 
 
 def _feed_forward(layer: Layer, y: Array) -> Array:

@@ -20,7 +20,8 @@ from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.formats.quantize import GROUP_SIZE, quantize
 from tracr_lite.llama.formats.rope import rope_tables
 from tracr_lite.llama.formats.source import Source
-from tracr_lite.llama.matrices import Activations, Int8Matrix, Matrix
+from tracr_lite.llama.int8 import Activations, int8_matrix
+from tracr_lite.llama.matrices import Matrix
 from tracr_lite.llama.weights import Quantized, Tensor, to_float32
 
 Dtype: TypeAlias = Literal["float32", "bfloat16", "int8"]
@@ -158,4 +159,4 @@ class _Putter:
             return jnp.asarray(np.concatenate([each.dequantize() for each in tensors]))
         values = np.concatenate([each.values for each in tensors])
         scales = np.concatenate([each.row_scales for each in tensors])
-        return Int8Matrix(jnp.asarray(values), jnp.asarray(scales), self.activations)
+        return int8_matrix(values, scales, self.activations)

@@ -30,7 +30,7 @@ from tracr_lite.llama.generate import (
     resolve_steps,
     start_rows,
 )
-from tracr_lite.llama.matrices import Activations
+from tracr_lite.llama.int8 import Activations
 from tracr_lite.llama.model import Trace, forward, logits
 from tracr_lite.llama.params import Dtype, Params, Progress, load_params
 from tracr_lite.llama.token_stream import padded
