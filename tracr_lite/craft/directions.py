@@ -17,7 +17,7 @@ Value = int | float | bool | str | tuple[Any, ...] | None
 
 _KIND: dict[type, int] = {type(None): 0, bool: 1, int: 1, float: 1, str: 2, tuple: 3}
 _type_of: Callable[[Any], object] = type
-_ALWAYS_VALID = frozenset({type(None), bool, int, str})  # needs no look inside
+_ALWAYS_VALID: frozenset[object] = frozenset({type(None), bool, int, str})  # needs no look inside
 
 
 def sort_key(value: object) -> tuple[int, Any]:
