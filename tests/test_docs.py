@@ -108,7 +108,7 @@ def replace_line(path, code):
 ACTIONS = {
     "file": lambda path, code: path.write_text(code, encoding="utf-8"),
     "add to": lambda path, code: path.write_text(
-        path.read_text(encoding="utf-8") + code, encoding="utf-8"
+        f"{path.read_text(encoding='utf-8')}\n\n{code}", encoding="utf-8"
     ),
     "in": replace_line,
 }

@@ -52,6 +52,10 @@ PAGES = {  # page -> modules on it, in order; a file docs/api/PAGE.md introduces
     "lora": ("lora", "lora.peft", "lora.superposition"),
     "xor": ("xor",),
 }
+MORE = {  # names that users of a module find there, although they come from elsewhere
+    "tracr_lite.craft.bases": ("BasisDirection",),
+    "tracr_lite.compiler.compiling": ("COMPILER_BOS", "COMPILER_PAD"),
+}
 LONG = 60  # characters of a default value that are still shown
 _ADDRESS = re.compile(r"<.*>", re.DOTALL)
 
@@ -88,7 +92,7 @@ def _module(name: str) -> str:
     module = importlib.import_module(name)
     summary = (inspect.getdoc(module) or "").split("\n\n")[0].replace("\n", " ")
     parts = [f"\n\n## {name}\n\n{summary}\n"]
-    for public in public_names(module):
+    for public in (*public_names(module), *MORE.get(name, ())):
         parts.append(_entry(name, public, getattr(module, public)))
     return "\n".join(parts)
 
@@ -117,7 +121,7 @@ def _is_instance_of_ours(value: Any) -> bool:
 def _members(cls: type) -> Iterator[str]:
     if issubclass(cls, enum.Enum):
         yield "Members: " + ", ".join(f"`{member.name}`" for member in cls)
-    for name, value in vars(cls).items():
+    for name, value in _own(cls).items():
         if name.startswith("_"):
             continue
         if isinstance(value, (property, functools.cached_property)):
@@ -127,10 +131,20 @@ def _members(cls: type) -> Iterator[str]:
             flag = f":{type(value).__name__}:\n"
             shown = name + _signature(value.__func__, drop=isinstance(value, classmethod))
             yield _block("method", shown, _doc(value.__func__), None, colons=4, flag=flag)
-        elif inspect.isfunction(value) and _doc(value):
+        elif inspect.isfunction(value):
             yield _block(
                 "method", name + _signature(value, drop=True), _doc(value), None, colons=4
             )
+
+
+def _own(cls: type) -> dict[str, Any]:
+    """What a class defines, and what it has from classes that users do not see."""
+    hidden = [each for each in cls.__mro__[1:] if each.__name__.startswith("_")]
+    hidden = [each for each in hidden if each.__module__.startswith("tracr_lite")]
+    found: dict[str, Any] = {}
+    for each in (*reversed(hidden), cls):
+        found.update(vars(each))
+    return found
 
 
 def _doc(value: Any) -> str:
