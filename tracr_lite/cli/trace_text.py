@@ -122,7 +122,7 @@ def _map(reading: Reading, layer: int, head: int, limit: int) -> tuple[int, Grou
     shown = min(len(labels), max(1, (limit - side - 4) // CELL))
     width = side + CELL * shown
     title = f"head {head} → {nodes}" if nodes else where
-    wide = max(width, min(max(len(title), len(selector)), 46))
+    wide = max(width, min(max(len(title), len(selector)), max(34, limit // 2 - 4)))
     lines = [
         Text(shortened(title, wide), style="bold"),
         Text(shortened(selector, wide), style="dim"),
