@@ -7,7 +7,7 @@ import pytest
 
 from tracr_lite import catalog
 from tracr_lite.rasp import rasp
-from tracr_lite.targets.autoregressive import GenerationError, Written, generate
+from tracr_lite.targets import GenerationError, Written, generate
 
 WRITERS = [name for name in catalog.names() if catalog.load(name).prompts]
 

@@ -15,8 +15,7 @@ import pytest
 from tracr_lite import catalog
 from tracr_lite.llama import runtime
 from tracr_lite.rasp import causal_eval
-from tracr_lite.targets import compile_rasp_to_gpt2, compile_rasp_to_llama
-from tracr_lite.targets.autoregressive import generate
+from tracr_lite.targets import compile_rasp_to_gpt2, compile_rasp_to_llama, generate
 from tracr_lite.targets.export import export
 
 WRITERS = [name for name in catalog.names() if catalog.load(name).prompts]

@@ -110,8 +110,8 @@ def app(
 def _compiled(
     request: Request, to: str, after_separator: bool, options: dict[str, Any]
 ) -> StockModel:
+    from tracr_lite.targets import after_separator as separated
     from tracr_lite.targets import compile_rasp_to_llama
-    from tracr_lite.targets.after_separator import after_separator as separated
 
     entry = request.entry
     asked: dict[str, Any] = {"causal": request.causal, **options}

@@ -9,9 +9,13 @@ from tracr_lite import catalog
 from tracr_lite.compiler import lib
 from tracr_lite.errors import CompileError
 from tracr_lite.rasp import causal_eval, rasp
-from tracr_lite.targets import compile_rasp_to_gpt2, compile_rasp_to_llama
-from tracr_lite.targets.after_separator import after_separator
-from tracr_lite.targets.autoregressive import GenerationError, generate
+from tracr_lite.targets import (
+    GenerationError,
+    after_separator,
+    compile_rasp_to_gpt2,
+    compile_rasp_to_llama,
+    generate,
+)
 from tracr_lite.targets.forward import logits
 
 NUMBERS = {"frac_prevs", "pair_balance", "running_mean"}  # they do not read ahead
