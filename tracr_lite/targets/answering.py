@@ -77,8 +77,9 @@ def after_separator(
     reserved = {"separator": separator, "end": end}
     if answers is not None and None in answers:
         reserved["none"] = none
-    problems = _not_tokens(program, tokens, answers, reserved)
-    form = PromptForm(tokens, max_seq_len, separator)
+    form = PromptForm(program, tokens, max_seq_len, separator)
+    numbers = rasp.is_numerical(program)
+    problems = _not_tokens(form.label(program), numbers, tokens, answers, reserved)
     value = form.value(program)
     problems += form.problems
     if problems or answers is None:
@@ -93,19 +94,16 @@ def after_separator(
 
 
 def _not_tokens(
-    program: rasp.SOp,
+    label: str,
+    numbers: bool,
     tokens: tuple[Value, ...],
     answers: tuple[Value, ...] | None,
     reserved: Mapping[str, Value],
 ) -> list[Problem]:
     found: list[Problem] = []
-    if (
-        answers is None
-        or rasp.is_numerical(program)
-        or any(isinstance(each, float) for each in answers)
-    ):
+    if numbers or answers is None or any(isinstance(each, float) for each in answers):
         fix = "write a Map that turns it into tokens"
-        found.append(Problem(program.label, "its answers are numbers, and no tokens", fix))
+        found.append(Problem(label, "its answers are numbers, and no tokens", fix))
         return found
     for name, value in reserved.items():
         others = [each for other, each in reserved.items() if other != name]

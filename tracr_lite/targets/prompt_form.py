@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tracr_lite.compiler.tracing import trace
 from tracr_lite.errors import Problem
 from tracr_lite.rasp import rasp
 from tracr_lite.rasp.rasp import Value
@@ -96,14 +97,16 @@ def without_none(sop: rasp.SOp, instead: Value) -> rasp.SOp:
 
 
 class PromptForm:
-    """Translates programs for prompts of some tokens, up to a length.
+    """Translates a program for prompts of some tokens, up to a length.
 
     `problems` are those found so far: what was translated is right only if there are none.
     `done` is true behind the last answer.
     """
 
-    def __init__(self, vocab: tuple[Value, ...], max_seq_len: int, separator: Value):
-        self.vocab, self.longest = vocab, max_seq_len
+    def __init__(
+        self, program: rasp.SOp, vocab: tuple[Value, ...], max_seq_len: int, separator: Value
+    ):
+        self.graph, self.vocab, self.longest = trace(program), vocab, max_seq_len
         self.problems: list[Problem] = []
         self._values: dict[int, rasp.SOp] = {}
         self._keys: dict[int, rasp.SOp] = {}
@@ -134,7 +137,7 @@ class PromptForm:
         if reason := reads_ahead(sop, self.vocab, self.longest):
             self.problems.append(
                 Problem(
-                    sop.label,
+                    self.label(sop),
                     "it is looked at from other positions, but not known where it stands: "
                     f"{reason}",
                     "a prompt can be read as a whole once only; write the program so that what "
@@ -148,6 +151,10 @@ class PromptForm:
         if sop.unique_id not in self._keys:
             self._keys[sop.unique_id] = _like(sop, self._key(sop))
         return self._keys[sop.unique_id]
+
+    def label(self, expr: rasp.RASPExpr) -> str:
+        """The name of a part of the program, as in its graph."""
+        return self.graph.labels[self.graph.node_of[id(expr)]]
 
     def _value(self, sop: rasp.SOp) -> rasp.SOp:
         match sop:
@@ -194,7 +201,7 @@ class PromptForm:
             case _:
                 fix = "write it as a Map of indices"
                 reason = "a sequence written out belongs to inputs of one length"
-                self.problems.append(Problem(sop.label, reason, fix))
+                self.problems.append(Problem(self.label(sop), reason, fix))
                 return sop
 
     def _selector(self, selector: rasp.Selector, behind: bool) -> rasp.Selector:
@@ -219,7 +226,7 @@ class PromptForm:
             case _:
                 reason = "a selector written out belongs to inputs of one length"
                 fix = "write it as a Select of indices"
-                self.problems.append(Problem(selector.label, reason, fix))
+                self.problems.append(Problem(self.label(selector), reason, fix))
                 return self._prompt
 
 
