@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "chat": "tracr_lite.llama.cli_generate",
     "convert": "tracr_lite.llama.cli_files",
     "info": "tracr_lite.llama.cli_files",
+    "bench": "tracr_lite.llama.cli_bench",
 }
 
 

@@ -1,0 +1,1 @@
+"""Measures decoding of random models, as `tracr-lite llama bench` prints it."""
