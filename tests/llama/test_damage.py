@@ -1,5 +1,6 @@
 """Damaged .bin files: a clear error, or a file that is valid by itself; never anything else."""
 
+import re
 import struct
 from functools import cache
 
@@ -39,10 +40,11 @@ def loaded(tmp_path, data):
     return load_checkpoint(path)
 
 
-def refused(tmp_path, data, said):
-    with pytest.raises(CheckpointError, match=said) as error:
+def refusal(tmp_path, data):
+    """What the error says; it names the file."""
+    with pytest.raises(CheckpointError, match=r"model\.bin") as error:
         loaded(tmp_path, data)
-    assert "model.bin" in str(error.value)
+    return str(error.value)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -57,7 +59,7 @@ def test_every_truncation_is_refused(tmp_path, format):
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("more", [1, 4, 4096])
 def test_bytes_at_the_end_are_refused(tmp_path, format, more):
-    refused(tmp_path, book(format) + bytes(more), "belong to nothing")
+    assert "belong to nothing" in refusal(tmp_path, book(format) + bytes(more))
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -107,7 +109,7 @@ def test_a_header_whose_size_overflows_32_bits_to_that_of_the_file_is_refused(tm
     d, v = config.dim, config.vocab_size
     size = 28 + 4 * (v * d + 2 * d + 4 * d * d + 6 * d + d + 2)
     assert size > 1 << 32
-    refused(tmp_path, head + bytes(size % (1 << 32) - 28), f"has {size}")
+    assert f"has {size}" in refusal(tmp_path, head + bytes(size % (1 << 32) - 28))
 
 
 def patched(data, *changes):
@@ -142,21 +144,21 @@ DAMAGE = [  # file, how it is damaged, what the message says
 
 @pytest.mark.parametrize(("format", "changes", "said"), DAMAGE)
 def test_damaged_headers_are_refused_with_the_reason(tmp_path, format, changes, said):
-    refused(tmp_path, patched(book(format), *changes), said)
+    assert re.search(said, refusal(tmp_path, patched(book(format), *changes)))
 
 
 @pytest.mark.parametrize(("format", "version"), [("v1-q80", 2), ("v2", 1)])
 def test_a_wrong_version_shows_in_the_scales(tmp_path, format, version):
     """Both have the same size; read the other way, integers turn up as scales."""
     data = patched(book(format, SHARED), (4, "<i", version))
-    refused(tmp_path, data, "version number is wrong")
+    assert "version number is wrong" in refusal(tmp_path, data)
 
 
 def test_scales_that_no_group_has_are_refused(tmp_path):
     for bad in (-1.0, np.nan, np.inf):
         data = book("v2")
         data[-4:] = struct.pack("<f", bad)
-        refused(tmp_path, data, "classifier: a scale is")
+        assert "classifier: a scale is" in refusal(tmp_path, data)
 
 
 @pytest.mark.parametrize("bad", [0x7FC00000, 0x7F800001, 0xFF800000])
@@ -180,7 +182,7 @@ OTHERS = [
 
 @pytest.mark.parametrize(("data", "said"), OTHERS)
 def test_other_files_are_called_what_they_are(tmp_path, data, said):
-    refused(tmp_path, data, said)
+    assert said in refusal(tmp_path, data)
 
 
 def test_what_is_no_file_is_refused(tmp_path):
@@ -229,4 +231,4 @@ def recipes():
 def test_every_malformed_recipe_is_refused(tmp_path, recipe):
     data = apply(recipe, bytearray((GOLDEN / recipe["source"]).read_bytes()))
     said = "big-endian" if "endian" in recipe["expect"] else "model.bin"
-    refused(tmp_path, data, said)
+    assert said in refusal(tmp_path, data)

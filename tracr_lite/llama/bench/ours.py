@@ -38,7 +38,7 @@ class Ours:
 
     def decode(self, count: int) -> list[int]:
         """The first `count` tokens of the first row, each by a step of its own."""
-        state, found = replace(self._state, slot=jnp.int32(1)), list[int]()
+        state, found = replace(self._state, slot=jnp.int32(0)), list[int]()
         state = replace(state, token=jnp.ones(self.batch, jnp.int32))
         while len(found) < count:
             now = min(CHUNK, count - len(found))
@@ -52,7 +52,7 @@ class Ours:
         return int(self._begin(count).token[0])
 
     def memory(self) -> float:
-        """What a decoding step needs in memory, by XLA's account, over weights and cache; NaN if unknown."""
+        """The memory of a decoding step, by XLA's account, over that of weights and cache."""
         how = advance.lower(
             self.params, self.config, self._state, jnp.int32(1), self._fixed
         ).compile()

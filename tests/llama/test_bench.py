@@ -1,0 +1,71 @@
+"""The benchmark measures what it says: references that find the same tokens, honest ratios."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tests.llama.running import gentle_weights
+from tracr_lite.llama.bench.ours import Ours
+from tracr_lite.llama.bench.references import (
+    naive_jax_loop,
+    numpy_loop,
+    transformers_generate,
+)
+from tracr_lite.llama.bench.shapes import SHAPES, TINY
+from tracr_lite.llama.bench.timing import Timing, in_turn
+from tracr_lite.llama.cli import app
+from tracr_lite.llama.formats.source import ArraySource
+from tracr_lite.llama.params import load_params
+from tracr_lite.llama.weights import shapes
+
+
+def test_the_shapes_have_as_many_numbers_as_their_names_say():
+    counts = {n: sum(map(np.prod, shapes(config).values())) for n, config in SHAPES.items()}
+    assert {n: round(count / 1e6) for n, count in counts.items()} == {"15M": 15, "110M": 110}
+
+
+def test_all_that_is_measured_finds_the_same_tokens():
+    config = replace(TINY, shared_classifier=False)
+    weights = gentle_weights(config)
+    ours = Ours(config, load_params(config, ArraySource(weights), "float32"), batch=2)
+    found = ours.decode(20)
+    assert len(set(found)) > 3
+    assert ours.decode(20) == found
+    assert ours.decode(70)[:20] == found
+    assert numpy_loop(config, weights)(20) == found
+    assert naive_jax_loop(config, weights)(20) == found
+    assert ours.prefill(1) == found[0]
+
+
+def test_transformers_generates_as_many_tokens_as_it_is_asked_for():
+    pytest.importorskip("transformers", reason="needs transformers")
+    assert len(transformers_generate(TINY)(5)) == 5
+
+
+def test_ratios_are_medians_of_rounds():
+    quick = Timing(10, (1.0, 4.0, 2.0), (1.0, 1.0, 0.5))
+    slow = Timing(5, (2.0, 6.0, 1.0), (2.0, 2.0, 2.0))
+    assert quick.over(slow) == 3.0  # of 4, 3 and 1
+    assert quick.best == 10
+    assert quick.median == 5
+    assert quick.cpu_ms == 50
+    assert quick.best_over(slow) == 2
+
+
+def test_things_run_in_turn_and_once_before():
+    order = []
+    found = in_turn(
+        {"a": (1, lambda: order.append("a")), "b": (2, lambda: order.append("b"))}, 2
+    )
+    assert order == ["a", "b"] * 3
+    assert [len(found[name].wall) for name in "ab"] == [2, 2]
+
+
+@pytest.mark.heavy
+def test_the_command_prints_every_ratio():
+    found = CliRunner().invoke(app, ["bench", "--shape", "tiny", "--quick"])
+    assert found.exit_code == 0, found.output
+    for words in ("float32 over numpy loop", "int8: batch of 16 over 1", "memory of a step"):
+        assert words in found.output
