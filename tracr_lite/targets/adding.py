@@ -30,7 +30,7 @@ def add_head(
         (node,),
         selector,
         scored.penalties,
-        scored.offset,
+        () if scored.offset is None else ((always(), scored.offset),),
         scored.counts_bos,
         tuple(value),
     )
@@ -63,6 +63,7 @@ def _moved(
     penalties.append(Penalty(always(), first))
     if not scored.counts_bos:
         value = [(move(row), direction) for row, direction in value]
-    part = HeadPart(slot, (node,), selector, (), scored.behind, False, tuple(moved))
+    back = ((always(), scored.behind),)
+    part = HeadPart(slot, (node,), selector, (), back, False, tuple(moved))
     lowering.parts.append(part)
     return replace(scored, penalties=tuple(penalties), behind=0), value

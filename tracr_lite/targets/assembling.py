@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tracr_lite.compiler.lowering.forms import Number, OneHot
-from tracr_lite.compiler.values.domain import is_number
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import TOKENS
 from tracr_lite.errors import CompileError, Problem
@@ -16,7 +16,7 @@ from tracr_lite.rasp import rasp
 from tracr_lite.targets.architecture import Architecture, Frame
 from tracr_lite.targets.ballast import ballast_of
 from tracr_lite.targets.blocks import HeadPart, Part
-from tracr_lite.targets.lowering import Lowered
+from tracr_lite.targets.lower import Lowered
 from tracr_lite.targets.node_map import places_of
 from tracr_lite.targets.placing import PlacedLayer, layers_of, shapes, used, written
 from tracr_lite.targets.reuse import allocate, without_dead
@@ -42,6 +42,7 @@ class Request:
     causal: bool
     end: Any
     ends: bool
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def positions(self) -> int:
@@ -93,7 +94,6 @@ def assemble(
 ) -> StockModel:
     """The model of lowered parts."""
     frame, vocabulary = planned.frame, planned.vocabulary
-    known, tolerance = _known(lowered)
     return StockModel(
         target.name,
         target.config(frame, vocabulary),
@@ -105,8 +105,10 @@ def assemble(
         places_of(lowered, frame, target),
         statement(lowered, target.name, request.positions),
         causal=request.causal,
-        known=known,
-        tolerance=tolerance,
+        known=lowered.output.known,
+        tolerance=lowered.output.tolerance,
+        dtype=target.traits.dtype,
+        options=request.options,
     )
 
 
@@ -204,13 +206,3 @@ def _outputs(
     if vocabulary.number is not None and output.number is not None:
         found.append((vocabulary.number, reading(output.number.read, bos)))
     return vocabulary, found
-
-
-def _known(lowered: Lowered) -> tuple[tuple[Any, ...], float]:
-    """Numbers to snap a numerical output to, and from how far."""
-    output, lowering = lowered.output, lowered.lowering
-    if output.number is None:
-        return (), 0.0
-    info = lowering.values.info[output.root]
-    known = sorted({v for v in info.values if is_number(v)})
-    return tuple(known), float("inf") if known and info.span is None else 0.0

@@ -77,7 +77,23 @@ class Product:
         yield from (self.x, self.y)
 
 
-Unit = Both | Above | Nothing | Copy | Product
+@dataclass(frozen=True)
+class Step:
+    """Writes `out` where `read` is at least `half`, nothing at `-half`; in between, in between.
+
+    `gate` is 1, or 0 where nothing is written (and `read` is 0).
+    """
+
+    read: Row
+    half: float
+    gate: Row
+    out: Row
+
+    def reads(self) -> Iterator[Row]:
+        yield from (self.read, self.gate)
+
+
+Unit = Both | Above | Nothing | Copy | Product | Step
 
 
 @dataclass(frozen=True)
@@ -94,9 +110,9 @@ class HeadPart:
 
     **Arguments:**
     - `penalties`: of its selector. What none forbids is selected, all of it equally.
-    - `offset`: it looks this far back only, and at BOS if there is nothing allowed there.
+    - `offsets`: rows, one of which is 1, and how far back it looks where that one is; it sees
+      BOS if there is nothing allowed there. Without any it looks everywhere.
     - `counts_bos`: BOS is selected as well; else it is what is read where nothing is selected.
-    - `latest`: among what is selected, the latest alone counts.
     - `value`: what is read there, and the column that it is written to.
     """
 
@@ -104,15 +120,15 @@ class HeadPart:
     nodes: tuple[int, ...]
     selector: int
     penalties: tuple[Penalty, ...]
-    offset: int | None
+    offsets: tuple[tuple[Row, int], ...]
     counts_bos: bool
     value: tuple[tuple[Row, BasisDirection], ...]
-    latest: bool = False
 
     def reads(self) -> Iterator[Row]:
         """Everything that the head reads."""
         for penalty in self.penalties:
             yield from (penalty.query, penalty.key)
+        yield from (row for row, _ in self.offsets)
         yield from (row for row, _ in self.value)
 
     def writes(self) -> list[BasisDirection]:

@@ -20,12 +20,15 @@ from tracr_lite.targets import heads, tables
 from tracr_lite.targets.architecture import Architecture
 from tracr_lite.targets.assembling import Plan, Request, assemble, plan
 from tracr_lite.targets.causality import check_causal
+from tracr_lite.targets.gpt2 import TRAITS as GPT2
 from tracr_lite.targets.gpt2 import GPT2Architecture
 from tracr_lite.targets.largest import with_largest
+from tracr_lite.targets.llama import TRAITS as LLAMA
 from tracr_lite.targets.llama import LlamaArchitecture
-from tracr_lite.targets.lowering import Lowered, lower
+from tracr_lite.targets.lower import Lowered, lower
 from tracr_lite.targets.rope import THETA
 from tracr_lite.targets.stock_model import StockModel
+from tracr_lite.targets.traits import Dtype, Indices, Mode, check_choices
 
 WRITERS = Writers(tables.write_one_hot, tables.write_number, tables.clean_one_hot, heads.write)
 NO_END = object()
@@ -38,6 +41,9 @@ def compile_rasp_to_llama(
     *,
     causal: bool = False,
     end: Any = NO_END,
+    dtype: Dtype = "float32",
+    mode: Mode = "wide",
+    indices: Indices = "counts",
     queries_per_key: int = 1,
     rope_theta: float = THETA,
 ) -> StockModel:
@@ -51,6 +57,12 @@ def compile_rasp_to_llama(
       only. Without it, a program that could read ahead is refused.
     - `end`: the output value that ends a generated text: its token is BOS, at which run.c
       stops, and the end of `generate` in transformers.
+    - `dtype`: of the runtime. Every refusal is about it: what bfloat16 cannot tell apart is
+      fine in float32.
+    - `mode`: "bounded" keeps every gate above -88, for runtimes whose exponential overflows to
+      NaN, as run.c built with -Ofast; it takes a sublayer more for every number decoded.
+    - `indices`: "rope" reads positions off rotary angles, with more heads; "counts" counts,
+      which in bfloat16 is right up to 127 tokens.
     - `queries_per_key`: query heads that share a key head (grouped queries).
     - `rope_theta`: base of the rotary frequencies; a greater one has more slow pairs, which
       selectors need, but run.c knows 10000 only.
@@ -58,8 +70,12 @@ def compile_rasp_to_llama(
     **Raises:** `CompileError` listing every problem found, where, and what to write instead.
     Source: Touvron et al. 2023, arXiv:2307.09288; Weiss et al. 2021, arXiv:2106.06981.
     """
-    target = LlamaArchitecture(rope_theta, queries_per_key)
-    return _compile(program, vocab, max_seq_len, causal, end, target)
+    check_choices(dtype=dtype, mode=mode, indices=indices)
+    traits = replace(LLAMA, dtype=dtype, mode=mode, indices=indices)
+    target = LlamaArchitecture(rope_theta, queries_per_key, traits)
+    options = {"mode": mode, "indices": indices, "queries_per_key": queries_per_key}
+    options |= {"rope_theta": rope_theta}
+    return _compile(program, vocab, max_seq_len, (causal, end, options), target)
 
 
 def compile_rasp_to_gpt2(
@@ -69,31 +85,39 @@ def compile_rasp_to_gpt2(
     *,
     causal: bool = False,
     end: Any = NO_END,
+    dtype: Dtype = "float32",
+    mode: Mode = "wide",
 ) -> StockModel:
     """Compiles `program` into the weights of an unmodified GPT-2.
 
     As `compile_rasp_to_llama`, whose arguments and errors it shares; logits are right to about
-    1e-6, as LayerNorm rounds where RMSNorm does not.
+    1e-6, as LayerNorm rounds where RMSNorm does not. Both modes are the same here, as GELU
+    overflows nowhere.
     Source: Radford et al. 2019; Weiss et al. 2021, arXiv:2106.06981.
     """
-    return _compile(program, vocab, max_seq_len, causal, end, GPT2Architecture())
+    check_choices(dtype=dtype, mode=mode, indices="counts")
+    noise = GPT2.noise if dtype == "float32" else 2.0**-8
+    target = GPT2Architecture(traits=replace(GPT2, dtype=dtype, noise=noise))
+    return _compile(program, vocab, max_seq_len, (causal, end, {"mode": mode}), target)
 
 
 def _compile(
     program: rasp.SOp,
     vocab: Iterable[Any],
     max_seq_len: int,
-    causal: bool,
-    end: Any,
+    asked: tuple[bool, Any, dict[str, Any]],
     target: Architecture,
 ) -> StockModel:
-    """The pipeline, for any architecture."""
+    """The pipeline, for any architecture; `asked`: causal, the end, and further options."""
+    causal, end, options = asked
     tokens, size = check_request(vocab, max_seq_len, COMPILER_BOS, COMPILER_PAD)
     graph = trace(program)
     if not causal:
         check_causal(infer(graph, tokens, lengths_of(graph, size), causal=False))
     ends = end is not NO_END
-    request = Request(program, tuple(tokens), size, causal, end if ends else None, ends)
+    request = Request(
+        program, tuple(tokens), size, causal, end if ends else None, ends, options
+    )
     try:
         lowered, planned = _planned(graph, request, target)
     except CompileError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tracr_lite.targets.rope import frequencies
 from tracr_lite.targets.stock_model import StockModel
 
 
@@ -51,8 +52,8 @@ def _silu(x: np.ndarray) -> np.ndarray:
 
 def _turn(config: dict[str, Any], positions: int) -> tuple[np.ndarray, np.ndarray]:
     size = config["head_dim"]
-    speeds = config["rope_theta"] ** -(np.arange(0, size, 2) / size)
-    angles = np.arange(positions)[:, None] * speeds[None, :]
+    speeds = frequencies(size, config["rope_theta"])
+    angles: np.ndarray = np.arange(positions)[:, None] * speeds[None, :]
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
 

@@ -25,8 +25,8 @@ from tracr_lite.targets.traits import Traits
 
 PENALTY, BOS_PENALTY = 512.0, 128.0
 EPS = 1e-5
-ROUNDING = 20  # bits that a LayerNorm leaves of 24
-TRAITS = Traits("float32", positions=True, gated=False, relative=False, bits=ROUNDING)
+ROUNDING = 2.0**-18  # what LayerNorm and its mean leave, relative
+TRAITS = Traits(positions=True, gated=False, relative=False, noise=ROUNDING)
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class GPT2Architecture:
             "resid_pdrop": 0.0,
             "bos_token_id": vocabulary.bos,
             "eos_token_id": EOS if vocabulary.end is None else vocabulary.end,
-            "torch_dtype": "float32",
+            "torch_dtype": self.traits.dtype,
         }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tracr_lite.craft.bases import BasisDirection
-from tracr_lite.targets.blocks import Above, Both, Copy, Nothing, Product, Unit
+from tracr_lite.targets.blocks import Above, Both, Copy, Nothing, Product, Step, Unit
 from tracr_lite.targets.llama_neurons import power
 from tracr_lite.targets.rows import Row, constant, scaled, total
 
@@ -43,5 +43,5 @@ def neurons(unit: Unit, bos: BasisDirection) -> list[Neuron]:
         case Copy():
             back = Neuron(scaled(unit.read, -1.0), scaled(unit.out, -1.0))
             return [Neuron(unit.read, unit.out), back]
-        case Product() | Both():
-            raise AssertionError("GPT-2 has no products: lowering asks its traits first")
+        case Product() | Step() | Both():
+            raise AssertionError("GPT-2 has none of these: lowering asks its traits first")

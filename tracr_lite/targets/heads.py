@@ -80,10 +80,10 @@ def width(lowering: StockLowering, node: int, selector: int) -> Number:
         node,
         Functional.of_column(column, 1.0 if raw else 0.0),
         {},
-        1.0 / (1.0 + counts) if raw else counts,
+        lowering.traits.rounded(1.0 / (1.0 + counts)) if raw else counts,
         raw,
         absolute=0.0,
-        relative=4 * lowering.traits.unit,
+        relative=lowering.traits.noise,
         flag_error=0.0,
         slot=slot,
     )
@@ -197,7 +197,8 @@ def _copy(lowering: StockLowering, node: int, kind: Aggregate) -> OneHot:
     value = [(total([row, {lowering.bos: h}]), d) for row, h, d in pairs]
     slot = add_head(lowering, node, kind.selector, scored, value, view.form.slot)
     single = int(lowering.values.selected[kind.selector].widths.high.max()) <= 1
-    error = view.form.error + (0.0 if single else 2 * lowering.values.keys.n * 2.0**-24)
+    unit = lowering.traits.unit + lowering.values.keys.n * 2.0**-24
+    error = view.form.error + (0.0 if single else 2 * unit)
     return OneHot(node, dirs, group, held, np.full(len(dirs), error), 0.0, slot)
 
 

@@ -11,7 +11,7 @@ from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.architecture import Frame, Tensors
 from tracr_lite.targets.ballast import columns_in
 from tracr_lite.targets.blocks import HeadPart, Unit
-from tracr_lite.targets.llama_neurons import neurons
+from tracr_lite.targets.llama_neurons import Neuron, neurons
 from tracr_lite.targets.placing import PlacedHead, PlacedLayer
 from tracr_lite.targets.rope import THETA, frequencies, offset_head, slow_pairs
 from tracr_lite.targets.rows import Row, always, constant
@@ -20,7 +20,7 @@ from tracr_lite.targets.traits import Traits
 
 PENALTY, BOS_PENALTY = 512.0, 128.0
 EPS = 1e-5
-TRAITS = Traits("float32", positions=False, gated=True, relative=True)
+TRAITS = Traits(positions=False, gated=True, relative=True, noise=2.0**-22)
 
 
 @dataclass(frozen=True)
@@ -43,12 +43,12 @@ class LlamaArchitecture:
 
     def count(self, unit: Unit, bos: BasisDirection) -> int:
         """Neurons of a unit."""
-        return len(neurons(unit, bos))
+        return len(self._neurons(unit, bos))
 
     def fits(self, part: HeadPart, head: int, positions: int) -> bool:
         """Whether a head of this size has the pairs that the part needs."""
         slow, fast = len(part.penalties) + (not part.counts_bos), 0
-        if part.offset is not None:
+        if part.offsets:
             found = offset_head(head, positions, self.theta)
             if found is None:
                 return False
@@ -78,7 +78,7 @@ class LlamaArchitecture:
             found[f"{here}.post_attention_layernorm.weight"] = gain
             for name, tensor in self._attention(frame, layer.heads).items():
                 found[f"{here}.self_attn.{name}.weight"] = tensor
-            for name, tensor in _mlp(frame, layer).items():
+            for name, tensor in self._mlp(frame, layer).items():
                 found[f"{here}.mlp.{name}.weight"] = tensor
         return found
 
@@ -95,6 +95,20 @@ class LlamaArchitecture:
                 v[at * size + place] = frame.vector(row)
                 o[frame.place[direction], at * group * size + place] = 1.0
         return {"q_proj": q, "k_proj": k, "v_proj": v, "o_proj": o}
+
+    def _neurons(self, unit: Unit, bos: BasisDirection) -> list[Neuron]:
+        return neurons(unit, bos, bounded=self.traits.mode == "bounded")
+
+    def _mlp(self, frame: Frame, layer: PlacedLayer) -> Tensors:
+        d, hidden = frame.shape.width, frame.hidden
+        gate, up = np.zeros((hidden, d), np.float32), np.zeros((hidden, d), np.float32)
+        down = np.zeros((d, hidden), np.float32)
+        units = (unit for part in layer.mlps for unit in part.units)
+        found = (n for unit in units for n in self._neurons(unit, frame.bos))
+        for at, neuron in enumerate(found):
+            gate[at], up[at] = frame.vector(neuron.gate), frame.vector(neuron.up)
+            down[:, at] = frame.vector(neuron.down)
+        return {"gate_proj": gate, "up_proj": up, "down_proj": down}
 
     def config(self, frame: Frame, vocabulary: StockVocabulary) -> dict[str, Any]:
         """What `config.json` holds."""
@@ -118,19 +132,8 @@ class LlamaArchitecture:
             "tie_word_embeddings": False,
             "bos_token_id": vocabulary.bos,
             "eos_token_id": EOS if vocabulary.end is None else vocabulary.end,
-            "torch_dtype": "float32",
+            "torch_dtype": self.traits.dtype,
         }
-
-
-def _mlp(frame: Frame, layer: PlacedLayer) -> Tensors:
-    d, hidden = frame.shape.width, frame.hidden
-    gate, up = np.zeros((hidden, d), np.float32), np.zeros((hidden, d), np.float32)
-    down = np.zeros((d, hidden), np.float32)
-    units = (unit for part in layer.mlps for unit in part.units)
-    for at, neuron in enumerate(n for unit in units for n in neurons(unit, frame.bos)):
-        gate[at], up[at] = frame.vector(neuron.gate), frame.vector(neuron.up)
-        down[:, at] = frame.vector(neuron.down)
-    return {"gate_proj": gate, "up_proj": up, "down_proj": down}
 
 
 def _scores(frame: Frame, part: HeadPart, theta: float) -> tuple[np.ndarray, np.ndarray]:
@@ -141,14 +144,15 @@ def _scores(frame: Frame, part: HeadPart, theta: float) -> tuple[np.ndarray, np.
     k = np.zeros((size, frame.shape.width), np.float32)
     one, bos = frame.vector(always()), frame.vector({frame.bos: 1.0})
     last = half - 1  # the slowest pair
-    if part.offset is not None:
+    if part.offsets:
         found = offset_head(size, frame.positions, theta)
         assert found is not None, "the size of heads was chosen to fit"
-        turn = frequencies(size, theta)[: found.pairs] * part.offset
-        for at, angle in enumerate(turn.tolist()):
-            q[at] = found.scale * root * np.cos(angle) * one
-            q[at + half] = -found.scale * root * np.sin(angle) * one
-            k[at] = frame.vector(constant(frame.bos))
+        for row, back in part.offsets:
+            turn = frequencies(size, theta)[: found.pairs, None] * back
+            chosen = found.scale * root * frame.vector(row)[None, :]
+            q[: found.pairs] += np.cos(turn) * chosen
+            q[half : half + found.pairs] -= np.sin(turn) * chosen
+        k[: found.pairs] = frame.vector(constant(frame.bos))
         q[last], k[last] = found.bos * root * one, bos
         last -= 1
     elif not part.counts_bos:

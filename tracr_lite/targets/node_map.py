@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.architecture import Architecture, Frame
-from tracr_lite.targets.lowering import Lowered
+from tracr_lite.targets.lower import Lowered
 from tracr_lite.targets.stock_model import NodePlace
 
 

@@ -16,7 +16,9 @@ from tracr_lite.targets.rows import reading
 def product(lowering: StockLowering, node: int) -> Number | None:
     """The product of two numbers, where the architecture multiplies and the table is one."""
     kind = lowering.values.nodes[node]
-    if not lowering.traits.gated or not isinstance(kind, Pointwise) or len(kind.inputs) != 2:
+    if not lowering.traits.gated or lowering.traits.mode == "bounded":
+        return None  # bounded gates cannot be numbers of any size
+    if not isinstance(kind, Pointwise) or len(kind.inputs) != 2:
         return None
     x, y = kind.inputs
     if x == y or not all(lowering.is_numeric(i) for i in (x, y)):
@@ -39,7 +41,7 @@ def product(lowering: StockLowering, node: int) -> Number | None:
     reads = [reading(n.read, lowering.bos) for n in numbers]
     units: tuple[Unit, ...] = (Product(reads[0], reads[1], {own: 1.0}),)
     lowering.parts.append(MLPPart(slot, (node,), units))
-    reach = [max(map(abs, info.values)) for info in infos[:2]]
+    reach = [float(np.abs(each).max()) for each in (left, right)]
     error = numbers[0].absolute * reach[1] + numbers[1].absolute * reach[0]
     relative = sum(n.relative for n in numbers) + 8 * lowering.traits.unit
     codes = np.array([lowering.as_float(node, v) for v in infos[2].values])

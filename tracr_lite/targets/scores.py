@@ -106,13 +106,13 @@ def positions_of(lowering: StockLowering, node: int) -> tuple[np.ndarray, np.nda
     keyed, n = lowering.values.keyed(node), lowering.values.keys.n
     size = keyed.member.shape[1]
     if not keyed.by_position:
-        return np.zeros(size, np.int64), np.full(size, n - 1)
+        return np.zeros(size, np.int64), np.zeros(size, np.int64) + (n - 1)
     rows, positions = lowering.values.keys.pairs(keyed.by_length, keyed.by_position)
     classes = keyed.at(rows, positions)
     spans = np.full((len(keyed.member), 2), (n, -1))
     np.minimum.at(spans[:, 0], classes, positions)
     np.maximum.at(spans[:, 1], classes, positions)
-    first, last = np.full(size, n), np.full(size, -1)
+    first, last = np.zeros(size, np.int64) + n, np.zeros(size, np.int64) - 1
     for kind, (low, high) in enumerate(spans.tolist()):
         ids = keyed.member[kind]
         first[ids] = np.minimum(first[ids], low)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracr_lite.targets.lowering import Lowered
+from tracr_lite.targets.lower import Lowered
 
 
 def statement(lowered: Lowered, name: str, positions: int) -> str:

@@ -7,6 +7,7 @@ ask on which side of a threshold a number is, so rounding cannot reach the resul
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,20 +18,11 @@ from tracr_lite.compiler.lowering.mlp_inputs import Inputs
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.blocks import Above, Both, MLPPart, Nothing, Unit
+from tracr_lite.targets.bounded import Threshold, last_step, soft_and_sharp
 from tracr_lite.targets.lowering import StockLowering
 from tracr_lite.targets.rows import Row, constant, reading, scaled, total
 
-
-@dataclass(frozen=True)
-class Threshold:
-    """A linear function that is >= `margin` above a threshold, and <= -margin below it.
-
-    It is at most `reach` anywhere, and at least -`reach`.
-    """
-
-    row: Row
-    margin: float
-    reach: float
+SAFE = 1 / 8  # of the error allowed for: how far from a threshold it must leave a number
 
 
 @dataclass(frozen=True)
@@ -60,8 +52,9 @@ def write_steps(
     found = _intervals(lowering, node, number, x[~flagged], inputs.output[~flagged])
     found = [interval for interval in found if row_of(interval.output)]
     decoded = _Decoded(lowering, node, list(flags.values()), nb)
-    last = decoded.wide(found, row_of, first, units)
-    return last
+    if lowering.traits.mode == "bounded" and lowering.traits.gated:
+        return decoded.bounded(found, row_of, first, units)
+    return decoded.wide(found, row_of, first, units)
 
 
 @dataclass
@@ -100,14 +93,37 @@ class _Decoded:
         self.lowering.parts.append(MLPPart(slot, (self.node,), tuple(units)))
         return slot
 
+    def bounded(
+        self,
+        intervals: list[Interval],
+        row_of: Callable[[int], Row],
+        slot: int,
+        units: list[Unit],
+    ) -> int:
+        """Three sublayers: a soft step per threshold, a sharp one, and their differences."""
+        ends = [end for i in intervals for end in (i.low, i.high) if end is not None]
+        soft, sharp, columns = soft_and_sharp(self.lowering, self.node, ends, self.nb)
+        gate = total([self.nb, *(scaled(flag, -1.0) for flag in self.flags)])
+        for interval in intervals:
+            low = self.nb if interval.low is None else columns[id(interval.low)]
+            high = {} if interval.high is None else columns[id(interval.high)]
+            inside = total([low, scaled(high, -1.0), scaled(self.nb, -0.5)])
+            units.append(last_step(inside, gate, row_of(interval.output)))
+        for each in (soft, sharp):
+            if each:
+                self.lowering.parts.append(MLPPart(slot, (self.node,), tuple(each)))
+                slot += 2
+        self.lowering.parts.append(MLPPart(slot, (self.node,), tuple(units)))
+        return slot
+
 
 def _sides(interval: Interval, stuff: BasisDirection) -> list[Above]:
     """What fills the stuff of an interval from outside of it, to 1 at most."""
     sides: list[Above] = []
     for end, sign in ((interval.high, 1.0), (interval.low, -1.0)):
         if end is not None:
-            size = 2.0 ** -np.ceil(np.log2(max(end.reach, 1.0)))
-            sides.append(Above(scaled(end.row, sign), end.margin, {stuff: float(size)}))
+            size = 2.0 ** -math.ceil(math.log2(max(end.reach, 1.0)))
+            sides.append(Above(scaled(end.row, sign), end.margin, {stuff: size}))
     return sides
 
 
@@ -146,7 +162,6 @@ def _threshold(
     """The threshold between the codes number `at` and `at + 1`."""
     low, high = float(codes[at]), float(codes[at + 1])
     read, nb = reading(number.read, lowering.bos), constant(lowering.bos)
-    unit = lowering.traits.unit
     if number.raw:  # 1 / (1 + w): thresholds at half counts, with coefficients of few bits
         value = lowering.values.info[number.node].values
         count = (value[int(ids[at])] + value[int(ids[at + 1])]) / 2 + 1
@@ -155,22 +170,23 @@ def _threshold(
         limit, factor = _between(low, high), 1.0
         row = total([read, scaled(nb, -limit)])
     size = max(abs(low), abs(high))
-    slack = number.absolute + (number.relative + 4 * unit) * size
+    slack = number.absolute + (number.relative + lowering.traits.noise) * size
     margin = min(limit - factor * low, factor * high - limit) - factor * slack
-    if margin <= factor * slack or margin <= 0:
+    exact = lowering.traits.holds(np.array(list(row.values())))
+    if margin <= SAFE * factor * slack or not exact:
         raise CannotLower(
             node,
             f"its inputs {low:.9g} and {high:.9g} are too close to be told apart in "
-            f"{lowering.traits.name}",
+            f"{lowering.traits.dtype}",
             "use a smaller max_seq_len, or compare counts instead of fractions",
         )
     ends = (float(codes[0]), float(codes[-1]))
     reach = max(abs(factor * end - limit) for end in ends) + abs(factor) * slack
-    return Threshold(row, margin, reach)
+    return Threshold(row, margin, reach, limit - factor * ends[0] + abs(factor) * slack)
 
 
 def _between(low: float, high: float) -> float:
     """The number between two others that has the fewest bits."""
     middle, gap = (low + high) / 2, (high - low) / 4
-    step = 2.0 ** np.floor(np.log2(gap))
-    return float(np.round(middle / step) * step)
+    step = 2.0 ** math.floor(math.log2(gap))
+    return round(middle / step) * step

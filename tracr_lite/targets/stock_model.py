@@ -137,7 +137,7 @@ class StockModel:
         rows = np.asarray(logits, np.float32)
         values = [value for value, _ in self.vocabulary.outputs]
         ids = [at for _, at in self.vocabulary.outputs]
-        best = rows[:, ids].argmax(axis=1).tolist() if ids else []
+        best: list[int] = rows[:, ids].argmax(axis=1).tolist() if ids else []
         if not self.numeric:
             return [values[i] for i in best]
         assert self.vocabulary.number is not None, "a numeric output has an id"

@@ -137,7 +137,7 @@ def summed(
         codes,
         False,
         absolute=float(np.abs(codes).max(initial=1.0)) * sum(v.form.error for v in views),
-        relative=4 * lowering.traits.unit,
+        relative=lowering.traits.noise,
         flag_error=0.0,
         slot=slot,
     )
@@ -156,7 +156,7 @@ def _read(view: View, numbers: np.ndarray) -> Functional:
 
 def _flags(view: View, numbers: np.ndarray) -> list[Functional]:
     """1 where the leaf holds no number."""
-    columns = np.unique(view.form.group[np.isnan(numbers[view.ids])])
+    columns: list[int] = np.unique(view.form.group[np.isnan(numbers[view.ids])]).tolist()
     return [
         Functional.of_column(view.form.dirs[c], float(view.form.at_bos[c])) for c in columns
     ]

@@ -22,12 +22,14 @@ from tracr_lite.targets import heads, sums
 from tracr_lite.targets.ands import and_units
 from tracr_lite.targets.blocks import MLPPart
 from tracr_lite.targets.classes import in_classes
+from tracr_lite.targets.digits import write_indices
 from tracr_lite.targets.lowering import StockLowering, stock
 from tracr_lite.targets.pairs import merged_pair
 from tracr_lite.targets.products import product
 from tracr_lite.targets.rows import Row, column
 from tracr_lite.targets.steps import write_steps
 
+TOLERATED = 0.2  # how far from 1 hot columns that are read together may be
 DIRECTION_LIMIT = 8192  # values of one node that are written one-hot
 
 
@@ -56,6 +58,8 @@ def write_one_hot(given: Lowering, node: int) -> OneHot:
             "compare or round it before it is used, so that it has fewer values",
         )
     kind = lowering.values.nodes[node]
+    if kind == Source("indices") and lowering.traits.indices == "rope":
+        return write_indices(lowering, node, len(values))
     if kind == Source("indices"):
         return _indices(lowering, node, values, group)
     write = _prepared(lowering, node, group)
@@ -117,7 +121,7 @@ def write_number(given: Lowering, node: int) -> Number:
         code[group, 0],
         False,
         absolute=0.0,
-        relative=error + 2 * lowering.traits.unit,
+        relative=error + lowering.traits.unit,
         flag_error=error,
         slot=slot,
     )
@@ -208,6 +212,14 @@ def _table(
     slot = inputs.slot + 1 if inputs.slot % 2 == 0 else inputs.slot + 2
     pairs = zip(inputs.dirs, inputs.at_bos.tolist(), strict=True)
     columns = [column(d, held, lowering.bos) for d, held in pairs]
+    if inputs.noise >= TOLERATED:
+        raise CannotLower(
+            node,
+            f"its inputs may be off by {inputs.noise:.2g}, after averages of equal values in "
+            f"{lowering.traits.dtype}",
+            "average fewer equal values one after the other, or use float32",
+        )
     units = and_units(lowering, columns, inputs.cells, inputs.output, target)
     lowering.parts.append(MLPPart(slot, (node,), tuple(units)))
-    return slot, 2 * len(inputs.cells.T) * (inputs.noise + lowering.traits.unit)
+    rounding = 0.0 if lowering.traits.gated else lowering.traits.noise
+    return slot, 2 * len(inputs.cells.T) * inputs.noise + rounding
