@@ -141,7 +141,8 @@ def program_table():
         n = entry.max_seq_len
         model = compile_rasp_to_model(entry.program, entry.vocab, n, causal=entry.causal)
         layers, width = model.model_config.num_layers, len(model.residual_labels)
-        lines.append(f"| {entry.name} | {entry.summary} | {layers} | {width} | {n} |")
+        file = f"[{entry.name}](../programs/{entry.name}.py)"
+        lines.append(f"| {file} | {entry.summary} | {layers} | {width} | {n} |")
     return "\n".join(lines) + "\n"
 
 
