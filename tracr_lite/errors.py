@@ -37,19 +37,22 @@ class Problem:
 class CompileError(TracrLiteError, NotImplementedError, ValueError):
     """A program cannot be compiled exactly; lists every problem found.
 
-    Attributes: `stage`, the compiler stage that found them, and `problems`, all of them.
+    Attributes: `stage`, the compiler stage that found them; `problems`, all of them; `hint`,
+    which length of input would do, if one would.
     """
 
-    def __init__(self, stage: str, problems: Sequence[Problem]):
+    def __init__(self, stage: str, problems: Sequence[Problem], hint: str = ""):
         self.stage = stage
         self.problems = tuple(problems)
+        self.hint = hint
         lines = "\n".join(str(problem) for problem in self.problems)
         super().__init__(
             f"{stage}: {len(self.problems)} problem(s); nothing was compiled\n{lines}"
+            + (f"\n  {hint}" if hint else "")
         )
 
-    def __reduce__(self) -> tuple[type, tuple[str, tuple[Problem, ...]]]:
-        return type(self), (self.stage, self.problems)
+    def __reduce__(self) -> tuple[type, tuple[str, tuple[Problem, ...], str]]:
+        return type(self), (self.stage, self.problems, self.hint)
 
 
 class InvalidValueSetError(CompileError):

@@ -63,9 +63,10 @@ def first_sums(
     grids = np.where(there > 0, grid_within(x, error, number), 0.0)
     scale = np.where(used > 0, grid_of(other), 0.0)
     sums = (grids @ used + there @ scale)[here, at]
-    simple: Bool[np.ndarray, " neurons"] = np.asarray(is_power_of_two(other).all(axis=0))
+    odd = (~is_power_of_two(other)).astype(np.float32)
+    simple: Bool[np.ndarray, " each"] = (there @ odd)[here, at] == 0.0
     grid = np.minimum(np.where(terms == 0.0, ANY_GRID, sums), grid_of(w1[one])[at])
-    return np.where((terms <= 1.0) & simple[at], grid, NO_GRID)
+    return np.where((terms <= 1.0) & simple, grid, NO_GRID)
 
 
 def fits(size: Float[np.ndarray, ...], grid: Float[np.ndarray, ...], number: Arithmetic):

@@ -50,7 +50,8 @@ def claims_of_model(model: AssembledTransformerModel) -> Claims:
     if bos is None or pad is None:
         raise CertifyError("this model has no BOS or no padding; compile it")
     notes: list[Written] = []
-    blocks = lower(trace.values, BasisDirection(TOKENS, encoder.bos_token), notes)
+    clean = trace.layers.blocks.clean
+    blocks = lower(trace.values, BasisDirection(TOKENS, encoder.bos_token), notes, clean=clean)
     _check_same(blocks, trace)
     nodes = Nodes.of(blocks, trace, encoder.bos_token)
     tables, heads, problems = _written(blocks, notes, nodes)

@@ -27,6 +27,8 @@ from tracr_lite.compiler.values.state import Info
 from tracr_lite.craft import conventions
 from tracr_lite.craft.bases import BasisDirection
 
+SAME = 1e-12  # relative distance of sums of float64 that were added up in different orders
+
 
 class Uncovered(Exception):
     """Something that certificates have no claim for; says what."""
@@ -129,7 +131,13 @@ class Nodes:
         known = {row.tobytes(): at for at, row in enumerate(held.states + 0.0)}
         found = [known.get(row.tobytes()) for row in rows + 0.0]
         # a code that is no value of the node belongs to rows that do not occur
-        return np.array([-1 if at is None else at for at in found], np.int64)
+        return np.array(
+            [
+                _nearest(held, row) if at is None else at
+                for at, row in zip(found, rows, strict=True)
+            ],
+            np.int64,
+        )
 
     def _constant(self, name: str, direction: BasisDirection, value: float) -> None:
         self.place[direction] = (len(self.held), 0)
@@ -200,6 +208,13 @@ class Nodes:
             info.span is None,
         )
         self._add(form, dirs, held)
+
+
+def _nearest(held: Held, row: np.ndarray) -> int:
+    """The state that differs by rounding only; -1 if there is none."""
+    off = np.abs(held.states - row).max(axis=1, initial=0.0)
+    at = int(np.argmin(off))
+    return at if off[at] <= SAME * np.abs(row).max(initial=0.0) else -1
 
 
 def _ends(info: Info, kind: Node) -> np.ndarray:

@@ -94,10 +94,30 @@ class Progress:
             error += float(off[:-1].max(initial=0.0))
             at_bos, at_bos_error = at_bos + float(part.ideal[-1] @ own), at_bos_error + off[-1]
         ideal = np.append(combination.states, at_bos)[:, None]
+        share, rest = self._shares(combination)
         size = np.full_like(ideal, error + 2.0**-50 * float(np.abs(ideal).max(initial=0.0)))
+        if np.isfinite(share):
+            size = np.minimum(size, share * np.abs(ideal) * (1 + 2.0**-50) + rest)
         size[-1] = at_bos_error
         columns = np.concatenate([p.columns for p in parts])
         largest = [np.abs(p.ideal).max(axis=0) + p.error.max(axis=0) for p in parts]
         return Leaf(
             Known(columns, ideal, size, size[:, 0], False), factors, np.concatenate(largest)
         )
+
+    def _shares(self, combination: Sum) -> tuple[float, float]:
+        """Relative error, and error where a term is zero, if all terms have one sign."""
+        share, rest, signs = 0.0, 0.0, list[float]()
+        for name, own in zip(combination.parts, combination.factors, strict=True):
+            part = self.known[name]
+            terms = (part.ideal @ own)[:-1]
+            off = part.moves(own[:, None])[:-1, 0]
+            there = terms != 0.0
+            listed = next(held.listed for held in self.claims.held if held.name == name)
+            if not listed:
+                return np.inf, 0.0
+            share = max(share, float((off[there] / np.abs(terms[there])).max(initial=0.0)))
+            rest += float(off[~there].max(initial=0.0))
+            signs += [float(terms.min(initial=0.0)), float(terms.max(initial=0.0))]
+        same = min(signs) >= 0.0 or max(signs) <= 0.0
+        return (share, rest) if same else (np.inf, 0.0)

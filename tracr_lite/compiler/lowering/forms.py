@@ -165,6 +165,8 @@ class Blocks:
     - `output`: space that the unembedding reads; `categorical`: by argmax, else as a number.
     - `known`, `tolerance`: a numerical output this close to one of these numbers is that
       number.
+    - `clean`: attention reads no one-hots that have an error.
+    - `doubtful`: bounds are so tight that a certificate has to tell whether they hold.
     """
 
     blocks: tuple[Block, ...]
@@ -175,6 +177,8 @@ class Blocks:
     known: tuple[Any, ...]
     tolerance: float
     forms: tuple[Form, ...] = ()
+    clean: bool = False
+    doubtful: bool = False
 
     def __str__(self) -> str:
         """One line per block: half-layer, kind, nodes, what it reads and writes, and sizes.

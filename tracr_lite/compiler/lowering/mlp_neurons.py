@@ -11,6 +11,7 @@ from tracr_lite.compiler.lowering.mlp_inputs import Inputs, stacked
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks.neurons import Neurons
+from tracr_lite.craft.blocks.sizes import Sizes
 from tracr_lite.craft.blocks.step_mlp import Steps, TooClose, step_mlp
 from tracr_lite.craft.blocks.table_mlp import table_mlp
 from tracr_lite.craft.entries import Entries
@@ -124,7 +125,12 @@ def _gated(
     slack = number.absolute + number.relative * np.abs(x)
     gate_error = inputs.noise + 2 * number.flag_error * len(number.flags)
     slack = slack + gate_error * (np.abs(x).max() + 1.0)
-    return step_mlp(Steps(gate, x, output, slack), code, read, gates, np.append(-any_flag, 1.0))
+    made = step_mlp(Steps(gate, x, output, slack), code, read, gates, np.append(-any_flag, 1.0))
+    if gate_error == 0.0:
+        return made
+    sizes = Sizes.of(code)  # an open gate hands its error on, times what is written
+    errors = made.errors + gate_error * sizes.largest
+    return replace(made, errors=errors, spread=made.spread + gate_error * sizes.in_all)
 
 
 def _check_types(number: Number, x: np.ndarray, output: np.ndarray, gate: np.ndarray) -> None:

@@ -37,6 +37,7 @@ def write_one_hot(lowering: Lowering, node: int) -> OneHot:
     dirs = tuple(lowering.direction(node, v) for v in values)
     code = Entries.eye(len(dirs))
     inputs, neurons = neurons_of(node, inputs, code)
+    lowering.doubtful |= not neurons.sure
     slot = emit(lowering, node, inputs, neurons, dirs, code)
     return OneHot(node, dirs, group, np.zeros(len(dirs)), neurons.errors, neurons.spread, slot)
 
@@ -62,6 +63,7 @@ def write_number(lowering: Lowering, node: int) -> Number:
             code[at, dirs.index(flags[value])] = 1.0
     entries = Entries.of(code)
     inputs, neurons = neurons_of(node, inputs, entries)
+    lowering.doubtful |= not neurons.sure
     slot = emit(lowering, node, inputs, neurons, dirs, entries)
     return Number(
         node,
@@ -132,6 +134,7 @@ def clean_one_hot(lowering: Lowering, form: OneHot) -> OneHot:
         )
     code = Entries.eye(size)
     neurons = table_mlp(at[:, None], at, code, size, noise=form.error)
+    lowering.doubtful |= not neurons.sure
     inputs = Inputs(
         list(form.dirs), form.at_bos, at[:, None], None, at, None, form.error, form.slot
     )

@@ -16,21 +16,30 @@ from tracr_lite.compiler.values.domain import PLAIN, is_number, kinds_of, typed_
 from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
+from tracr_lite.craft.blocks import CARE
 from tracr_lite.errors import CompileError, InvalidValueSetError, Problem
 
 WRITERS = Writers(mlps.write_one_hot, mlps.write_number, mlps.clean_one_hot, heads.write)
 LISTED_OUTPUTS = 4096  # numbers above this are output as a number, not one-hot
 
 
-def lower(values: Values, bos: BasisDirection, notes: list[Written] | None = None) -> Blocks:
+def lower(
+    values: Values,
+    bos: BasisDirection,
+    notes: list[Written] | None = None,
+    *,
+    clean: bool = False,
+) -> Blocks:
     """Every block that the program needs.
 
-    **Arguments:** `notes`: is filled with what each block was written from, in their order.
+    **Arguments:**
+    - `notes`: is filled with what each block was written from, in their order.
+    - `clean`: attention reads no one-hots that have an error, even where it could.
+
     **Raises:** `CompileError` naming the nodes that have no exact block, and what to write
     instead.
     """
     split: set[int] = set()
-    clean = False
     problems: dict[int, Problem] = {}
     while True:
         values.forget(len(values.graph.nodes))
@@ -136,6 +145,7 @@ def _is_mean(lowering: Lowering, root: int) -> bool:
 
 
 def _categorical(lowering: Lowering, form: OneHot) -> Blocks:
+    lowering.doubtful |= CARE * form.error >= 0.25
     if form.error >= 0.25:
         raise CannotLower(
             form.node, f"its one-hot output may be off by {form.error:.2g}", "lower max_seq_len"
@@ -171,6 +181,7 @@ def _snapping(
     if info.span is not None:
         one_sign = info.span[0] >= 0 or info.span[1] <= 0
         small = number.absolute / info.least if info.least else 1.0
+        lowering.doubtful |= CARE * (number.relative + small) > 9e-6
         if not (one_sign and number.relative + small <= 9e-6):
             raise CannotLower(
                 root,
@@ -184,8 +195,12 @@ def _snapping(
     error = number.absolute + (number.relative + 2.0**-23) * np.abs(ordered)
     gap = np.diff(ordered)
     size = np.minimum(np.abs(ordered[1:]), np.abs(ordered[:-1]))
-    close = (gap <= error[1:] + error[:-1]) & (gap > 1e-9 * size)
+    both = error[1:] + error[:-1]
+    close = (gap <= both) & (gap > 1e-9 * size)
     good = error <= 9e-6 * np.abs(ordered)  # right as it is, without being snapped
+    near = (gap <= CARE * both) & (gap > 1e-9 * size)
+    exact_enough = CARE * error <= 9e-6 * np.abs(ordered)
+    lowering.doubtful |= bool((near & ~(exact_enough[1:] & exact_enough[:-1])).any())
     if (close & ~(good[1:] & good[:-1])).any():
         raise CannotLower(
             root,
@@ -208,5 +223,15 @@ def _finish(
 ) -> Blocks:
     columns = {node: tuple(dirs) for node, dirs in lowering.columns.items()}
     labels = tuple(lowering.values.labels)
-    blocks, forms = tuple(lowering.blocks), tuple(lowering.written)
-    return Blocks(blocks, columns, labels, space, categorical, tuple(known), tolerance, forms)
+    return Blocks(
+        tuple(lowering.blocks),
+        columns,
+        labels,
+        space,
+        categorical,
+        tuple(known),
+        tolerance,
+        tuple(lowering.written),
+        lowering.clean,
+        lowering.doubtful,
+    )

@@ -13,6 +13,7 @@ from tracr_lite.compiler.lowering.match import Match, columns_table
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.lowering.selectors import matches_of
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
+from tracr_lite.craft.blocks import CARE
 from tracr_lite.craft.blocks.select_head import (
     Literal,
     Scores,
@@ -119,6 +120,7 @@ def _sharpness(
     """The score gap; where one key at most is selected it outgrows the noise of the scores."""
     c = sharpness(lowering.values.keys.n, halved=halved)
     limit = (0.3 if halved else 0.6) if single else 1.0 / c
+    lowering.doubtful |= CARE * noise > limit
     if noise > limit:
         raise CannotLower(
             selector,

@@ -30,6 +30,7 @@ class State(Plan):
     - `clean`: attention never reads one-hots with an error, they are cleaned by an MLP first
       (deeper, but more exact).
     - `loose`: the output node, where numbers that differ by rounding only share a direction.
+    - `doubtful`: whether an error `CARE` times as large as its bound here would do harm.
     - `assumed`: nodes known to have no block, taken as written so that further problems are
       found.
     """
@@ -39,6 +40,7 @@ class State(Plan):
     clean: bool
     loose: int = -1
     assumed: frozenset[int] = frozenset()
+    doubtful: bool = False
     one: BasisDirection = field(default_factory=lambda: BasisDirection(ONE))
     blocks: list[Block] = field(default_factory=list[Block])
     one_hot: dict[int, OneHot] = field(default_factory=dict[int, OneHot])

@@ -17,7 +17,8 @@ class Neurons:
 
     **Arguments:** `reads`: (in, hidden); `bias`: (hidden,), read from the constant direction;
     `writes`: (hidden, out); `errors`: bound on the float32 error of each output;
-    `spread`: bound on the sum of the errors of all outputs at once.
+    `spread`: bound on the sum of the errors of all outputs at once; `sure`: whether inputs
+    might be off `CARE` times as far as they are said to be.
     """
 
     reads: Entries
@@ -25,6 +26,7 @@ class Neurons:
     writes: Entries
     errors: Float[np.ndarray, " outputs"]
     spread: float
+    sure: bool = True
 
     @property
     def w_in(self) -> Float[np.ndarray, "inputs hidden"]:
@@ -54,6 +56,7 @@ class Neurons:
             Entries.stacked([p.writes for p in parts]),
             np.sum([p.errors for p in parts], axis=0),
             sum(p.spread for p in parts),
+            all(p.sure for p in parts),
         )
 
     def __call__(self, x: Float[np.ndarray, "... inputs"]) -> Float[np.ndarray, "... outputs"]:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from tracr_lite.craft.arrays import distinct, starts
-from tracr_lite.craft.blocks import U
+from tracr_lite.craft.blocks import CARE, U
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.sizes import Sizes
 from tracr_lite.craft.entries import Entries
@@ -50,7 +50,7 @@ class Ramps:
 
     The slope is a power of two of at least 1.25 / gap and lo and hi are 1 / slope apart, on a
     grid of 1 / (64 slope). So the product of slope and input is exact, and so are all
-    constants.
+    constants. `sure`: whether the input might be off `CARE` times as far as it is said to be.
     """
 
     below: Int[np.ndarray, " ramps"]
@@ -58,6 +58,7 @@ class Ramps:
     slope: Float[np.ndarray, " ramps"]
     lo: Float[np.ndarray, " ramps"]
     hi: Float[np.ndarray, " ramps"]
+    sure: bool
 
 
 def ramps_of(steps: Steps) -> Ramps:
@@ -70,14 +71,16 @@ def ramps_of(steps: Steps) -> Ramps:
     slack = slack + 4 * U * np.maximum(np.abs(steps.x[below]), np.abs(steps.x[above]))
     slope = np.exp2(np.ceil(np.log2(1.25 / gap)))
     for _ in range(3):  # steeper where the input needs the room
-        slope = np.where(_room(gap, slope) < slack, 2.0 * slope, slope)
-    if (_room(gap, slope) < slack).any():
+        slope = np.where(_room(gap, slope) < CARE * slack, 2.0 * slope, slope)
+    room = _room(gap, slope)
+    sure = not (room < CARE * slack).any()
+    if not sure and (room < slack).any():
         worst = int(np.argmax(slack / np.where(gap > 0, gap, 1e-300)))
         low, high = float(steps.x[below[worst]]), float(steps.x[above[worst]])
         raise TooClose(low, high, float(slack[worst]))
     grid = GRID * slope
     lo = np.round(((steps.x[below] + steps.x[above]) / 2 - 0.5 / slope) * grid) / grid
-    return Ramps(below, above, slope, lo, lo + 1.0 / slope)
+    return Ramps(below, above, slope, lo, lo + 1.0 / slope, sure)
 
 
 def _room(gap: np.ndarray, slope: np.ndarray) -> np.ndarray:
@@ -119,7 +122,7 @@ def step_mlp(
     sign, ref = _side(steps, ramps)
     base = _base_neurons(steps, code, gates, sign)
     changes = _ramp_neurons(steps, ramps, code, number, gates, valid, sign, ref)
-    return _without_zeros(Neurons.concatenate([base, changes]))
+    return _without_zeros(Neurons.concatenate([base, changes]), ramps.sure)
 
 
 def _side(steps: Steps, ramps: Ramps) -> tuple[float, float]:
@@ -222,9 +225,9 @@ def _rounding(
     return errors, float(np.bincount(gate[ramp], lost, 1).max())
 
 
-def _without_zeros(neurons: Neurons) -> Neurons:
+def _without_zeros(neurons: Neurons, sure: bool) -> Neurons:
     kept = neurons.writes.filled_rows()
-    if kept.all():
+    if kept.all() and sure:
         return neurons
     return Neurons(
         neurons.reads.columns_at(kept),
@@ -232,4 +235,5 @@ def _without_zeros(neurons: Neurons) -> Neurons:
         neurons.writes.turned().columns_at(kept).turned(),
         neurons.errors,
         neurons.spread,
+        sure,
     )

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from tracr_lite.craft.arrays import distinct
-from tracr_lite.craft.blocks import U
+from tracr_lite.craft.blocks import CARE, U
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.sizes import Sizes
 from tracr_lite.craft.entries import Entries
@@ -52,7 +52,7 @@ def table_mlp(
     if noise == 0.0:  # every sum is exact, so only a rounded code can be off
         bias = np.full(len(first), 1.0 - k)
         return Neurons(reads, bias, writes, sizes.lost, sizes.lost_in_all)
-    return _flat(reads, writes, sizes, k, exact=alone)
+    return _flat(reads, writes, sizes, k, noise if not alone else 0.0, CARE * noise < 0.25)
 
 
 def _detectors(
@@ -74,16 +74,23 @@ def _detectors(
     return Entries((n_in, len(first)), at, of, np.ones(len(at))), first
 
 
-def _flat(reads: Entries, rows: Entries, sizes: Sizes, k: int, *, exact: bool) -> Neurons:
-    """The neurons that tolerate noise; `rows`: what each tuple writes; `exact`: so is 2 S."""
+def _flat(
+    reads: Entries, rows: Entries, sizes: Sizes, k: int, noise: float, sure: bool
+) -> Neurons:
+    """The neurons that tolerate noise; `rows`: what each tuple writes.
+
+    `noise`: of sums that are rounded; 0 for a sum of one input, which is not.
+    """
     n = reads.shape[1]
     twice = reads.times(2.0)
     bias = np.concatenate([np.full(n, 1.5 - 2 * k), np.full(n, 0.5 - 2 * k)])
-    unit = 0.0 if exact else 4 * (k + 1) * U
+    unit = 0.0 if noise == 0.0 else 4 * (k + 1) * U
+    # inputs that should be zero are terms of the sum too, but move it by twice their size only
+    unit += min(8.1 * noise, 8 * k * reads.shape[0] * U)
     unit += 2 * U * float(sizes.lost_in_all > 0)  # both products of an inexact code are rounded
     errors, spread = unit * sizes.largest + sizes.lost, unit * sizes.in_all + sizes.lost_in_all
     writes = Entries.stacked([rows, rows.times(-1.0)])
-    return Neurons(Entries.beside([twice, twice]), bias, writes, errors, spread)
+    return Neurons(Entries.beside([twice, twice]), bias, writes, errors, spread, sure)
 
 
 @dataclass(frozen=True)
