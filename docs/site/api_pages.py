@@ -107,7 +107,8 @@ def _entry(module: str, name: str, value: Any) -> str:
     if callable(value) and hasattr(value, "__name__") and not _is_instance_of_ours(value):
         return _block("function", name + _signature(value), _doc(value), module, colons=6)
     doc = f"An instance of `{type(value).__name__}`." if _is_instance_of_ours(value) else ""
-    return _block("data", name, doc, module, colons=6)
+    flag = f":value: {value!r}\n" if isinstance(value, (bool, int, float, str)) else ""
+    return _block("data", name, doc, module, colons=6, flag=flag)
 
 
 def _is_protocol(value: type) -> bool:
