@@ -3,8 +3,8 @@
     python docs/superposition/make_figures.py [--only sort_unique] [--sizes 14 16]
 
 It can be stopped at any time; run again, it goes on where it was, from checkpoints in --state.
-What is done is in results.json, and not done again. Takes about 20 minutes on one core, and half
-a gigabyte.
+What is done is in results.json, and not done again. Takes about ten minutes on one free core,
+and half a gigabyte.
 """
 
 import argparse

@@ -2,7 +2,10 @@
 
 import dataclasses
 import itertools
+import json
+import runpy
 import tracemalloc
+from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
@@ -141,6 +144,41 @@ def test_problems_that_make_no_sense_are_refused():
         problem_of(rasp.tokens, [])
     with pytest.raises(LoraError, match="is more than d_model"):
         train(LETTERS, Training(99), progress=False)
+
+
+def test_a_perfect_start_that_was_worn_off_still_counts():
+    training = Training(LETTERS.rank, steps=3, batch=2, restarts=1, learning_rate=5.0)
+    result = train(LETTERS, training, progress=False)
+    assert result.accuracies[0] < 1
+    assert result.accuracy == 1
+    np.testing.assert_allclose(result.w, LETTERS.directions[: LETTERS.rank], atol=1e-6)
+
+
+FIGURES = Path(__file__).parents[2] / "docs" / "superposition"
+
+
+def test_the_documented_programs_reach_the_original_below_their_ranks():
+    results = json.loads((FIGURES / "results.json").read_text())
+    page = FIGURES.with_suffix(".md").read_text()
+    for name, sizes in {"frac_prevs": 6, "sort_unique": 10}.items():
+        found = {int(n): accuracy for n, accuracy in results[name]["accuracy"].items()}
+        assert min(n for n in found if found[n] == 1) == sizes < results[name]["rank"] / 1.5
+        assert all(found[n] == 1 for n in found if n > sizes)
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}`")]
+        assert f"| {results[name]['d_model']} | {results[name]['rank']} |" in row
+        for n in found:
+            assert n > sizes or f"{n}: {found[n]:.3f}" in row
+        assert f"({FIGURES.name}/{name}.png)" in page
+        assert (FIGURES / f"{name}.png").exists()
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize(("name", "size"), [("frac_prevs", 6), ("sort_unique", 10)])
+def test_what_is_documented_can_be_trained_again(name, size):
+    script = runpy.run_path(str(FIGURES / "make_figures.py"))
+    training = Training(size, **script["TRAINING"][name])
+    result = train(script["problem_of"](name), training, progress=False)
+    assert result.accuracy > 0.99  # other machines round differently
 
 
 def test_figures_are_written(tmp_path):

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors.numpy import save_file
 
 from tracr_lite.lora.errors import LoraError
-from tracr_lite.lora.files import read_tensors
+from tracr_lite.lora.files import read_tensors, write_tensors
 
 FORMAT = "tracr_lite.superposition"
 
@@ -36,12 +34,7 @@ def save_state(
         "problem": digest,
         "done": str(done),
     }
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file({n: np.ascontiguousarray(x) for n, x in tensors.items()}, aside, metadata)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    write_tensors(path, {n: np.ascontiguousarray(x) for n, x in tensors.items()}, metadata)
 
 
 def load_state(

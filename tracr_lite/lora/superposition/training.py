@@ -59,8 +59,9 @@ class Training:
 
     def __post_init__(self) -> None:
         for name in ("size", "steps", "batch", "restarts"):
-            if getattr(self, name) < 1:
-                raise LoraError(f"{name} must be 1 or more; got {getattr(self, name)}")
+            number: Any = getattr(self, name)  # annotations are not enforced
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise LoraError(f"{name} must be an int, 1 or more; got {number!r}")
         for name in ("learning_rate", "output_weight"):
             if not getattr(self, name) >= 0:
                 raise LoraError(f"{name} must not be negative; got {getattr(self, name)}")
@@ -70,9 +71,9 @@ class Training:
 
 @dataclass(frozen=True)
 class Result:
-    """The best matrix of a training.
+    """The best matrix of a training, or the first one it started with, if that is better.
 
-    - `w`: [size, d_model]; `accuracy`: of it; `accuracies`: of every restart.
+    - `w`: [size, d_model]; `accuracy`: of it; `accuracies`: of every restart at the end.
     - `losses`: [chunks, restarts], means over chunks of steps.
     """
 
@@ -108,8 +109,8 @@ def train(
         raise LoraError(f"size {training.size} is more than d_model, {problem.d_model}")
     path = None if checkpoint is None else Path(checkpoint)
     tx = _optimiser(training)
-    w = start(problem, training)
-    state = (w, jax.vmap(tx.init)(w))
+    first = start(problem, training)
+    state = (first, jax.vmap(tx.init)(first))
     losses = np.zeros((0, training.restarts), np.float32)
     done = 0
     if path is not None and path.exists():
@@ -126,7 +127,7 @@ def train(
                 save_state(path, state, losses, done, training, problem.digest)
             shown = f"size {training.size}, loss {float(losses[-1].min()):.4g}"
             bar.update(task, completed=done, description=shown)
-    return _best(problem, np.asarray(state[0]), losses)
+    return _best(problem, state[0], losses, first[:1])
 
 
 def start(problem: Problem, training: Training) -> jax.Array:
@@ -176,11 +177,14 @@ def _chunk(problem: Problem, training: Training) -> Callable[..., Any]:
     return run
 
 
-def _best(problem: Problem, ws: np.ndarray, losses: np.ndarray) -> Result:
-    accuracies = problem.accuracies(jnp.asarray(ws))
-    last = losses[-1] if len(losses) else np.zeros(len(ws))
-    best = max(range(len(ws)), key=lambda i: (accuracies[i], -float(last[i])))
-    return Result(ws[best], accuracies[best], accuracies, losses)
+def _best(problem: Problem, ws: Any, losses: np.ndarray, other: Any) -> Result:
+    """`other`: a matrix that counts too, if all are worse: a perfect one that was trained may
+    have been worn off."""
+    every = jnp.concatenate([ws, other])
+    accuracies = problem.accuracies(every)
+    last = [*losses[-1], np.inf] if len(losses) else np.zeros(len(every))
+    best = max(range(len(every)), key=lambda i: (accuracies[i], -float(last[i])))
+    return Result(np.asarray(every[best]), accuracies[best], accuracies[:-1], losses)
 
 
 def _bar(shown: bool) -> Progress:
