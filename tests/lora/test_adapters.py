@@ -116,6 +116,16 @@ def test_dense_parts_have_no_weighted_sum():
         concatenate([ADAPTER, full])
 
 
+def test_sums_of_changes_of_different_weights_are_refused():
+    for shape in ((9, 7), (3, 6, 7)):
+        w = lora(*shape)
+        other = Adapter({"matrix": LoraWeight(EmptyNode, w.a, w.b)})
+        with pytest.raises(LoraError, match="matrix: these are changes of different weights"):
+            concatenate([ADAPTER, other])
+    with pytest.raises(LoraError, match="weights must be finite"):
+        concatenate([ADAPTER], [float("nan")])
+
+
 def test_adding_an_adapter_to_itself_takes_no_higher_rank():
     total = add([ADAPTER, ADAPTER])
     assert total.ranks == ADAPTER.ranks
@@ -148,7 +158,10 @@ def test_compression_to_a_tolerance_uses_the_smallest_rank_that_reaches_it(m, r,
     assert fits["w"].error <= tol + 1e-6
 
 
-@pytest.mark.parametrize("limits", [{}, {"rank": 0}, {"tolerance": -1}, {"tolerance": np.nan}])
+@pytest.mark.parametrize(
+    "limits",
+    [{}, {"rank": 0}, {"rank": 2.0}, {"rank": True}, {"tolerance": -1}, {"tolerance": np.nan}],
+)
 def test_limits_that_make_no_sense_are_refused(limits):
     with pytest.raises(LoraError):
         compress(ADAPTER, **limits)

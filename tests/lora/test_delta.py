@@ -63,7 +63,16 @@ def test_integers_are_replaced():
     assert list(adapter.full) == ["n"]
 
 
+def test_16_bits_reach_the_tolerance_too():
+    base, tuned = ({"w": x["w"].astype(jnp.bfloat16)} for x in (BASE, TUNED))
+    adapter, fits = from_delta(base, tuned, tolerance=1e-5)
+    assert fits["w"].error < 1e-5
+    merged = merge_adapter(base, adapter)["w"]
+    np.testing.assert_array_equal(merged, tuned["w"])
+
+
 REFUSED = [
+    pytest.param({**BASE, "w": BASE["w"] + 1j}, "w: complex numbers", id="complex"),
     pytest.param({**BASE, "more": array(2)}, "more: only in one", id="names"),
     pytest.param({**BASE, "w": array(9, 8)}, r"w: \(8, 9\) and \(9, 8\)", id="shapes"),
     pytest.param({**BASE, "w": BASE["w"] * np.nan}, "w: not all numbers are finite", id="nan"),

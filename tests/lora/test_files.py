@@ -15,6 +15,7 @@ from tracr_lite.lora import (
     load_adapter,
     save_adapter,
 )
+from tracr_lite.lora.peft import save_peft
 
 BASE = {"net/~/linear": {"w": array(6, 7), "b": array(7)}, "head": array(3, 6, 6)}
 W, HEAD = lora(6, 7, alpha=0.1), lora(3, 6, 6, dtype=jnp.bfloat16)
@@ -93,6 +94,26 @@ def test_damage_is_refused(path, change, metadata, text):
     rewritten(path, change, **metadata)
     with pytest.raises(LoraError, match=text):
         load_adapter(path)
+
+
+def test_a_bit_that_has_flipped_is_noticed(path):
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 29):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        with pytest.raises(LoraError, match=r"cannot be read|is damaged|lacks|without|no "):
+            load_adapter(path)
+
+
+def test_where_nothing_can_be_written_is_said(tmp_path):
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "none" / "a", tmp_path / "folder"):
+        with pytest.raises(LoraError, match="cannot be written"):
+            save_adapter(path, ADAPTER)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LoraError, match="cannot be written"):
+        save_peft(tmp_path / "file", Adapter({}))
 
 
 def test_what_is_no_file_of_tensors_is_refused(path):

@@ -166,6 +166,17 @@ def test_importing_does_not_touch_the_backend():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize("alpha", [0.0, -2.0])
+def test_pissa_needs_a_positive_scale(alpha):
+    with pytest.raises(LoraError, match="alpha above 0"):
+        pissa_init({"w": start((4, 5), 2, alpha=alpha)})
+
+
+def test_weights_that_have_an_adapter_get_no_second_one():
+    with pytest.raises(LoraError, match="is a LoraWeight already"):
+        init_lora_parameters({"w": start((4, 5), 2)}, {"w": 2})
+
+
 def test_params_of_any_structure():
     params = [array(4, 5), (array(5, 4), {"v": array(3)})]
     spec = make_lora_specs(params, lambda path, x: 2)

@@ -304,6 +304,47 @@ def test_convolutions(name):
     assert_no_delta(use_implicit_args(convolve, strict=True), KERNEL, IMAGE)
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_convolutions_backwards(name):
+    """The derivative by the input reads the kernel with its channels exchanged."""
+
+    def gradient(w, x):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        return jax.grad(
+            lambda x: jnp.sin(
+                lax.conv_general_dilated(x, w, dimension_numbers=numbers, **LAYOUTS[name])
+            ).sum()
+        )(x)
+
+    assert_same(gradient, KERNEL, IMAGE, gradient=False)
+    assert_no_delta(use_implicit_args(gradient, strict=True), KERNEL, IMAGE)
+
+
+def test_transposed_convolutions():
+    def convolve(w, x):
+        x = lax.conv_transpose(x, w, (2, 1), "SAME")
+        return lax.conv_transpose(x, w, (1, 2), "VALID", transpose_kernel=True)
+
+    assert_same(convolve, KERNEL, IMAGE)
+    assert_no_delta(use_implicit_args(convolve, strict=True), KERNEL, IMAGE)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16])
+def test_types_may_differ_where_jax_is_told_to_refuse_that(dtype):
+    def run(w, v, kernel, x, image):
+        numbers = ("NHWC", "HWIO", "NHWC")
+        y = lax.conv_general_dilated(image, kernel, (1, 1), "SAME", dimension_numbers=numbers)
+        return x @ w, v @ w, w[IDS], lax.cond(True, lambda: w, lambda: v @ w), y
+
+    def half(tree):
+        return jax.tree.map(lambda x: x.astype(dtype), tree)
+
+    weights = [LoraWeight(half(w.w), w.a, w.b, w.alpha) for w in (W, SQUARE, KERNEL)]
+    args = (*weights, half(X), half(IMAGE))
+    with jax.numpy_dtype_promotion("strict"):
+        assert_same(run, *args, tolerance=0.03, gradient=False)
+
+
 def test_kernels_in_another_layout():
     """The original's check of the layout could not fail: it took channels for windows."""
 

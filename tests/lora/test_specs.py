@@ -113,6 +113,24 @@ def test_without_a_decision_all_is_frozen():
     assert set(make_lora_specs(PARAMS)["head"].values()) == {LORA_FREEZE}
 
 
+def test_one_text_in_the_place_of_a_list_is_an_error():
+    for name in ("head", re.compile("head")):
+        with pytest.raises(LoraError, match="names must be a list"):
+            XRapTureConfig(4, lora_fine_tune_parameters=name)
+    with pytest.raises(LoraError, match="must be a function or a table; got 'head'"):
+        make_lora_specs(PARAMS, "head")
+
+
+def test_verbose_tells_names_that_choose_nothing(capsys):
+    XRapTure(XRapTureConfig(4, ["haed"], [re.compile("qery"), "head"])).make_lora_specs(PARAMS)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "no parameter is named 'haed'",
+        "no parameter is named re.compile('qery')",
+    ]
+    assert lines[2:] == ["head/w: low-rank, rank 4"]
+
+
 def test_verbose_prints_a_line_per_trained_parameter(capsys):
     config = XRapTureConfig(4, ["head"], ["net/attn/query"])
     XRapTure(config).make_lora_specs(PARAMS)

@@ -9,7 +9,13 @@ import pytest
 
 from tests.lora.weights import lora
 from tracr_lite.errors import TracrLiteError
-from tracr_lite.lora import EmptyNode, LoraError, LoraShapeError, LoraWeight
+from tracr_lite.lora import (
+    EmptyNode,
+    LoraError,
+    LoraShapeError,
+    LoraWeight,
+    use_implicit_args,
+)
 
 
 def test_it_is_the_weight_plus_the_scaled_product():
@@ -90,6 +96,23 @@ def test_shapes_that_do_not_fit_are_refused(w, a, b):
 def test_alpha_is_a_plain_number(alpha):
     with pytest.raises(LoraError, match="alpha must be"):
         LoraWeight(jnp.ones((4, 5)), jnp.ones((2, 5)), jnp.ones((4, 2)), alpha)
+
+
+@pytest.mark.parametrize("alpha", [np.float32(3), np.int64(3), np.float64(3)])
+def test_numbers_of_numpy_become_plain_ones(alpha):
+    w = LoraWeight(jnp.ones((4, 5)), jnp.ones((2, 5)), jnp.ones((4, 2)), alpha)
+    assert w.alpha == 3
+    assert type(w.alpha) in (int, float)
+
+
+def test_integers_are_refused_as_the_change_would_be_cut_off():
+    with pytest.raises(LoraError, match="w holds int32; low-rank changes need floats"):
+        LoraWeight(jnp.ones((4, 5), int), jnp.ones((2, 5)), jnp.ones((4, 2)))
+    cast = jax.tree.map(lambda x: x.astype(int), lora(4, 5))
+    with pytest.raises(LoraError, match="holds int32"):
+        cast.materialize()
+    with pytest.raises(LoraError, match="w of the LoraWeight 'layer' holds int32"):
+        use_implicit_args(lambda p: jnp.ones(4) @ p["layer"])({"layer": cast})
 
 
 def test_a_rank_of_zero_changes_nothing():

@@ -22,7 +22,7 @@ import numpy as np
 
 from tracr_lite.lora.adapters import Adapter, factors
 from tracr_lite.lora.errors import LoraError
-from tracr_lite.lora.weight import LoraWeight
+from tracr_lite.lora.weight import LoraWeight, mixed_types
 
 
 @dataclass(frozen=True)
@@ -48,25 +48,35 @@ def concatenate(adapters: Sequence[Adapter], weights: Sequence[float] | None = N
     scales = [1.0] * len(adapters) if weights is None else [float(x) for x in weights]
     if len(scales) != len(adapters):
         raise LoraError(f"{len(adapters)} adapters, but {len(scales)} weights")
+    if not np.isfinite(scales).all():
+        raise LoraError(f"the weights must be finite; got {scales}")
     if len(adapters) == 1 and scales == [1.0]:
         return adapters[0]
     names = list(dict.fromkeys(name for each in adapters for name in each.weights))
     summed = {
         name: _side_by_side(
+            name,
             [
                 (each.weights[name], scale)
                 for each, scale in zip(adapters, scales, strict=True)
                 if name in each.weights
-            ]
+            ],
         )
         for name in names
     }
     return Adapter(summed, _full(adapters, scales))
 
 
-def _side_by_side(parts: list[tuple[LoraWeight, float]]) -> LoraWeight:
-    b = jnp.concatenate([x.b * (scale * x.get_scale()) for x, scale in parts], axis=-1)
-    a = jnp.concatenate([x.a for x, _ in parts], axis=-2)
+def _side_by_side(name: str, parts: list[tuple[LoraWeight, float]]) -> LoraWeight:
+    sides = {
+        (x.b.shape[:-1], (*x.a.shape[:-2], x.a.shape[-1])) for x, _ in parts
+    }  # all but the rank
+    if len(sides) > 1:
+        shapes = ", ".join(f"b {x.b.shape} a {x.a.shape}" for x, _ in parts)
+        raise LoraError(f"{name}: these are changes of different weights: {shapes}")
+    with mixed_types():
+        b = jnp.concatenate([x.b * (scale * x.get_scale()) for x, scale in parts], axis=-1)
+        a = jnp.concatenate([x.a for x, _ in parts], axis=-2)
     return factors(a, b, float(b.shape[-1]))
 
 
@@ -99,6 +109,7 @@ def compress(
     weights: dict[str, LoraWeight] = {}
     fits: dict[str, Fit] = {}
     for name, weight in adapter.weights.items():
+        check_real(name, weight.b, weight.a)
         b, a = (np.asarray(x, np.float64) for x in (weight.b, weight.a))
         shared = b.ndim > 2 and all(n == 1 for n in a.shape[:-2])
         rows = b.reshape(-1, b.shape[-1]) if shared else b
@@ -136,10 +147,18 @@ def check_limits(rank: int | None, tolerance: float | None) -> None:
     """**Raises:** `LoraError` unless there is one limit at least, and it makes sense."""
     if rank is None and tolerance is None:
         raise LoraError("say what to keep: rank=..., tolerance=..., or both")
+    if rank is not None and (isinstance(rank, bool) or not hasattr(rank, "__index__")):
+        raise LoraError(f"the rank must be an int; got {rank!r}")
     if rank is not None and rank < 1:
         raise LoraError(f"the rank must be 1 or more; got {rank}")
     if tolerance is not None and not tolerance >= 0:
         raise LoraError(f"the tolerance must not be negative; got {tolerance}")
+
+
+def check_real(name: str, *arrays: Any) -> None:
+    """**Raises:** `LoraError` for complex numbers, of which singular values are not taken."""
+    if any(jnp.issubdtype(x.dtype, jnp.complexfloating) for x in arrays):
+        raise LoraError(f"{name} holds complex numbers; only real ones are decomposed")
 
 
 def enough(s: np.ndarray, rank: int | None, tolerance: float | None) -> int:

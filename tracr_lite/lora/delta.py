@@ -61,7 +61,8 @@ def from_delta(
         if change.ndim < 2 or not jnp.issubdtype(dtype, jnp.inexact):
             full[name] = after[name]
             continue
-        weights[name] = _truncated(change, is_stack(name, old), (rank, tolerance), dtype)
+        wide = jnp.promote_types(dtype, jnp.float32)  # 16 bits would miss the tolerance
+        weights[name] = _truncated(change, is_stack(name, old), (rank, tolerance), wide)
         fits[name] = fit(change, weights[name])
     return Adapter(weights, full), fits
 
@@ -74,6 +75,8 @@ def _check(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
             problems.append(f"{name}: has an adapter; merge it first")
         elif np.shape(one) != np.shape(two):
             problems.append(f"{name}: {np.shape(one)} and {np.shape(two)}")
+        elif np.iscomplexobj(one) or np.iscomplexobj(two):
+            problems.append(f"{name}: complex numbers")
         elif not (_finite(one) and _finite(two)):
             problems.append(f"{name}: not all numbers are finite")
     if problems:

@@ -44,17 +44,36 @@ def save_adapter(path: str | Path, adapter: Adapter, base: Any = None) -> None:
     metadata = {"format": FORMAT, "version": VERSION, "alphas": json.dumps(alphas)}
     if base is not None:
         metadata["base"] = json.dumps(digests(base, adapter))
-    target = Path(path)
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    metadata["contents"] = _contents(tensors, metadata)
+    write_tensors(Path(path), tensors, metadata)
+
+
+def write_tensors(path: Path, tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
+    """A safetensors file, whole or not at all. **Raises:** `LoraError` if it cannot be."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file(tensors, aside, metadata)
-        os.replace(aside, target)
+        os.replace(aside, path)
+    except (SafetensorError, OSError) as error:
+        raise LoraError(f"{path} cannot be written: {error}") from error
     finally:
         aside.unlink(missing_ok=True)
 
 
 def _array(x: Any) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(x))
+
+
+def _contents(tensors: dict[str, np.ndarray], metadata: dict[str, str]) -> str:
+    """SHA-256 of all that is in a file."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        array = tensors[name]
+        digest.update(f"{name} {array.shape} {array.dtype}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    told = sorted((key, text) for key, text in metadata.items() if key != "contents")
+    digest.update(json.dumps(told).encode())
+    return digest.hexdigest()
 
 
 def digests(base: Any, adapter: Adapter) -> dict[str, str]:
@@ -86,6 +105,8 @@ def load_adapter(path: str | Path, base: Any = None) -> Adapter:
             f"version {metadata.get('version')!r}); folders by PEFT are read with load_peft"
         )
     adapter = _adapter(path, tensors, _table(path, metadata, "alphas"))
+    if metadata.get("contents") != _contents(tensors, metadata):
+        raise LoraError(f"{path} is damaged: it does not hold what was written to it")
     if base is not None:
         _check_base(path, digests(base, adapter), _table(path, metadata, "base"))
     return adapter

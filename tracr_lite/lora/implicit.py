@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from tracr_lite.lora.letters import Letters, arrange, product
-from tracr_lite.lora.weight import LoraWeight
+from tracr_lite.lora.weight import LoraWeight, mixed_types
 
 RANK = -1  # the letter of the axis that the factors are multiplied over
 
@@ -101,13 +101,14 @@ class Implicit:
     def dense(self) -> jax.Array:
         """The value, in the dtype of `w`."""
         axes = tuple(range(len(self.shape)))
-        delta, letters = product(
-            *same_type(self.first, self.first_axes, self.second, self.second_axes),
-            keep=axes,
-            precision=jax.lax.Precision.HIGHEST,
-        )
-        delta = arrange(delta, letters, axes, self.sizes)
-        return (self.w + self.scale * delta).astype(self.w.dtype)
+        with mixed_types():
+            delta, letters = product(
+                *same_type(self.first, self.first_axes, self.second, self.second_axes),
+                keep=axes,
+                precision=jax.lax.Precision.HIGHEST,
+            )
+            delta = arrange(delta, letters, axes, self.sizes)
+            return (self.w + self.scale * delta).astype(self.w.dtype)
 
 
 def same_type(x: Any, xs: Letters, y: Any, ys: Letters) -> tuple[Any, Letters, Any, Letters]:

@@ -19,7 +19,7 @@ from tracr_lite.lora.errors import LoraError, MaterializationError, Materializat
 from tracr_lite.lora.implicit import Implicit, from_weight, to_weight
 from tracr_lite.lora.interpreter import OUTPUT, STRICT, Problem, Result, interpret
 from tracr_lite.lora.paths import key_name, path_name
-from tracr_lite.lora.weight import EmptyNode, LoraWeight, is_lora
+from tracr_lite.lora.weight import EmptyNode, LoraWeight, check_floats, is_lora
 
 assert _rules  # importing it registers the rules
 
@@ -99,6 +99,7 @@ def _checked(weight: LoraWeight, name: str) -> Implicit:
                 f"{part} of the LoraWeight {name!r} {what}; if this tree is one half of a "
                 "partition, join it with the other half first"
             )
+    check_floats(weight.w, f"w of the LoraWeight {name!r}")
     return from_weight(weight)
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from tracr_lite.lora.errors import LoraError
 from tracr_lite.lora.paths import Patterns
 from tracr_lite.lora.specs import aligned
-from tracr_lite.lora.weight import LoraWeight, is_lora
+from tracr_lite.lora.weight import LoraWeight, is_lora, mixed_types
 
 Alpha = float | Mapping[str, float]
 Stacked = bool | Mapping[str, bool] | None
@@ -50,7 +50,7 @@ def init_lora_parameters(
     **Raises:** `LoraError` for ranks on vectors, integers, or above the smaller side.
     """
     chain = jax.random.PRNGKey(0) if rng is None else rng
-    found = aligned(param_tree, lora_spec, is_leaf or (lambda _: False))
+    found = aligned(param_tree, lora_spec, lambda x: is_lora(x) or bool(is_leaf and is_leaf(x)))
     _check_used((alpha, stacked), found[0], found[2])
     alphas, is_stack = _alphas(alpha, rank_stabilised), stacks(stacked)
     made: list[Any] = []
@@ -144,7 +144,8 @@ def pissa_init(params: Any) -> Any:  # any tree
     over the scale. The dense weights stay what they are, up to rounding; `w` changes, so keep
     the base. Matrices and stacks of matrices; other leaves are returned as they are.
 
-    **Raises:** `LoraError` for kernels of convolutions, whose factors cannot hold it.
+    **Raises:** `LoraError` for kernels of convolutions, whose factors cannot hold it, and for
+    an alpha that is not positive.
     Source: Meng et al. 2024, arXiv:2404.02948, section 3.
     """
     return jax.tree_util.tree_map(
@@ -155,6 +156,13 @@ def pissa_init(params: Any) -> Any:  # any tree
 def _principal(weight: LoraWeight) -> LoraWeight:
     if weight.a.shape[:-2] != weight.shape[:-2] or weight.b.shape[:-2] != weight.shape[:-2]:
         raise LoraError(f"a kernel of shape {weight.shape} has no principal part of this form")
+    if weight.alpha <= 0:
+        raise LoraError(f"PiSSA needs an alpha above 0; got {weight.alpha}")
+    with mixed_types():
+        return _without_principal(weight)
+
+
+def _without_principal(weight: LoraWeight) -> LoraWeight:
     w = jnp.asarray(weight.w, jnp.promote_types(weight.dtype, jnp.float32))
     u, s, v = jnp.linalg.svd(w, full_matrices=False)
     r = weight.rank

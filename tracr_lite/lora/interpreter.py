@@ -30,6 +30,7 @@ import jax.core
 import jax.extend.core as jex
 
 from tracr_lite.lora.implicit import Implicit, densified
+from tracr_lite.lora.weight import mixed_types
 
 Problem = tuple[str, int]  # a primitive without a rule, and the position of a value
 Names = Sequence[str | None]  # of the parameters that values come from
@@ -139,8 +140,9 @@ def interpret(jaxpr: Any, values: Sequence[Any], names: Names) -> Result:
         zip((*jaxpr.constvars, *jaxpr.invars), values, strict=True)
     ):
         run.write(var, value, i)
-    for eqn in jaxpr.eqns:
-        run.step(eqn)
+    with mixed_types():
+        for eqn in jaxpr.eqns:
+            run.step(eqn)
     outs = [run.read(var) for var in jaxpr.outvars]
     return Result(outs, [run.origin(var) for var in jaxpr.outvars], run.problems)
 

@@ -54,6 +54,11 @@ class XRapTureConfig:
     verbose: bool = True
     dtype: Any = jnp.float32
 
+    def __post_init__(self) -> None:
+        for names in (self.fully_fine_tune_parameters, self.lora_fine_tune_parameters):
+            if isinstance(names, str | re.Pattern):
+                raise LoraError(f"names must be a list; write [{names!r}]")
+
 
 def is_named(path: Sequence[Any], names: Names | None) -> bool:
     """Whether one of the names, as of `XRapTureConfig`, is that of a path."""
@@ -87,6 +92,15 @@ def base_decision(config: XRapTureConfig, path: Sequence[Any]) -> int:
     return decision
 
 
+def print_unused(config: XRapTureConfig, parameters: Any) -> None:
+    """A line per name that is that of no parameter, if `verbose`: it may be misspelt."""
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(parameters)[0]]
+    for names in (config.fully_fine_tune_parameters, config.lora_fine_tune_parameters):
+        for name in names or ():
+            if config.verbose and not any(is_named(path, [name]) for path in paths):
+                Console(highlight=False).print(f"no parameter is named {name!r}", markup=False)
+
+
 def make_lora_specs(
     parameters: Any,  # any tree of arrays
     decision_fn: Decision | Mapping[str, int] | None = None,
@@ -102,8 +116,11 @@ def make_lora_specs(
 
     **Raises:** `LoraError` for a decision that is none, or a pattern that chooses nothing.
     """
-    patterns = None if decision_fn is None or callable(decision_fn) else Patterns(decision_fn)
+    patterns = Patterns(decision_fn) if isinstance(decision_fn, Mapping) else None
     names: list[str] = []
+
+    if patterns is None and decision_fn is not None and not callable(decision_fn):
+        raise LoraError(f"decision_fn must be a function or a table; got {decision_fn!r}")
 
     def decide(path: Any, array: Any) -> int:
         names.append(path_name(path))

@@ -24,6 +24,7 @@ from typing import Any, final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from tracr_lite.lora.errors import LoraError, LoraShapeError
 
@@ -39,7 +40,8 @@ class LoraWeight:
     - `a`: [..., rank, out]; `b`: [..., in, rank]; leading axes as in `w`, or 1.
     - `alpha`: the change is scaled by alpha / rank; a plain number, the same after flattening.
 
-    **Raises:** `LoraShapeError` (also an `AssertionError`) if the shapes do not fit.
+    **Raises:** `LoraShapeError` (also an `AssertionError`) if the shapes do not fit;
+    `LoraError` if `w` holds integers.
     """
 
     w: Any  # arrays; while JAX maps over the tree, whatever it puts there
@@ -49,12 +51,16 @@ class LoraWeight:
 
     def __post_init__(self) -> None:
         alpha: Any = self.alpha  # annotations are not enforced
+        if isinstance(alpha, np.number) and np.isrealobj(alpha):
+            alpha = alpha.item()
+            object.__setattr__(self, "alpha", alpha)
         if isinstance(alpha, bool) or not isinstance(alpha, int | float):
             raise LoraError(f"alpha must be a plain number; got {alpha!r}")
         if not math.isfinite(alpha):
             raise LoraError(f"alpha must be finite; got {self.alpha}")
         if all(hasattr(x, "shape") for x in (self.w, self.a, self.b)):
             check_shapes(self.w.shape, self.a.shape, self.b.shape)
+            check_floats(self.w)
 
     def tree_flatten_with_keys(self) -> tuple[tuple[tuple[Any, Any], ...], float]:
         key = jax.tree_util.GetAttrKey
@@ -93,13 +99,30 @@ class LoraWeight:
 
     def delta(self) -> jax.Array:
         """The dense change, scale * b @ a; leading axes broadcast."""
-        return self.get_scale() * jnp.matmul(
-            self.b, self.a, precision=jax.lax.Precision.HIGHEST
-        )
+        with mixed_types():
+            product = jnp.matmul(self.b, self.a, precision=jax.lax.Precision.HIGHEST)
+            return self.get_scale() * product
 
     def materialize(self) -> jax.Array:
         """The dense weight, in the dtype of `w`."""
-        return (self.w + self.delta()).astype(self.w.dtype)
+        check_floats(self.w)
+        with mixed_types():
+            return (self.w + self.delta()).astype(self.w.dtype)
+
+
+def check_floats(w: Any, name: str = "w") -> None:
+    """**Raises:** `LoraError` for integers: a change by fractions would be cut off."""
+    dtype = getattr(w, "dtype", None)
+    if dtype is not None and not jnp.issubdtype(dtype, jnp.inexact):
+        raise LoraError(
+            f"{name} holds {dtype}; low-rank changes need floats: freeze it, or cast it first"
+        )
+
+
+def mixed_types() -> Any:
+    """A context for our own sums and products of `w`, `a` and `b`, whose types may differ even
+    where the user has told JAX to refuse that."""
+    return jax.numpy_dtype_promotion("standard")
 
 
 def check_shapes(w: Any, a: Any, b: Any) -> None:

@@ -89,8 +89,10 @@ class XRapTure:
         tune_vectors: bool = False,
     ) -> Any:
         """As the function of this name; decides by default as the configuration says."""
-        decide = self.base_decision_function if decision_fn is None else decision_fn
-        return specs.make_lora_specs(parameters, decide, tune_vectors)
+        if decision_fn is None:
+            specs.print_unused(self.config, parameters)
+            decision_fn = self.base_decision_function
+        return specs.make_lora_specs(parameters, decision_fn, tune_vectors)
 
     init_lora_parameters = staticmethod(init.init_lora_parameters)
     merge_parameters = staticmethod(trees.merge_parameters)
@@ -110,8 +112,19 @@ class XRapTure:
         **options: Any,  # the keyword-only arguments of the function
     ) -> XRapTureModule:
         """As the function of this name, with decisions and dtype of the configuration."""
-        decide = self.base_decision_function if decision_fn is None else decision_fn
+        if decision_fn is None:
+            specs.print_unused(self.config, parameters)
+            decision_fn = self.base_decision_function
         options = {"dtype": self.config.dtype, **options}
         return apply_lora(
-            module, parameters, tx, decide, tune_vectors, rng, stddev, alpha, is_leaf, **options
+            module,
+            parameters,
+            tx,
+            decision_fn,
+            tune_vectors,
+            rng,
+            stddev,
+            alpha,
+            is_leaf,
+            **options,
         )

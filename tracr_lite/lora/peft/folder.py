@@ -12,17 +12,15 @@ Source: peft 0.21, utils/save_and_load.py.
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save_file
 
 from tracr_lite.lora.adapters import Adapter, factors
 from tracr_lite.lora.errors import LoraError
-from tracr_lite.lora.files import on_device, read_tensors
+from tracr_lite.lora.files import on_device, read_tensors, write_tensors
 from tracr_lite.lora.peft.config import CONFIG, alpha_of, read_config, write_config
 from tracr_lite.lora.weight import LoraWeight
 
@@ -100,11 +98,9 @@ def save_peft(folder: str | Path, adapter: Adapter, base_model: str | None = Non
     for name, array in adapter.full.items():
         tensors[f"{PREFIX}{name}"] = np.ascontiguousarray(np.asarray(array))
     root = Path(folder)
-    root.mkdir(parents=True, exist_ok=True)
-    aside = root / f".{TENSORS}.{os.getpid()}"
     try:
-        save_file(tensors, aside, {"format": "pt"})
+        root.mkdir(parents=True, exist_ok=True)
         (root / CONFIG).write_text(write_config(adapter, base_model), encoding="utf-8")
-        os.replace(aside, root / TENSORS)
-    finally:
-        aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise LoraError(f"{root} cannot be written: {error}") from error
+    write_tensors(root / TENSORS, tensors, {"format": "pt"})
