@@ -1,6 +1,9 @@
 """Models that the tests of pictures share: each is compiled once."""
 
+from dataclasses import fields
 from functools import cache
+
+import numpy as np
 
 from tracr_lite import catalog
 from tracr_lite.compiler import compile_rasp_to_model
@@ -26,6 +29,23 @@ def longest(name):
 @cache
 def reading_of(name):
     return read(model_of(name), longest(name))
+
+
+@cache
+def broken(name):
+    """A program whose last head writes nothing."""
+    model = model_of(name)
+    parts = {each.name: getattr(model, each.name) for each in fields(model) if each.init}
+    layer = max(i for i in range(model.model_config.num_layers) if _attends(model, i))
+    weights = f"transformer/layer_{layer}/attn/linear"
+    silent = {**model.params[weights], "w": np.zeros_like(model.params[weights]["w"])}
+    parts["params"] = {**model.params, weights: silent}
+    parts["_memory"] = type(parts["_memory"])()
+    return type(model)(**parts)
+
+
+def _attends(model, layer):
+    return model.params[f"transformer/layer_{layer}/attn/linear"]["w"].any()
 
 
 @cache

@@ -9,6 +9,7 @@ import numpy as np
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.visualize.canvas import (
+    BOLD,
     SMALL,
     Paper,
     Plan,
@@ -112,7 +113,7 @@ def _map(reading: Reading, layer: int, head: int) -> Plan:
     grid = Grid(weights, weights, (cell, cell), cell >= 0.2, {}, rings(reading, layer, head))
 
     def draw(paper: Paper, x: float, y: float) -> None:
-        title = fitting(f"{where} → {nodes}" if nodes else where, width, SMALL + 1)
+        title = fitting(f"{where} → {nodes}" if nodes else where, width, (SMALL + 0.5) * BOLD)
         paper.text(x, y + 0.07, title, size=SMALL + 0.5, weight="bold")
         for number, line in enumerate(lines):
             place = y + 0.23 + 0.14 * number

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tracr_lite.visualize.canvas import (
+    BOLD,
     MONO,
     SANS,
     SMALL,
@@ -40,7 +41,7 @@ class Card:
     @property
     def size(self) -> tuple[float, float]:
         """Width and height in inches."""
-        widths = [text_width(self.title, SMALL + 0.5) * 1.1]
+        widths = [text_width(self.title, SMALL + 0.5) * BOLD]
         widths += [_line_width(text, kind) for text, kind in self.lines]
         return max(widths) + 2 * PAD, LINE * (1 + len(self.lines)) + 2 * PAD
 

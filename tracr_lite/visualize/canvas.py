@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 POINT = 1 / 72  # inches
 MARGIN = 0.2
 SANS, MONO = "DejaVu Sans", "DejaVu Sans Mono"  # they come with matplotlib
+BOLD = 1.14  # how much wider bold text is
 SMALL, NORMAL, LARGE = 7.0, 8.5, 11.0  # points
 
 
@@ -131,7 +132,9 @@ def titled(title: str, plan: Plan, notes: Sequence[str] = ()) -> Plan:
     """A plan with a heading, and below it what has to be said about it."""
     lines = [line for note in notes for line in folded(note, max(plan.width, 4.0), SMALL)]
     head, foot = 0.32, 0.15 * len(lines) + (0.08 if lines else 0.0)
-    widest = max([plan.width, text_width(title, LARGE), *(text_width(x, SMALL) for x in lines)])
+    widest = max(
+        [plan.width, text_width(title, LARGE * BOLD), *(text_width(x, SMALL) for x in lines)]
+    )
 
     def draw(paper: Paper, x: float, y: float) -> None:
         paper.text(x, y + 0.1, title, size=LARGE, weight="bold")

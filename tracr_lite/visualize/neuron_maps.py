@@ -9,6 +9,8 @@ import numpy as np
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.visualize.canvas import (
+    BOLD,
+    NORMAL,
     SMALL,
     Paper,
     Plan,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 HIGH = 0.16
-WIDEST = 4.2  # inches, of a formula
+WIDEST, TITLE = 4.2, 9.0  # inches, of a formula, and of a heading
 EACH = 40  # neurons of one node
 FEWEST, ALL = 6, 160  # of one node, however many nodes; of all nodes together
 
@@ -120,10 +122,11 @@ def _block(reading: Reading, own: Sequence[Neuron], active: np.ndarray, limit: i
     right = _width([n.writes for n in kept])
     tops = 0.22 + head_height(reading.positions, cell)
     middle = cell * len(reading.positions)
+    title = fitting(heading(reading, own), TITLE, NORMAL * BOLD)
     foot = _counts(len(own), len(loud), len(kept))
 
     def draw(paper: Paper, x: float, y: float) -> None:
-        paper.text(x, y + 0.07, fitting(heading(reading, own), 9.0, SMALL + 1), weight="bold")
+        paper.text(x, y + 0.07, title, weight="bold")
         if kept:
             every = max(1, round(0.13 / cell))
             draw_heads(paper, reading.positions, x + left, y + tops, cell, every)
@@ -140,7 +143,8 @@ def _block(reading: Reading, own: Sequence[Neuron], active: np.ndarray, limit: i
         line = y + tops + len(kept) * HIGH + 0.09
         paper.text(x, line, foot, size=SMALL, color=paper.theme.soft)
 
-    width = max(left + middle + right, text_width(foot, SMALL))
+    texts = text_width(foot, SMALL), text_width(title, NORMAL * BOLD)
+    width = max(left + middle + right, *texts)
     return Plan(width, tops + len(kept) * HIGH + 0.18, draw)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.visualize.attention_maps import captions
 from tracr_lite.visualize.canvas import (
+    BOLD,
     SMALL,
     Paper,
     Plan,
@@ -165,10 +166,12 @@ def _plan(found: Matrix, limit: int, marked: bool) -> Plan:
             + (", those first that are not zero on this input" if marked else "")
         )
     tops = 0.36 + 0.13 * (len(lines) - 1) + up
-    width = max(left + cell[0] * len(across), min(text_width(found.title, SMALL + 1), 4.0), 2.4)
+    width = max(
+        left + cell[0] * len(across), min(text_width(found.title, SMALL * 1.25), 4.0), 2.4
+    )
 
     def draw(paper: Paper, x: float, y: float) -> None:
-        title = fitting(found.title, width, SMALL + 1)
+        title = fitting(found.title, width, (SMALL + 0.5) * BOLD)
         paper.text(x, y + 0.07, title, size=SMALL + 0.5, weight="bold")
         for at, line in enumerate(lines):
             how: dict[str, Any] = {"size": SMALL, "color": paper.theme.soft}

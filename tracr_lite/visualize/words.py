@@ -73,7 +73,9 @@ def node_text(node: Node, labels: Sequence[str], added: bool = False) -> str:
         case Combine():
             return f" {node.op} ".join(labels[i] for i in node.inputs)
         case Aggregate():
-            default = "" if node.default is None else f", else {shortened(repr(node.default), 24)}"
+            default = (
+                "" if node.default is None else f", else {shortened(repr(node.default), 24)}"
+            )
             return f"{labels[node.value]} where {labels[node.selector]}{default}"
         case Width():
             return f"how many {labels[node.selector]}"
