@@ -51,7 +51,7 @@ class LoraWeight:
 
     def __post_init__(self) -> None:
         alpha: Any = self.alpha  # annotations are not enforced
-        if isinstance(alpha, np.number) and np.isrealobj(alpha):
+        if isinstance(alpha, np.integer | np.floating):
             alpha = alpha.item()
             object.__setattr__(self, "alpha", alpha)
         if isinstance(alpha, bool) or not isinstance(alpha, int | float):
