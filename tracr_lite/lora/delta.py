@@ -61,8 +61,7 @@ def from_delta(
         if change.ndim < 2 or not jnp.issubdtype(dtype, jnp.inexact):
             full[name] = after[name]
             continue
-        wide = jnp.promote_types(dtype, jnp.float32)  # 16 bits would miss the tolerance
-        weights[name] = _truncated(change, is_stack(name, old), (rank, tolerance), wide)
+        weights[name] = _truncated(change, is_stack(name, old), (rank, tolerance), dtype)
         fits[name] = fit(change, weights[name])
     return Adapter(weights, full), fits
 
@@ -93,6 +92,7 @@ def _truncated(
     change: np.ndarray, stack: bool, limits: tuple[int | None, float | None], dtype: Any
 ) -> LoraWeight:
     """A change as factors. Rows and columns of zeros are left out of the decomposition."""
+    dtype = jnp.promote_types(dtype, jnp.float32)  # 16 bits would miss the tolerance
     *leading, ins, outs = change.shape
     matrices = change.reshape(-1, ins, outs) if stack else change.reshape(1, -1, outs)
     rows, columns = matrices.any(axis=(0, 2)), matrices.any(axis=(0, 1))
