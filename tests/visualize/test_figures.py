@@ -12,6 +12,7 @@ from tests.visualize.models import broken, longest, model_of, odd, reading_of
 from tracr_lite import catalog, load, visualize
 from tracr_lite.compiler import compile_rasp_to_model
 from tracr_lite.visualize.errors import VisualizeError
+from tracr_lite.visualize.parts import heads_of
 from tracr_lite.visualize.reading import read
 from tracr_lite.visualize.theme import DARK, LIGHT, luminance
 
@@ -106,9 +107,12 @@ def test_what_is_left_out_is_said():
     assert "1 of 4 half-layers write nothing: not shown." in said
     assert "6 more: 0" in said
     assert "12 columns stay zero (below 0.001) on this input: one row per node." in said
-    said = texts(visualize.attention(reading_of("most_frequent"), max_heads=2))
-    assert "4 heads without weights: not shown." in said
-    assert "Only the first 2 of 4 heads are shown." in said
+    reading = reading_of("most_frequent")
+    said = texts(visualize.attention(reading, max_heads=2))
+    heads = len(heads_of(reading))
+    empty = reading.layers * reading.model.model_config.num_heads - heads
+    assert f"{empty} heads without weights: not shown." in said
+    assert f"Only the first 2 of {heads} heads are shown." in said
     said = texts(visualize.program_graph(reading_of("reverse"), fused=False))
     assert "3 nodes without columns: not shown." in said
     assert "opp_idx_3" not in said

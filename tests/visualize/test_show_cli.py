@@ -1,5 +1,6 @@
 """`tracr-lite show`: the trace in the terminal, files, refusals, the server."""
 
+import io
 import re
 import signal
 import subprocess
@@ -8,9 +9,14 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
+from rich.console import Console
 
-from tests.visualize.models import model_of
+from tests.visualize.models import broken, longest, model_of
+from tracr_lite import catalog
 from tracr_lite.cli import app
+from tracr_lite.cli.trace_text import print_trace
+from tracr_lite.compiler import compile_rasp_to_model
+from tracr_lite.visualize import read
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -32,6 +38,26 @@ def test_the_trace_has_answers_maps_and_values(capsys):
     assert "    a             ███" in lines  # the first position looks at the last
     assert "  opp_idx-1_4  2  1  0" in lines
     assert lines[-1] == "They agree."
+
+
+def test_the_trace_shows_where_a_model_goes_wrong():
+    console = Console(width=80, file=io.StringIO())
+    print_trace(console, read(broken("sort"), longest("sort")))
+    out = console.file.getvalue()
+    assert re.search(r"^  sort_5 +1 ≠ unclear", out, re.MULTILINE)
+    assert "They DIFFER at position 2, 3." in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_narrow_terminals_say_what_they_leave_out():
+    console = Console(width=40, file=io.StringIO())
+    entry = catalog.load("reverse")
+    model = compile_rasp_to_model(entry.program, set(entry.vocab), 30)
+    print_trace(console, read(model, ["a", "b", "c"] * 10))
+    out = console.file.getvalue()
+    assert "more keys" in out
+    assert "more positions: see --out" in out
+    assert max(map(len, out.splitlines())) <= 40
 
 
 @pytest.mark.parametrize("kind", ["html", "png", "svg"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from textwrap import wrap
 
 from rich.console import Console, Group
 from rich.table import Table
@@ -123,10 +124,8 @@ def _map(reading: Reading, layer: int, head: int, limit: int) -> tuple[int, Grou
     width = side + CELL * shown
     title = f"head {head} → {nodes}" if nodes else where
     wide = max(width, min(max(len(title), len(selector)), max(34, limit // 2 - 4)))
-    lines = [
-        Text(shortened(title, wide), style="bold"),
-        Text(shortened(selector, wide), style="dim"),
-    ]
+    lines = [Text(shortened(title, wide), style="bold")]
+    lines += [Text(shortened(line, wide), style="dim") for line in wrap(selector, wide)[:2]]
     lines.append(Text(" " * side + "".join(x.rjust(CELL) for x in labels[:shown]), style="dim"))
     for query, label in enumerate(labels):
         line = Text(label.rjust(side))

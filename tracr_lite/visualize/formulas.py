@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracr_lite.visualize.parts import owners_of, parts_of
+from tracr_lite.visualize.parts import has_program, owners_of, parts_of
 from tracr_lite.visualize.reading import Reading, matrix
 from tracr_lite.visualize.words import BOS, counted, number_text
 
@@ -51,7 +51,7 @@ def neurons_of(reading: Reading, layer: int) -> list[Neuron]:
 
 def _owners(reading: Reading, layer: int) -> dict[int, str]:
     """The node of each neuron; without a program, the first one that it writes to."""
-    if reading.trace is None and reading.model.description is None:
+    if not has_program(reading):
         names = owners_of(reading)
         w_out, _ = matrix(reading.model, f"transformer/layer_{layer}/mlp/linear_2")
         return {

@@ -45,6 +45,11 @@ def step_name(slot: int) -> str:
     return f"layer {slot // 2} {'MLP' if slot % 2 else 'attention'}"
 
 
+def has_program(reading: Reading) -> bool:
+    """Whether a model knows its nodes: compiled ones do, also when loaded."""
+    return reading.trace is not None or reading.model.description is not None
+
+
 def parts_of(reading: Reading) -> dict[str, Part]:
     """The nodes of a program by label, each after those that it reads.
 
@@ -159,7 +164,7 @@ def owners_of(reading: Reading) -> list[str]:
     """The node that each residual column belongs to, by name."""
     labels = reading.model.residual_labels
     found = [label.partition(":")[0] for label in labels]
-    if reading.trace is not None or reading.model.description is not None:
+    if has_program(reading):
         for label, place in reading.model.nodes.items():
             for column in place.columns:
                 found[column] = label

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracr_lite.visualize.parts import EMBEDDED, owners_of, parts_of
+from tracr_lite.visualize.parts import EMBEDDED, has_program, owners_of, parts_of
 from tracr_lite.visualize.reading import Reading
 from tracr_lite.visualize.words import counted, value_text
 
@@ -60,7 +60,7 @@ def groups_of(reading: Reading) -> list[Group]:
 def _slots(reading: Reading, owners: Sequence[str]) -> dict[str, int]:
     """The half-layer that writes each node; where no program says it, the first that does."""
     known = {}
-    if reading.trace is not None or reading.model.description is not None:
+    if has_program(reading):
         known = {label: part.slot for label, part in parts_of(reading).items()}
     found: dict[str, int] = {}
     for at, owner in enumerate(owners):

@@ -19,7 +19,7 @@ from tracr_lite.visualize.canvas import (
     to_figure,
 )
 from tracr_lite.visualize.grid import Grid, draw_heads, head_height
-from tracr_lite.visualize.parts import step_name
+from tracr_lite.visualize.parts import has_program, parts_of, step_name
 from tracr_lite.visualize.reading import Reading, read
 from tracr_lite.visualize.rows import ZERO, Group, fold, groups_of, said, scale_of
 from tracr_lite.visualize.theme import Theme, ThemeName
@@ -55,9 +55,12 @@ def residual_stream(
 
 
 def steps_of(reading: Reading) -> list[int]:
-    """The steps that change anything: the embeddings, and half-layers that write."""
+    """The embeddings, and half-layers that write, or that should: they compute a node."""
     change = np.abs(np.diff(reading.stream, axis=0)).max(axis=(1, 2), initial=0.0)
-    return [0, *(int(i) + 1 for i in np.flatnonzero(change))]
+    found = {0, *(int(i) + 1 for i in np.flatnonzero(change))}
+    if has_program(reading):
+        found |= {part.slot + 1 for part in parts_of(reading).values()}
+    return sorted(found)
 
 
 def plan(reading: Reading, max_rows: int = 70, highest: float = HIGHEST) -> Plan:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tracr_lite.compiler.circuits.node_values import UNKNOWN
+from tracr_lite.compiler.circuits.reading import UNCLEAR
 from tracr_lite.compiler.graph import Aggregate, Combine, Node, Pointwise, Select, Source, Width
 from tracr_lite.compiler.tracing import ConstantAt, ConstantPair, Fill
 from tracr_lite.rasp.functions import BinaryOp, ConstantOp, LinearCombination, UnaryOp
@@ -18,8 +19,8 @@ BOS = "BOS"  # short for `compiler_bos`
 
 def value_text(value: Any, longest: int = 24) -> str:
     """Short and unambiguous: strings bare unless they look like something else."""
-    if value is UNKNOWN:
-        return "?"
+    if value is UNKNOWN or value is UNCLEAR:
+        return "?" if value is UNKNOWN else "unclear"
     if isinstance(value, str):
         text = value if _is_plain(value) else repr(value)
     elif isinstance(value, float):
