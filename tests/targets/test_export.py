@@ -53,8 +53,9 @@ def test_equal_models_give_equal_bytes(tmp_path):
 def test_the_record_knows_values_and_places(tmp_path):
     folder = export(by_hand.llama(), tmp_path / "hf")
     record = json.loads((folder / "program.json").read_text())
-    values = [(from_json(value), at) for value, at in record["vocabulary"]["inputs"]]
-    assert tuple(values) == by_hand.VOCABULARY.inputs
+    known = [(from_json(value), at, text) for value, at, text in record["vocabulary"]["inputs"]]
+    texts = by_hand.VOCABULARY.texts
+    assert known == [(value, at, texts[at]) for value, at in by_hand.VOCABULARY.inputs]
     tokens, mapped = record["nodes"]
     assert [each["hook"] for each in tokens["columns"]] == ["blocks.0.hook_resid_pre"] * 2
     assert tokens["columns"][1]["until"] == "blocks.0.hook_resid_post"
@@ -127,6 +128,27 @@ def test_texts_that_are_read_as_others_are_refused(tmp_path):
     with pytest.raises(ExportError, match="would be read as"):
         export(model, tmp_path / "out", "llama2c")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_half_a_character_is_refused(tmp_path):
+    texts = (*by_hand.VOCABULARY.texts[:-1], " \ud800")
+    odd = dataclasses.replace(by_hand.VOCABULARY, texts=texts)
+    with pytest.raises(ExportError, match="no tokenizer can hold"):
+        export(dataclasses.replace(by_hand.llama(), vocabulary=odd), tmp_path / "out")
+
+
+def test_names_of_special_tokens_are_refused_where_they_are_special(tmp_path):
+    pytest.importorskip("gguf")
+    known = by_hand.VOCABULARY
+    odd = dataclasses.replace(
+        known,
+        texts=(*known.texts, " <s>"),
+        inputs=(*known.inputs, ("<s>", known.size)),
+        scores=(*known.scores, -1.0),
+    )
+    model = dataclasses.replace(by_hand.llama(), vocabulary=odd)
+    with pytest.raises(ExportError, match=r"'<s>'.*special token of llama\.cpp"):
+        export(model, tmp_path / "out", "gguf")
 
 
 def test_formats_of_llama_refuse_others(tmp_path):

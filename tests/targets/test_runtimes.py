@@ -4,6 +4,7 @@ Each runtime is needed for its own tests only; `pip install '.[dev,clients,targe
 llama-cpp-python, which is built from source, bring them.
 """
 
+import dataclasses
 import importlib
 import json
 import random
@@ -12,6 +13,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tests.targets.runtimes import inputs, transformers_of, wrong
 from tracr_lite import catalog
 from tracr_lite.llama import runtime
 from tracr_lite.rasp import causal_eval
@@ -139,6 +141,50 @@ def test_transformers_has_the_values_at_every_position(name, architecture, folde
             assert_logits(stock, model(torch.tensor([ids])).logits[0].numpy(), tokens)
 
 
+def test_prompts_need_no_spaces_between_single_characters(folder):
+    tokenizer, model = load_transformers(folder("generate_reverse", "hf", "llama"))
+    written = model.generate(**tokenizer("abca|", return_tensors="pt"))[0]
+    assert tokenizer.decode(written, skip_special_tokens=True) == "abca| a c b a"
+
+
+@pytest.mark.heavy
+@every_architecture
+def test_all_sums_of_two_digit_numbers_in_transformers(architecture, folder):
+    _, model = load_transformers(folder("generate_sum", "hf", architecture))
+    stock, torch = compiled("generate_sum", architecture), pytest.importorskip("torch")
+    at = {value: each for value, each in stock.vocabulary.outputs}
+    for first in range(100):
+        rows = []
+        for second in range(100):
+            digits = [int(x) for x in f"{first + second:02}"[::-1]]
+            prompt = [*divmod(first, 10), "+", *divmod(second, 10), "="]
+            rows.append((stock.encode([*prompt, *digits]), [*digits, "END"]))
+        for length in (9, 10):  # sums of two and of three digits
+            some = [row for row in rows if len(row[0]) == length]
+            if not some:
+                continue
+            with torch.no_grad():
+                best = model(torch.tensor([ids for ids, _ in some])).logits.argmax(-1)
+            wanted = torch.tensor([[at[x] for x in answer] for _, answer in some])
+            assert (best[:, 6:] == wanted).all(), first
+
+
+@every_writer
+@pytest.mark.parametrize("positions", [16, 64])
+def test_transformers_in_bfloat16_has_the_values(name, positions):
+    pytest.importorskip("transformers")
+    entry = catalog.load(name)
+    model = compile_rasp_to_llama(entry.program, entry.vocab, positions - 1, causal=True)
+    given = inputs(entry.vocab, positions - 1, 6, 0)
+    found = wrong(
+        model,
+        transformers_of(model, dtype="bfloat16"),
+        lambda xs: causal_eval.evaluate(entry.program, xs),
+        given,
+    )
+    assert found[::2] == (0, 0.0)
+
+
 def test_sampling_as_usual_writes_the_same_text(folder):
     tokenizer, model = load_transformers(folder("generate_reverse", "hf", "llama"))
     for prompt, whole in texts("generate_reverse"):
@@ -148,10 +194,12 @@ def test_sampling_as_usual_writes_the_same_text(folder):
 
 
 @every_writer
-def test_llama_cpp_writes_the_same_texts(name, folder):
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_llama_cpp_writes_the_same_texts(name, dtype, tmp_path):
     llama_cpp = pytest.importorskip("llama_cpp")
     pytest.importorskip("gguf")
-    path = folder(name, "gguf") / "model.gguf"
+    stock = dataclasses.replace(compiled(name), dtype=dtype)
+    path = export(stock, tmp_path / "gguf", "gguf") / "model.gguf"
     model = llama_cpp.Llama(str(path), n_ctx=64, n_threads=1, verbose=False)
     for prompt, whole in texts(name):
         found = model(prompt, temperature=0.0, max_tokens=64, echo=True)["choices"][0]

@@ -88,7 +88,7 @@ def card_of(model: StockModel, to: str) -> str:
         statement=model.statement.strip(),
         longest=model.max_seq_len,
         bos=known.bos,
-        inputs=_values(known.inputs),
+        inputs=_values(model, known.inputs),
         outputs=_outputs(model),
         end="" if known.end is None else f"- **END**: id {known.end} ends a generation.\n",
         fence="`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0)),
@@ -116,13 +116,23 @@ def sizes_of(model: StockModel) -> dict[str, str]:
 def _outputs(model: StockModel) -> str:
     known = model.vocabulary
     if not model.numeric:
-        return f"the token whose logit is highest. {_values(known.outputs)}."
-    also = f" If another logit is above 32: {_values(known.outputs)}." if known.outputs else ""
+        return f"the token whose logit is highest. {_values(model, known.outputs)}."
+    also = (
+        f" If another logit is above 32: {_values(model, known.outputs)}."
+        if known.outputs
+        else ""
+    )
     return f"a number, the logit of id {known.number}.{also}"
 
 
-def _values(pairs: Iterable[tuple[Any, int]]) -> str:
-    listed = [f"{_code(ascii(value))} is id {at}" for value, at in pairs]
+def _values(model: StockModel, pairs: Iterable[tuple[Any, int]]) -> str:
+    """Values with their ids, and how they are written where that is not plain."""
+    listed: list[str] = []
+    for value, at in pairs:
+        text = model.vocabulary.texts[at].removeprefix(" ")
+        plain = text in (str(value), repr(value)) or at == model.vocabulary.end
+        written = "" if plain else f", written {_code(text)}"
+        listed.append(f"{_code(ascii(value))} is id {at}{written}")
     more = f", and {len(listed) - LISTED} more" if len(listed) > LISTED else ""
     return ", ".join(listed[:LISTED]) + more
 

@@ -58,6 +58,7 @@ def write_gguf(model: StockModel, folder: Path) -> None:
     if model.dtype not in ("float32", "bfloat16"):
         raise ExportError(f"{model.dtype} in GGUF is not exact; float32 and bfloat16 are")
     config, _ = llama_weights(model)
+    _check_texts(model)
     path = folder / "model.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     try:
@@ -84,6 +85,16 @@ def _library() -> Any:
             "GGUF files are written with the library gguf, which is not installed; "
             "`pip install 'tracr_lite[targets]'` does it"
         ) from error
+
+
+def _check_texts(model: StockModel) -> None:
+    names = model.vocabulary.texts[:FIRST_BYTE]
+    for value, at in model.vocabulary.inputs:
+        if any(name in model.vocabulary.texts[at] for name in names):
+            raise ExportError(
+                f"the token {value!r} has the name of a special token of llama.cpp, which "
+                "reads it as that; choose another token, or write a Hugging Face folder"
+            )
 
 
 def _describe(writer: Any, config: LlamaConfig, model: StockModel, gguf: Any) -> None:

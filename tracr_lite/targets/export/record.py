@@ -29,8 +29,8 @@ def record_of(model: StockModel) -> bytes:
             "causal": model.causal,
             "program": listing(model.program),
             "vocabulary": {
-                "inputs": [[to_json(value), at] for value, at in known.inputs],
-                "outputs": [[to_json(value), at] for value, at in known.outputs],
+                "inputs": [[to_json(x), at, known.texts[at]] for x, at in known.inputs],
+                "outputs": [[to_json(x), at, known.texts[at]] for x, at in known.outputs],
                 "bos": known.bos,
                 "end": known.end,
                 "number": known.number,

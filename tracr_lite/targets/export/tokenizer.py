@@ -23,12 +23,12 @@ def tokenizer_of(model: StockModel) -> Tokenizer:
     **Raises:** `ExportError` if the text of some tokens would be read as other tokens.
     """
     known = model.vocabulary
-    pieces = [*SPECIAL, *BYTE_TEXTS, *(text.encode() for text in known.texts[FIRST_FREE:])]
     scores = [*[0.0] * FIRST_FREE, *(known.scores or [0.0] * known.size)[FIRST_FREE:]]
     try:
+        pieces = [*SPECIAL, *BYTE_TEXTS, *(text.encode() for text in known.texts[FIRST_FREE:])]
         tokenizer = Tokenizer(Vocabulary(pieces, scores))
         _check(model, tokenizer)
-    except LlamaError as error:
+    except (LlamaError, UnicodeEncodeError) as error:
         raise ExportError(f"no tokenizer can hold this vocabulary: {error}") from error
     return tokenizer
 
