@@ -7,6 +7,10 @@ import numpy as np
 
 from tracr_lite import catalog
 from tracr_lite.compiler import compile_rasp_to_model
+from tracr_lite.compiler.assemble import assemble_craft_model
+from tracr_lite.craft.bases import VectorSpaceWithBasis
+from tracr_lite.craft.transformers import MLP, SeriesWithResiduals
+from tracr_lite.craft.vectorspace_fns import Linear
 from tracr_lite.rasp import rasp
 from tracr_lite.visualize.reading import read
 
@@ -56,3 +60,18 @@ def odd():
     same = rasp.Select(rasp.tokens, rasp.tokens, lambda k, q: k == q).named("<i>$same$")
     program = rasp.SelectorWidth(same).named("<script>alert(1)</script>")
     return compile_rasp_to_model(program, vocab, 4), [hostile, None, True, "\U0001f600"]
+
+
+@cache
+def by_hand():
+    """A model without a program: relu(2 a - 0.5) to 0, minus three times that to 1."""
+    tokens = VectorSpaceWithBasis.from_values("tokens", ["a", "b"])
+    indices = VectorSpaceWithBasis.from_values("indices", range(3))
+    one = VectorSpaceWithBasis.from_names(["one"])
+    out = VectorSpaceWithBasis.from_values("out", [0, 1])
+    unit = VectorSpaceWithBasis.from_names(["unit"])
+    weights = np.array([[-0.5], [2.0], [0.0]])  # one, tokens:a, tokens:b
+    first = Linear(VectorSpaceWithBasis([*tokens.basis, *one.basis]), unit, weights)
+    mlp = MLP(first, Linear(unit, out, np.array([[1.0, -3.0]])))
+    blocks = SeriesWithResiduals([mlp])
+    return assemble_craft_model(blocks, tokens, indices, out, categorical_output=True)

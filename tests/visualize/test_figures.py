@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from tests.visualize.models import broken, longest, model_of, odd, reading_of
+from tests.visualize.models import broken, by_hand, longest, model_of, odd, reading_of
 from tracr_lite import catalog, load, visualize
 from tracr_lite.compiler import compile_rasp_to_model
 from tracr_lite.visualize.errors import VisualizeError
@@ -150,6 +150,16 @@ def test_loaded_models_are_drawn_as_far_as_they_know_themselves(tmp_path):
             assert isinstance(draw(loaded, ["a", "b"]), Figure)
     with pytest.raises(VisualizeError, match="no program with it"):
         visualize.circuit(loaded, ["a", "b"])
+
+
+def test_models_packed_by_hand_are_drawn_under_the_names_of_their_columns():
+    for draw in DRAWN:
+        if draw in (visualize.circuit, visualize.program_graph):
+            with pytest.raises(VisualizeError, match="program"):
+                draw(by_hand(), [0, 1])
+        else:
+            assert faults(draw(by_hand(), [0, 1])) == []
+    assert "out" in texts(visualize.residual_stream(by_hand(), [0, 1]))
 
 
 @every_picture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.visualize.models import longest, model_of, odd, reading_of
+from tests.visualize.models import by_hand, longest, model_of, odd, reading_of
 from tracr_lite import catalog, load
 from tracr_lite.compiler import compile_rasp_to_model
 from tracr_lite.compiler.circuits.errors import CircuitError
@@ -77,12 +77,20 @@ def test_parts_stand_after_what_they_read(name):
 
 
 def test_formulas_of_neurons():
-    found = {neuron.number: neuron for neuron in neurons_of(reading_of("hist"), 0)}
+    (neuron,) = neurons_of(read(by_hand(), [0, 1]), 0)
     minus = "\N{MINUS SIGN}"
-    assert (found[0].node, found[0].writes) == ("hist_2", "hist_2:1")
-    assert found[0].reads == f"{minus}2 BOS + 1"
-    assert found[9].reads == f"{minus}8 hist_2:1/(1+width) {minus} 8 BOS + 3.83"
-    assert found[9].writes == f"{minus}hist_2:1 + hist_2:2"
+    assert (neuron.number, neuron.node) == (0, "out")
+    assert neuron.reads == f"2 tokens:a {minus} 0.5"
+    assert neuron.writes == f"{minus}3 out:1 + out:0"
+
+
+@some_programs
+def test_neurons_belong_to_their_nodes(name):
+    reading = reading_of(name)
+    for part in parts_of(reading).values():
+        for layer, span in part.place.neurons:
+            own = {n.number: n.node for n in neurons_of(reading, layer)}
+            assert {own[i] for i in span if i in own} <= {part.label}
 
 
 def test_each_column_has_an_owner_that_is_named():
