@@ -36,8 +36,9 @@ every_architecture = pytest.mark.parametrize("architecture", list(COMPILERS))
 @cache
 def compiled(name, architecture="llama"):
     entry = catalog.load(name)
+    end = {} if entry.end is None else {"end": entry.end}
     return COMPILERS[architecture](
-        entry.program, entry.vocab, entry.max_seq_len, causal=True, end=entry.end
+        entry.program, entry.vocab, entry.max_seq_len, causal=True, **end
     )
 
 
@@ -145,6 +146,25 @@ def test_prompts_need_no_spaces_between_single_characters(folder):
     tokenizer, model = load_transformers(folder("generate_reverse", "hf", "llama"))
     written = model.generate(**tokenizer("abca|", return_tensors="pt"))[0]
     assert tokenizer.decode(written, skip_special_tokens=True) == "abca| a c b a"
+
+
+@every_architecture
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("generate_copy", "a b c"),  # without a separator, END is all it says
+        ("previous_token", "['▁None', '▁a', '▁b']"),
+        ("frac_prevs", "tensor([1.0000, 0.5000]"),
+    ],
+)
+def test_the_code_of_the_page_runs(name, shown, architecture, tmp_path, capsys):
+    load_transformers(export(compiled(name, architecture), tmp_path / "export"))
+    page = (tmp_path / "export" / "README.md").read_text()
+    code = [line[4:] for line in page.splitlines() if line.startswith("    ")]
+    code = "\n".join(code).replace("this folder", str(tmp_path / "export"))
+    capsys.readouterr()
+    exec(code, {})
+    assert capsys.readouterr().out.startswith(shown)
 
 
 @pytest.mark.heavy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable
 from typing import Any
 
@@ -55,17 +56,22 @@ _USE = {
     tokenizer = AutoTokenizer.from_pretrained("this folder")
     model = AutoModelForCausalLM.from_pretrained("this folder")
     ids = tokenizer({prompt!r}, return_tensors="pt")
-    print(tokenizer.decode(model.generate(**ids)[0], skip_special_tokens=True))
+    {shown}
 """,
     "llama2c": """\
-    run model.bin -z tokenizer.bin -t 0 -i {prompt!r}
+    run model.bin -z tokenizer.bin -t 0 -i {quoted}
 
 `run` is run.c of llama2.c. {build}
 """,
     "gguf": """\
-    llama-cli -m model.gguf --temp 0 -no-cnv -p {prompt!r}
+    llama-cli -m model.gguf --temp 0 -no-cnv -p {quoted}
 """,
 }
+_WRITES = "print(tokenizer.decode(model.generate(**ids)[0], skip_special_tokens=True))"
+_NUMBERS = "print(model(**ids).logits[0, 1:, {number}])  # one for each token"
+_VALUES = """\
+best = model(**ids).logits[0, 1:].argmax(-1)  # one for each token
+    print(tokenizer.convert_ids_to_tokens(best.tolist()))"""
 _BUILD = {
     "bounded": "Any build of it will do, one with `-Ofast` too.",
     "wide": "Build it with `make run`; builds with `-Ofast` (`make runfast`) compute NaN, as "
@@ -76,12 +82,16 @@ _BUILD = {
 def card_of(model: StockModel, to: str) -> str:
     """Markdown."""
     text, known = listing(model.program), model.vocabulary
+    shown = _VALUES if known.end is None else _WRITES
+    shown = _NUMBERS.format(number=known.number) if model.numeric else shown
     values = " ".join(known.texts[at].strip() for _, at in known.inputs[:3])
     sizes = sizes_of(model)
     build = _BUILD.get(str(model.options.get("mode", "wide")), "")
     return _PAGE.format(
         architecture={"llama": "Llama", "gpt2": "GPT-2"}[model.architecture],
-        use=_USE[to].format(prompt=values, build=build),
+        use=_USE[to].format(
+            prompt=values, quoted=shlex.quote(values), shown=shown, build=build
+        ),
         names=" | ".join(sizes),
         rules="|".join("--:" for _ in sizes),
         sizes=" | ".join(sizes.values()),
