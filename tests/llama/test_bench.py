@@ -13,7 +13,8 @@ from tracr_lite.llama.bench.references import (
     numpy_loop,
     transformers_generate,
 )
-from tracr_lite.llama.bench.shapes import SHAPES, TINY
+from tracr_lite.llama.bench.run import KINDS
+from tracr_lite.llama.bench.shapes import SHAPES, TINY, random_weights
 from tracr_lite.llama.bench.timing import Timing, in_turn
 from tracr_lite.llama.cli import app
 from tracr_lite.llama.formats.source import ArraySource
@@ -61,6 +62,15 @@ def test_things_run_in_turn_and_once_before():
     )
     assert order == ["a", "b"] * 3
     assert [len(found[name].wall) for name in "ab"] == [2, 2]
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_step_needs_little_more_memory_than_weights_and_cache(kind):
+    config, (dtype, activations) = SHAPES["15M"], KINDS[kind]
+    source = ArraySource(random_weights(config))
+    ours = Ours(config, load_params(config, source, dtype, activations))
+    assert 1 <= ours.memory() < 1.2
 
 
 @pytest.mark.heavy

@@ -157,8 +157,12 @@ def _typed(text: str) -> bytes:
 def _write(text: str | bytes) -> None:
     """Writes at once, and exactly."""
     data = text if isinstance(text, bytes) else _typed(text)
-    sys.stdout.buffer.write(data)
-    sys.stdout.buffer.flush()
+    exact = getattr(sys.stdout, "buffer", None)  # notebooks have none
+    if exact is None:
+        sys.stdout.write(data.decode(errors="replace"))
+    else:
+        exact.write(data)
+    sys.stdout.flush()
 
 
 def _load(given: dict[str, Any]) -> Llama:

@@ -105,24 +105,32 @@ def _few(matrix: Int8Matrix, x: Array, digits: int) -> Array:
     columns = jnp.where(own, parts, jnp.int8(0)).reshape(chunks, -1, width)
     # Without the barriers XLA would exchange the operands, and widen both before a loop.
     values, columns = lax.optimization_barrier((matrix.values, columns))
-    axes = (((2,), (2,)), ((0,), (0,)))
-    sums = lax.optimization_barrier(lax.dot_general(values, columns, axes, None, jnp.int32))
-    sums = sums.reshape(chunks, out, size, digits, n)
+    sums = lax.optimization_barrier(_integer_products(values, columns))
 
     def add(y: Array, chunk: tuple[Array, Array, Array]) -> tuple[Array, None]:
         sums, weight_scales, scales = chunk
-        numbers = sums.astype(jnp.float32)
         for g in range(size):
             weight = weight_scales[g, :, None]
+            first = [(g * digits + d) * n for d in range(digits)]
+            parts = [sums[:, at : at + n].astype(jnp.float32) for at in first]
             if digits == 1:  # in the order of runq.c
-                y = y + numbers[:, g, 0] * weight * scales[g, 0]
+                y = y + parts[0] * weight * scales[g, 0]
             else:
-                y = y + sum(numbers[:, g, d] * scales[g, d] for d in range(digits)) * weight
+                y = y + sum(part * scales[g, d] for d, part in enumerate(parts)) * weight
         return y, None
 
     by_chunk = scales.reshape(chunks, size, digits, n)
     zero = jnp.zeros((out, n), jnp.float32)
-    return lax.scan(add, zero, (sums, matrix.scales, by_chunk))[0].T
+    return lax.scan(add, zero, (sums.reshape(chunks, out, -1), matrix.scales, by_chunk))[0].T
+
+
+def _integer_products(values: Array, columns: Array) -> Array:
+    """(chunks, out, width) by (chunks, n, width): (chunks, out, n); of one chunk, (out, n)."""
+    if len(values) == 1:  # XLA would copy the result to take the batch of one away
+        axes = (((1,), (1,)), ((), ()))
+        return lax.dot_general(values[0], columns[0], axes, None, jnp.int32)
+    axes = (((2,), (2,)), ((0,), (0,)))
+    return lax.dot_general(values, columns, axes, None, jnp.int32)
 
 
 def _many(matrix: Int8Matrix, x: Array) -> Array:

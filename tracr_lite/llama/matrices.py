@@ -44,7 +44,13 @@ def rows_of(matrix: Matrix, ids: Array) -> Array:
     """The rows `ids` of an embedding, (..., in), float32."""
     if isinstance(matrix, Int8Matrix):
         return int8_rows(matrix, ids)
-    return matrix[ids].astype(jnp.float32)
+    return matrix[ids] if matrix.dtype == jnp.float32 else _widened_rows(matrix, ids)
+
+
+def _widened_rows(matrix: Array, ids: Array) -> Array:
+    # Tied together, else XLA would widen the whole matrix before a loop that changes the ids.
+    tied: tuple[Array, Array] = lax.optimization_barrier((matrix, ids))
+    return lax.optimization_barrier(tied[0][tied[1]]).astype(jnp.float32)
 
 
 def _float_product(matrix: Array, x: Array) -> Array:

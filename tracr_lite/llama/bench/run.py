@@ -121,7 +121,7 @@ def _prompts_and_batches(
     many = Ours(model.config, model.params, BATCH)
     found = in_turn(
         {
-            "one": (PROMPT, partial(model.decode, PROMPT)),
+            "one": (tokens, partial(model.decode, tokens)),
             "prompt": (PROMPT, partial(model.prefill, PROMPT)),
             "batch": (tokens * BATCH, partial(many.decode, tokens)),
         },
