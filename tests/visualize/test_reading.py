@@ -10,7 +10,7 @@ from tracr_lite.compiler.circuits.errors import CircuitError
 from tracr_lite.errors import InputError
 from tracr_lite.rasp import causal_eval, rasp
 from tracr_lite.visualize.comparing import answers_agree, compared
-from tracr_lite.visualize.formulas import neurons_of
+from tracr_lite.visualize.formulas import formulas, neurons_of
 from tracr_lite.visualize.parts import heads_of, owners_of, parts_of, selectors_of
 from tracr_lite.visualize.reading import read
 from tracr_lite.visualize.rows import fold, groups_of
@@ -77,11 +77,13 @@ def test_parts_stand_after_what_they_read(name):
 
 
 def test_formulas_of_neurons():
-    (neuron,) = neurons_of(read(by_hand(), [0, 1]), 0)
-    minus = "\N{MINUS SIGN}"
-    assert (neuron.number, neuron.node) == (0, "out")
-    assert neuron.reads == f"2 tokens:a {minus} 0.5"
-    assert neuron.writes == f"{minus}3 out:1 + out:0"
+    reading, minus = read(by_hand(), [0, 1]), "\N{MINUS SIGN}"
+    (group,) = neurons_of(reading, 0)
+    assert (group.node, group.numbers, group.active) == ("out", (0,), (0,))
+    assert neurons_of(read(by_hand(), [1, 1]), 0)[0].active == ()
+    reads, writes = formulas(reading, 0, 0)
+    assert reads == f"2 tokens:a {minus} 0.5"
+    assert writes == f"{minus}3 out:1 + out:0"
 
 
 @some_programs
@@ -89,7 +91,7 @@ def test_neurons_belong_to_their_nodes(name):
     reading = reading_of(name)
     for part in parts_of(reading).values():
         for layer, span in part.place.neurons:
-            own = {n.number: n.node for n in neurons_of(reading, layer)}
+            own = {i: g.node for g in neurons_of(reading, layer) for i in g.numbers}
             assert {own[i] for i in span if i in own} <= {part.label}
 
 

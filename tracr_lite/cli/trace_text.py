@@ -15,7 +15,6 @@ from tracr_lite.visualize.comparing import Compared, answers_agree, compared
 from tracr_lite.visualize.formulas import neurons_of
 from tracr_lite.visualize.parts import EMBEDDED, Part, heads_of, parts_of, step_name
 from tracr_lite.visualize.reading import Reading
-from tracr_lite.visualize.rows import ZERO
 from tracr_lite.visualize.stream_maps import steps_of
 from tracr_lite.visualize.words import counted, shortened
 
@@ -148,12 +147,9 @@ def _style(weight: float) -> str:
 
 def _print_neurons(console: Console, reading: Reading, layer: int) -> None:
     """How many neurons compute each node, and how many of these are active."""
-    peaks = reading.hidden(layer).max(axis=0)
-    own = neurons_of(reading, layer)
-    for node in dict.fromkeys(neuron.node for neuron in own):
-        numbers = [neuron.number for neuron in own if neuron.node == node]
-        loud = sum(float(peaks[i]) > ZERO * float(peaks[numbers].max()) for i in numbers)
-        text = f"  {counted(len(numbers), 'neuron')} → {node}, {loud} active"
+    for group in neurons_of(reading, layer):
+        count = counted(len(group.numbers), "neuron")
+        text = f"  {count} → {group.node}, {len(group.active)} active"
         console.print(Text(text, style="dim"), soft_wrap=True)
 
 

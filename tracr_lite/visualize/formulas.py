@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracr_lite.visualize.parts import has_program, owners_of, parts_of
-from tracr_lite.visualize.reading import Reading, matrix
+from tracr_lite.visualize.reading import Reading
+from tracr_lite.visualize.rows import ZERO
 from tracr_lite.visualize.words import BOS, counted, number_text
 
 TERMS = 4  # shown of one formula
@@ -16,44 +17,56 @@ MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True)
-class Neuron:
-    """A neuron.
+class Neurons:
+    """Neurons of one layer that help to compute one node.
 
-    **Arguments:** `number`: in its layer; `node`: whose value it helps to compute; `reads`:
-    what it takes the positive part of; `writes`: what it adds to the stream.
+    **Arguments:** `numbers`: in the layer; `active`: those of them that are not silent on the
+    input, in the same order.
     """
 
     layer: int
-    number: int
     node: str
-    reads: str
-    writes: str
+    numbers: tuple[int, ...]
+    active: tuple[int, ...]
 
 
-def neurons_of(reading: Reading, layer: int) -> list[Neuron]:
-    """All neurons of a layer that read and write anything."""
-    w_in, b_in = matrix(reading.model, f"transformer/layer_{layer}/mlp/linear_1")
-    w_out, _ = matrix(reading.model, f"transformer/layer_{layer}/mlp/linear_2")
-    labels = reading.model.residual_labels
+def neurons_of(reading: Reading, layer: int) -> list[Neurons]:
+    """All neurons of a layer that read and write anything, by node."""
+    w_in, b_in, w_out = _weights(reading, layer)
+    used = w_out.any(axis=1) & (w_in.any(axis=0) | (b_in != 0))
+    peaks = reading.hidden(layer).max(axis=0)
     owner = _owners(reading, layer)
-    return [
-        Neuron(
-            layer,
-            at,
-            owner.get(at, ""),
-            _reads(w_in[:, at], float(b_in[at]), labels),
-            _sum(w_out[at], labels, np.flatnonzero(w_out[at]), ""),
-        )
-        for at in range(w_in.shape[1])
-        if w_out[at].any() and (w_in[:, at].any() or b_in[at])
-    ]
+    numbers: dict[str, list[int]] = {}
+    for number in np.flatnonzero(used).tolist():
+        numbers.setdefault(owner.get(number, ""), []).append(number)
+    found: list[Neurons] = []
+    for node, own in numbers.items():
+        limit = ZERO * float(peaks[own].max())
+        active = tuple(i for i in own if float(peaks[i]) > limit)
+        found.append(Neurons(layer, node, tuple(own), active))
+    return found
+
+
+def formulas(reading: Reading, layer: int, number: int) -> tuple[str, str]:
+    """What a neuron takes the positive part of, and what it adds for each unit of that."""
+    w_in, b_in, w_out = _weights(reading, layer)
+    labels, row = reading.model.residual_labels, w_out[number]
+    reads = _reads(w_in[:, number], float(b_in[number]), labels)
+    return reads, _sum(row, labels, np.flatnonzero(row), "")
+
+
+def _weights(reading: Reading, layer: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    into, out = (
+        reading.model.params[f"transformer/layer_{layer}/mlp/linear_{i}"] for i in (1, 2)
+    )
+    return np.asarray(into["w"]), np.asarray(into["b"]), np.asarray(out["w"])
 
 
 def _owners(reading: Reading, layer: int) -> dict[int, str]:
     """The node of each neuron; without a program, the first one that it writes to."""
     if not has_program(reading):
         names = owners_of(reading)
-        w_out, _ = matrix(reading.model, f"transformer/layer_{layer}/mlp/linear_2")
+        w_out = _weights(reading, layer)[2]
         return {
             i: names[np.flatnonzero(row).tolist()[0]]
             for i, row in enumerate(w_out)

@@ -21,11 +21,10 @@ from tracr_lite.visualize.canvas import (
     to_figure,
 )
 from tracr_lite.visualize.errors import VisualizeError
-from tracr_lite.visualize.formulas import Neuron, neurons_of
+from tracr_lite.visualize.formulas import Neurons, formulas, neurons_of
 from tracr_lite.visualize.grid import Grid, draw_heads, head_height
 from tracr_lite.visualize.parts import parts_of
 from tracr_lite.visualize.reading import Reading, read
-from tracr_lite.visualize.rows import ZERO
 from tracr_lite.visualize.theme import Theme, ThemeName
 from tracr_lite.visualize.words import counted
 
@@ -73,15 +72,9 @@ def plan(
     nodes, by default all.
     """
     layers = [layer_in(reading, layer)] if layer is not None else range(reading.layers)
-    groups: list[list[Neuron]] = []
-    for at in layers:
-        found = neurons_of(reading, at)
-        for node in dict.fromkeys(neuron.node for neuron in found):
-            groups.append([neuron for neuron in found if neuron.node == node])
+    groups = [group for at in layers for group in neurons_of(reading, at)]
     limit = min(limit, max(FEWEST, whole // max(len(groups), 1)))
-    blocks = [
-        _block(reading, own, reading.hidden(own[0].layer), limit) for own in groups[:most]
-    ]
+    blocks = [_block(reading, group, limit) for group in groups[:most]]
     note = "Left: what a neuron takes the positive part of. Right: what it adds to the stream, "
     note += "for each unit. Colour: share of the largest value in the block."
     if not blocks:
@@ -101,29 +94,32 @@ def layer_in(reading: Reading, layer: int) -> int:
     return layer
 
 
-def heading(reading: Reading, own: Sequence[Neuron]) -> str:
+def heading(reading: Reading, group: Neurons) -> str:
     """The node that neurons compute, and what that is."""
-    node, text = own[0].node, ""
-    if reading.trace is not None and node:
-        text = f" = {parts_of(reading)[node].text}"
-    return f"layer {own[0].layer} → {node}{text}"
+    text = f" = {parts_of(reading)[group.node].text}" if reading.trace is not None else ""
+    return f"layer {group.layer} → {group.node}{text}"
 
 
-def _block(reading: Reading, own: Sequence[Neuron], active: np.ndarray, limit: int) -> Plan:
+def strongest(active: np.ndarray, numbers: Sequence[int], limit: int) -> list[int]:
+    """Of some neurons, those that are active at most positions, in order."""
+    often = sorted(numbers, key=lambda i: -int((active[:, i] > 0).sum()))
+    return sorted(often[:limit])
+
+
+def _block(reading: Reading, group: Neurons, limit: int) -> Plan:
     """The neurons of one node."""
-    peaks = active.max(axis=0)
-    loud = [n for n in own if peaks[n.number] > ZERO * max(peaks.max(), 1e-30)]
-    kept = sorted(loud, key=lambda n: -float((active[:, n.number] > 0).sum()))[:limit]
-    kept.sort(key=lambda n: n.number)
-    values = active[:, [n.number for n in kept]].T
+    active = reading.hidden(group.layer)
+    kept = strongest(active, group.active, limit)
+    lines = [formulas(reading, group.layer, number) for number in kept]
+    values = active[:, kept].T
     wide = max(text_width(text, SMALL) for text in reading.positions) + 0.06
     cell = min(max(wide, 0.28), 0.5, 8.0 / len(reading.positions))
-    left = _width([f"{n.number}   {n.reads}" for n in kept])
-    right = _width([n.writes for n in kept])
+    left = _width([f"{n}   {reads}" for n, (reads, _) in zip(kept, lines, strict=True)])
+    right = _width([writes for _, writes in lines])
     tops = 0.22 + head_height(reading.positions, cell)
     middle = cell * len(reading.positions)
-    title = fitting(heading(reading, own), TITLE, NORMAL * BOLD)
-    foot = _counts(len(own), len(loud), len(kept))
+    title = fitting(heading(reading, group), TITLE, NORMAL * BOLD)
+    foot = _counts(len(group.numbers), len(group.active), len(kept))
 
     def draw(paper: Paper, x: float, y: float) -> None:
         paper.text(x, y + 0.07, title, weight="bold")
@@ -132,13 +128,13 @@ def _block(reading: Reading, own: Sequence[Neuron], active: np.ndarray, limit: i
             draw_heads(paper, reading.positions, x + left, y + tops, cell, every)
             share = values / (np.abs(values).max() or 1.0)
             Grid(values, share, (cell, HIGH), cell >= 0.25).draw(paper, x + left, y + tops)
-        for at, neuron in enumerate(kept):
+        for at, (reads, writes) in enumerate(lines):
             line = y + tops + (at + 0.5) * HIGH
-            text = fitting(neuron.reads, WIDEST, SMALL)
+            text = fitting(reads, WIDEST, SMALL)
             soft = {"size": SMALL, "color": paper.theme.soft}
-            paper.text(x, line, str(neuron.number), **soft)
+            paper.text(x, line, str(kept[at]), **soft)
             paper.text(x + left - 0.08, line, text, size=SMALL, ha="right")
-            text = fitting(f"→ {neuron.writes}", WIDEST, SMALL)
+            text = fitting(f"→ {writes}", WIDEST, SMALL)
             paper.text(x + left + middle + 0.08, line, text, size=SMALL)
         line = y + tops + len(kept) * HIGH + 0.09
         paper.text(x, line, foot, size=SMALL, color=paper.theme.soft)

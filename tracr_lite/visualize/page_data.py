@@ -10,11 +10,12 @@ import numpy as np
 from tracr_lite.compiler.circuits.circuit import Circuit
 from tracr_lite.visualize.attention_maps import captions, rings
 from tracr_lite.visualize.comparing import Compared, answers_agree, compared
-from tracr_lite.visualize.formulas import neurons_of
+from tracr_lite.visualize.formulas import Neurons, formulas, neurons_of
 from tracr_lite.visualize.layout import Placed, placed
+from tracr_lite.visualize.neuron_maps import strongest
 from tracr_lite.visualize.parts import Part, heads_of, parts_of, step_name
 from tracr_lite.visualize.reading import Reading
-from tracr_lite.visualize.rows import ZERO, Group, fold, groups_of, said, scale_of
+from tracr_lite.visualize.rows import ZERO, Group, changes, fold, groups_of, said, scale_of
 from tracr_lite.visualize.stream_maps import steps_of
 from tracr_lite.visualize.words import counted, shortened, value_text
 
@@ -77,6 +78,7 @@ def _groups(reading: Reading, steps: Sequence[int], size: int, notes: list[str])
             "name": group.name,
             "slot": group.slot,
             "scale": _round(scale_of(reading, group)),
+            "written": [changes(reading, group, step) for step in steps],
             "rows": [_row(reading, group, at, steps, size) for at in range(len(group.rows))],
         }
         for group in groups
@@ -168,27 +170,32 @@ def _heads(reading: Reading, size: int, notes: list[str]) -> list[Data]:
 
 def _neurons(reading: Reading, size: int) -> list[Data]:
     """A block for each node that a layer's neurons compute."""
-    found: list[Data] = []
-    for layer in range(reading.layers):
-        own, active = neurons_of(reading, layer), reading.hidden(layer)
-        for node in dict.fromkeys(neuron.node for neuron in own):
-            group = [neuron for neuron in own if neuron.node == node]
-            peaks = {n.number: float(active[:, n.number].max()) for n in group}
-            limit = ZERO * max(peaks.values())
-            loud = [n for n in group if peaks[n.number] > limit]
-            rows = [
-                {
-                    "number": n.number,
-                    "reads": shortened(n.reads, 120),
-                    "writes": shortened(n.writes, 120),
-                    "values": [_round(x) for x in active[:size, n.number].tolist()],
-                }
-                for n in loud[:NEURONS]
-            ]
-            counts = {"count": len(group), "active": len(loud)}
-            span = {"span": [group[0].number, group[-1].number]}
-            found.append({"layer": layer, "node": node, "rows": rows} | counts | span)
-    return found
+    return [
+        _group_of_neurons(reading, group, size)
+        for layer in range(reading.layers)
+        for group in neurons_of(reading, layer)
+    ]
+
+
+def _group_of_neurons(reading: Reading, group: Neurons, size: int) -> Data:
+    active = reading.hidden(group.layer)[:size]
+    rows: list[Data] = []
+    for number in strongest(active, group.active, NEURONS):
+        reads, writes = formulas(reading, group.layer, number)
+        row = {
+            "number": number,
+            "reads": shortened(reads, 120),
+            "writes": shortened(writes, 120),
+        }
+        rows.append(row | {"values": [_round(x) for x in active[:, number].tolist()]})
+    return {
+        "layer": group.layer,
+        "node": group.node,
+        "rows": rows,
+        "count": len(group.numbers),
+        "active": len(group.active),
+        "span": [group.numbers[0], group.numbers[-1]],
+    }
 
 
 def _graph(parts: dict[str, Part]) -> Data:

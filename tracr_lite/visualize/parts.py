@@ -55,6 +55,12 @@ def parts_of(reading: Reading) -> dict[str, Part]:
 
     **Raises:** `VisualizeError` for models without a program.
     """
+    if "parts" not in reading.memory:
+        reading.memory["parts"] = _parts(reading)
+    return reading.memory["parts"]
+
+
+def _parts(reading: Reading) -> dict[str, Part]:
     if reading.trace is not None:
         return _compiled(reading.trace, reading.model.circuit())
     description = reading.model.description

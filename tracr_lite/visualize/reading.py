@@ -7,7 +7,7 @@ Shapes: `steps` are the stream after the embeddings and after each half-layer, s
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -41,6 +41,8 @@ class Reading:
     decoded: tuple[Any, ...]
     stream: Float[np.ndarray, "steps seq d_model"]
     attention: Float[np.ndarray, "layers heads seq seq"]
+    memory: dict[str, Any] = field(default_factory=dict[str, Any])  # what was found out so far
+    _hidden: dict[int, np.ndarray] = field(default_factory=dict[int, np.ndarray])
 
     @property
     def trace(self) -> CompileTrace | None:
@@ -112,9 +114,11 @@ class Reading:
         config = self.model.model_config
         if config.layer_norm:
             raise VisualizeError("neurons are shown of models without layer norm only")
-        weights, bias = matrix(self.model, f"transformer/layer_{layer}/mlp/linear_1")
-        before = self.stream[2 * layer + 1] @ weights + bias
-        return np.asarray(config.activation_function(before.astype(np.float32)))  # pyright: ignore
+        if layer not in self._hidden:
+            group = self.model.params[f"transformer/layer_{layer}/mlp/linear_1"]
+            before = self.stream[2 * layer + 1].astype(np.float32) @ group["w"] + group["b"]
+            self._hidden[layer] = np.asarray(config.activation_function(before))
+        return self._hidden[layer]
 
 
 def matrix(model: AssembledTransformerModel, name: str) -> tuple[np.ndarray, np.ndarray]:

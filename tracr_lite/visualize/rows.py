@@ -71,7 +71,9 @@ def _slots(reading: Reading, owners: Sequence[str]) -> dict[str, int]:
 
 
 def _short(label: str, name: str) -> str:
-    """The value that a column stands for."""
+    """The value that a column stands for; `clean` columns are copies without rounding."""
+    if label.startswith(f"{name}/"):
+        return label.removeprefix(f"{name}/").replace("::", " ", 1)
     value = label.removeprefix(f"{name}:")
     return value if value != label else ("number" if label == name and name != "one" else label)
 
@@ -118,3 +120,10 @@ def said(reading: Reading, group: Group, row: Row, step: int, position: int) -> 
     labels = reading.trace.layers.blocks.labels
     values = reading.held.get(labels.index(group.name)) if group.name in labels else None
     return "" if values is None else value_text(values[position - reading.first], 10)
+
+
+def changes(reading: Reading, group: Group, step: int) -> bool:
+    """Whether a step writes to a node's columns."""
+    after = reading.stream[step][:, group.columns]
+    before = reading.stream[step - 1][:, group.columns] if step else 0.0
+    return bool((np.abs(after - before) > ZERO).any())

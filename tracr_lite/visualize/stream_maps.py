@@ -21,7 +21,7 @@ from tracr_lite.visualize.canvas import (
 from tracr_lite.visualize.grid import Grid, draw_heads, head_height
 from tracr_lite.visualize.parts import has_program, parts_of, step_name
 from tracr_lite.visualize.reading import Reading, read
-from tracr_lite.visualize.rows import ZERO, Group, fold, groups_of, said, scale_of
+from tracr_lite.visualize.rows import Group, changes, fold, groups_of, said, scale_of
 from tracr_lite.visualize.theme import Theme, ThemeName
 
 if TYPE_CHECKING:
@@ -206,17 +206,10 @@ def _draw_panel(
         share = values / scale_of(reading, group)
         Grid(values, share, (cell, HIGH), cell >= 0.19, texts).draw(paper, x, y)
         height = len(group.rows) * HIGH
-        if _changes(reading, group, step):
+        if changes(reading, group, step):
             bar = {"facecolor": paper.theme.accent}
             paper.box(x - 0.07, y, 0.04, height, **bar)
         y += height + GROUP_GAP
-
-
-def _changes(reading: Reading, group: Group, step: int) -> bool:
-    """Whether a step writes to a node's columns."""
-    after = reading.stream[step][:, group.columns]
-    before = reading.stream[step - 1][:, group.columns] if step else 0.0
-    return bool((np.abs(after - before) > ZERO).any())
 
 
 def _strongest(held: np.ndarray) -> np.ndarray:

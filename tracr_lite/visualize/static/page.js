@@ -191,7 +191,7 @@ function drawStream() {
   head(table, data.positions, "column");
   const now = data.steps[step];
   for (const group of data.groups) {
-    const body = make("tbody", { "data-node": group.name, class: group.slot === now.slot ? "written" : null });
+    const body = make("tbody", { "data-node": group.name, class: group.written[step] ? "written" : null });
     const known = data.nodes.some((node) => node.label === group.name);
     const title = make("tr", { class: "group" });
     title.append(make("th", { colspan: data.positions.length + 1, scope: "rowgroup" }, known ? chooser(group.name) : group.name));
@@ -263,7 +263,7 @@ function attentionCell(table, it, q, k, weight) {
 function drawNeurons() {
   const cards = data.neurons.map((it, number) => {
     const title = `Layer ${it.layer} neurons${it.node ? ` → ${it.node}` : ""}`;
-    const shown = it.rows.length < it.active ? `; the first ${it.rows.length} of these are shown` : "";
+    const shown = it.rows.length < it.active ? `; the ${it.rows.length} that are active most are shown` : "";
     const lines = [`${it.count} neurons, ${it.active} active on this input${shown}.`];
     const made = card(title, lines, it.lights, 2 * it.layer + 1, `neurons-${number}`);
     if (!it.rows.length) return made;
@@ -313,6 +313,14 @@ function drawGraph() {
   for (const box of boxes) inner.append(graphBox(box));
   svg.append(inner);
   find("graph").replaceChildren(svg);
+  const { box } = boxes.find((each) => each.label === chosen) || boxes[0] || { box: [0, 0, 0, 0] };
+  centre(box);
+}
+
+// Scrolls the graph sideways, where it is wider than its place.
+function centre([x, , width]) {
+  const holder = find("graph");
+  holder.scrollLeft = (x + width / 2) * SCALE + SIDE - holder.clientWidth / 2;
 }
 
 function edge({ from, to, points }) {
@@ -356,6 +364,7 @@ function choose(label) {
   place.replaceChildren();
   const node = data.nodes.find((each) => each.label === label);
   if (!node) return;
+  centre(data.graph.boxes.find((each) => each.label === label).box);
   const where = node.fused ? `computed inside of ${node.where}, without columns of its own` : node.columns ? `${node.where}; ${node.columns} column${node.columns === 1 ? "" : "s"}` : node.where;
   place.append(make("p", {}, make("b", {}, label), `${node.text ? ` = ${node.text}` : ""}; ${where}.`));
   const jumps = make("div", { class: "jumps" });
