@@ -1,5 +1,6 @@
 """The documentation site: it builds strictly, holds what it should, and needs no other host."""
 
+import html
 import re
 import subprocess
 import sys
@@ -19,19 +20,17 @@ DOCS = ROOT / "docs"
 NOT_PART = {"tracr_lite.cli", "tracr_lite.benchmark", "tracr_lite.programs", "tracr_lite"}
 
 
-def build(source, out, *options):
-    """The command of docs/testing.md."""
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-c", DOCS / "site"]
-    return subprocess.run(
-        [*command, *options, source, out], capture_output=True, text=True, check=False
-    )
+def run(*command):
+    command = [sys.executable, *command]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     out = tmp_path_factory.mktemp("site")
-    done = build(DOCS, out)
+    done = run(DOCS / "site", "--quick", out)
     assert done.returncode == 0, done.stderr
+    assert "index.html" in done.stdout
     return out
 
 
@@ -85,8 +84,19 @@ def test_the_gallery_has_every_program_with_picture_sizes_and_code(pages):
         assert "<svg" in section, name
         assert 'class="out"' in section, name
         assert "d_model" in section, name
+        assert "Teaches:" in section, name
         assert "PROGRAM" in section, name
         assert summary.split()[-1].rstrip('?."') in section, name
+
+
+@pytest.mark.heavy
+def test_each_program_of_the_gallery_has_a_page_to_step_through(tmp_path):
+    done = run(DOCS / "site", tmp_path)
+    assert done.returncode == 0, done.stderr
+    gallery = (tmp_path / "gallery.html").read_text(encoding="utf-8")
+    for name, summary in catalog.summaries().items():
+        assert f'href="show/{name}.html"' in gallery
+        assert html.escape(summary) in (tmp_path / "show" / f"{name}.html").read_text("utf-8")
 
 
 def test_every_package_is_in_the_api(pages):
@@ -112,6 +122,7 @@ def test_every_package_is_in_the_api(pages):
 def test_what_leads_nowhere_fails_the_build(tmp_path, text, said):
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "page.md").write_text(f"# A page\n\n{text}\n")
-    done = build(tmp_path / "source", tmp_path / "out", "-D", "root_doc=page")
+    options = ["-W", "--keep-going", "-c", DOCS / "site", "-D", "root_doc=page"]
+    done = run("-m", "sphinx", *options, tmp_path / "source", tmp_path / "out")
     assert (done.returncode != 0) == bool(said), done.stderr
     assert said in done.stderr

@@ -1,9 +1,8 @@
 """The documentation site.
 
-    python -m sphinx -W --keep-going -c docs/site docs build/site      then open its index.html
-
-`-W`: whatever is broken, a link, an anchor, a reference, a page that no list names, fails the
-build. Nothing is loaded from another host, neither while building nor by a reader's browser.
+`python docs/site` builds it, strictly: whatever is broken, a link, an anchor, a reference, a
+page that no list names, fails the build. Nothing is loaded from another host, neither while
+building nor by a reader's browser.
 The pages in docs/ are plain Markdown that also reads well as files; what only the site has
 (lists of pages, API, gallery) is added to them while they are read.
 """
@@ -72,12 +71,19 @@ def read(app: Any, name: str, source: list[str]) -> None:
     if not text.startswith("# "):  # a table that a command writes
         text = f"# {name.rpartition('/')[2].capitalize()}\n\n{text}"
     if name == "gallery":
-        text += gallery.sections()
+        text += gallery.sections(app.tags.has("pages"))
     if name.startswith("api/"):
         text += api_pages.text(name.removeprefix("api/"))
     source[0] = text + contents.lists_of(name, DOCS)
 
 
+def finish(app: Any, problem: Exception | None) -> None:
+    """Writes the pages that are no part of Sphinx."""
+    if app.tags.has("pages") and problem is None:
+        gallery.write_pages(Path(app.outdir) / gallery.FOLDER)
+
+
 def setup(app: Any) -> dict[str, bool]:
     app.connect("source-read", read)
+    app.connect("build-finished", finish)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import ast
 import inspect
+import shlex
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import program_picture
 
-from tracr_lite import catalog
+from tracr_lite import catalog, visualize
 from tracr_lite.compiler import compile_rasp_to_model
 
+FOLDER = "show"  # of the pages to step through, beside the gallery
 COUNT = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten")
 
 
@@ -26,7 +30,6 @@ class Shown:
 
     entry: catalog.Entry
     model: Any
-    drawing: str
     explanation: str
     labelled: dict[str, str]  # Teaches, Source, Run: the rest of the line
 
@@ -35,14 +38,33 @@ class Shown:
         return self.model.model_config.num_layers, len(self.model.residual_labels)
 
 
-def sections() -> str:
-    """What follows the introduction of docs/gallery.md, as Markdown."""
-    found = sorted(map(_shown, catalog.load_all()), key=lambda s: (s.depth, s.entry.name))
+@cache
+def _all() -> list[Shown]:
+    return sorted(map(_shown, catalog.load_all()), key=lambda s: (s.depth, s.entry.name))
+
+
+def write_pages(folder: Path) -> None:
+    """What `tracr-lite show` writes, for each program on the example of its picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for shown in _all():
+        entry, xs = shown.entry, program_picture.example(shown.entry)
+        typed = " ".join(map(shlex.quote, map(str, xs)))
+        command = f"tracr-lite show {entry.name} {typed} --serve"
+        heading = visualize.Heading(entry.name, entry.summary, command, typed)
+        html = visualize.page(shown.model, xs, heading)
+        (folder / f"{entry.name}.html").write_text(html, encoding="utf-8")
+
+
+def sections(pages: bool) -> str:
+    """What follows the introduction of docs/gallery.md, as Markdown.
+
+    **Arguments:** `pages`: whether there are pages to link to; see `write_pages`.
+    """
     parts: list[str] = []
-    for layers, group in groupby(found, key=lambda shown: shown.depth[0]):
+    for layers, group in groupby(_all(), key=lambda shown: shown.depth[0]):
         number = COUNT[layers] if layers < len(COUNT) else str(layers)
         parts.append(f"## {number} layer{'s' if layers != 1 else ''}")
-        parts += [_section(shown) for shown in group]
+        parts += [_section(shown, pages) for shown in group]
     return "\n\n" + "\n\n".join(parts) + "\n"
 
 
@@ -63,10 +85,10 @@ def _shown(entry: catalog.Entry) -> Shown:
         else:
             prose.append(line)
             last = ""
-    return Shown(entry, model, paragraphs[0], "\n".join(prose).strip(), labelled)
+    return Shown(entry, model, "\n".join(prose).strip(), labelled)
 
 
-def _section(shown: Shown) -> str:
+def _section(shown: Shown, pages: bool) -> str:
     entry, config = shown.entry, shown.model.model_config
     parameters = sum(a.size for group in shown.model.params.values() for a in group.values())
     layers = f"{config.num_layers} layer{'s' if config.num_layers != 1 else ''}"
@@ -89,6 +111,7 @@ def _section(shown: Shown) -> str:
         parts.append(f"*Teaches:* {shown.labelled['Teaches']}")
     parts += [
         program_picture.of(entry, shown.model),
+        f'<p><a href="{FOLDER}/{entry.name}.html">Step through it</a></p>' if pages else "",
         shown.explanation,
         f"```bash\n{shown.labelled['Run']}\n```" if "Run" in shown.labelled else "",
         _code(entry),

@@ -20,7 +20,7 @@ LONGEST = 17  # characters of a name
 
 def of(entry: Entry, model: Any) -> str:
     """The picture, as one line of HTML."""
-    xs = _example(entry)
+    xs = example(entry)
     evaluate = causal_eval.evaluate if entry.causal else rasp.evaluate
     rows = [(*row, list(evaluate(row[2], xs))) for row in _steps(entry.program, model)]
     height, parts = 6, list[str]()
@@ -42,7 +42,7 @@ def of(entry: Entry, model: Any) -> str:
     return f'<div class="program">{head}{"".join(parts)}</svg></div>'
 
 
-def _example(entry: Entry) -> list[Any]:
+def example(entry: Entry) -> list[Any]:
     """The first one with three to seven tokens, or else the first."""
     inputs = [xs for xs, _ in entry.examples]
     return next((xs for xs in inputs if 3 <= len(xs) <= 7), inputs[0])
