@@ -95,6 +95,35 @@ def test_training_a_partition_is_the_same_as_wrapping():
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
+def test_neither_training_nor_other_values_trace_anew():
+    traces = []
+
+    def counted(p, x):
+        traces.append(1)
+        return loss(p, x)
+
+    tx = optax.adamw(0.1)
+    trained, frozen = partition(params(), SPEC)
+    state = tx.init(trained)
+
+    @jax.jit
+    def step(trained, state):
+        def total(t):
+            return use_implicit_args(counted, strict=True)(join_lora_params(t, frozen), X)
+
+        updates, state = tx.update(jax.grad(total)(trained), state, trained)
+        return optax.apply_updates(trained, updates), state
+
+    for _ in range(3):
+        trained, state = step(trained, state)
+    assert len(traces) == 1
+
+    run = jax.jit(use_implicit_args(counted))
+    for tree in (params(), join_lora_params(trained, frozen)):
+        run(tree, X)
+    assert len(traces) == 2
+
+
 def test_gradients_of_integers_are_zeros():
     tree = {"low": lora(4, 5), "table": jnp.arange(3)}
     tx = wrap_tx(optax.sgd(0.1), {"low": 2, "table": 0})

@@ -97,6 +97,19 @@ def test_each_parameter_is_named_when_one_jitted_layer_serves_many():
         assert sorted(error.value.problems) == [("sin", "a"), ("sin", "b")]
 
 
+def test_one_function_for_weights_of_several_ranks_tells_for_each_call():
+    choose = jax.jit(lambda w, v, x: x @ lax.cond(x[0, 0] > 0, lambda: w, lambda: v))
+    run = use_implicit_args(lambda w, v, x: choose(w, v, x), strict=True)
+    same, other = (lora(6, 7), lora(6, 7, seed=1)), (lora(6, 7), lora(6, 7, rank=3))
+    for _ in range(2):
+        run(*same, X)
+        with pytest.raises(MaterializationError) as error:
+            run(*other, X)
+        problems = sorted(error.value.problems)
+        assert problems == [("cond", "argument 0"), ("cond", "argument 1")]
+        run(*same, X)
+
+
 def test_no_warning_where_all_is_handled():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -181,7 +181,8 @@ class _Run:
         def report(primitive: str, operand: int) -> None:
             self.problems.append((primitive, self.origins[eqn.invars[operand]]))
 
-        equation = Equation(eqn, self.jaxpr, report, self.names_of(eqn))
+        names = self.names_of(eqn) if where else ()
+        equation = Equation(eqn, self.jaxpr, report, names)
         results: Any = NotImplemented
         if where and name in RULES:
             with eqn.ctx.manager:

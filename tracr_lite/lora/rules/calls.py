@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from tracr_lite.lora.implicit import Implicit
 from tracr_lite.lora.interpreter import STRICT, Equation, Names, Result, interpret, rule
@@ -37,7 +38,7 @@ class Runner:
         def run(strict: bool, *values: Any) -> list[Any]:
             result = self.function(NAMES.get(), *values)
             noted = Result([], result.origins, result.problems)
-            self.results[jax.tree_util.tree_structure(values)] = noted
+            self.results[_kind(values)] = noted
             return result.outs
 
         run.__name__ = run.__qualname__ = name
@@ -50,8 +51,14 @@ class Runner:
             outs = self.jitted(STRICT.get(), *values)
         finally:
             NAMES.reset(token)
-        noted = self.results[jax.tree_util.tree_structure(tuple(values))]
+        noted = self.results[_kind(values)]
         return Result(outs, noted.origins, noted.problems).moved(-first)
+
+
+def _kind(values: Sequence[Any]) -> Any:
+    """What a function is traced anew for: structure, shapes and types."""
+    leaves, tree = jax.tree_util.tree_flatten(tuple(values))
+    return tree, tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
 
 
 @lru_cache(maxsize=KEPT)
