@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -13,12 +14,15 @@ from tests.targets.runtimes import inputs, our_llama, transformers_of, wrong
 from tracr_lite.errors import CompileError, InputError
 from tracr_lite.rasp import causal_eval, rasp
 from tracr_lite.sampling import sample_program
-from tracr_lite.targets import compile_rasp_to_llama
+from tracr_lite.targets import compile_rasp_to_gpt2, compile_rasp_to_llama
 from tracr_lite.targets.forward import logits as numpy_logits
 from tracr_lite.targets.forward import predict
 
 PROGRAMS = sorted(each.name for each in pkgutil.iter_modules(programs.__path__))
 ORDER = rasp.Select(rasp.indices, rasp.indices, rasp.Comparison.LEQ)
+
+# Programs whose categorical logits in Llama are not exactly 64 and 0, and how far they are off
+EXACT: dict[str, float] = {}
 
 
 def module_of(name):
@@ -153,23 +157,39 @@ def test_the_nodes_are_where_the_map_says():
     assert np.flatnonzero(out[column]).tolist() == [head * size]
 
 
-@pytest.mark.heavy
-@pytest.mark.parametrize("positions", [64, 256])
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_every_causal_program_at_length_in_transformers(name, positions):
-    pytest.importorskip("transformers")
+def reads_ahead(name):
+    """Whether the program is refused for reading ahead."""
     module = module_of(name)
     try:
-        model = compile_rasp_to_llama(
-            module.PROGRAM, module.VOCAB, positions - 1, causal=getattr(module, "CAUSAL", False)
+        compile_rasp_to_llama(
+            module.PROGRAM, module.VOCAB, 3, causal=getattr(module, "CAUSAL", False)
         )
     except CompileError as error:
-        if error.stage == "causality":
-            pytest.skip("reads ahead")
-        raise
-    given = inputs(module.VOCAB, positions - 1, 8, 0)
+        return error.stage == "causality"
+    return False
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("positions", [64, 256])
+@pytest.mark.parametrize("compiler", [compile_rasp_to_llama, compile_rasp_to_gpt2])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_every_causal_program_at_length_in_transformers(name, compiler, positions):
+    pytest.importorskip("transformers")
+    if reads_ahead(name):
+        pytest.skip("it reads ahead")
+    module, size = module_of(name), positions - 1
+    try:
+        model = compiler(module.PROGRAM, module.VOCAB, size, causal=True)
+    except CompileError as error:  # numbers too close to be told apart: as long as can be
+        size = int(re.search(r"max_seq_len=(\d+), the largest", str(error))[1])
+        model = compiler(module.PROGRAM, module.VOCAB, size, causal=True)
+        print(name, positions, "refused, but fits", size)
+    given = inputs(module.VOCAB, size, 8, 0)
+    sizes = {k: v for k, v in model.config.items() if k.startswith(("hidden_s", "n_", "num_"))}
     for attention in ("sdpa", "eager"):
         run = transformers_of(model, attention)
         bad, total, error = wrong(model, run, evaluator(module.PROGRAM), given)
+        print(name, positions, attention, bad, total, error, model.parameters, sizes)
         assert bad == 0, f"{bad} of {total}"
-        print(name, positions, model.config["hidden_size"], model.parameters, error)
+        limit = 0.0 if model.architecture == "llama" and model.numeric is False else 1e-3
+        assert error <= max(limit, EXACT.get(name, 0.0))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.blocks import Above, Both, Copy, Nothing, Product, Step, Unit
 from tracr_lite.targets.llama_neurons import power
-from tracr_lite.targets.rows import Row, constant, scaled, total
+from tracr_lite.targets.rows import Row, always, scaled, total
 
 OPEN = 8.0  # what a neuron reads where it writes
 
@@ -26,18 +26,18 @@ class Neuron:
 
 def neurons(unit: Unit, bos: BasisDirection) -> list[Neuron]:
     """The neurons of one unit."""
-    nb = constant(bos)
+    del bos  # all thresholds are above 0, so that BOS, where all is about 0, is below them
     match unit:
         case Both(number=False):
             rows = [*unit.xs, unit.ys]
-            read = total([*rows, scaled(nb, 0.5 - len(rows))])
+            read = total([*rows, always(0.5 - len(rows))])
             return [Neuron(scaled(read, 2 * OPEN), scaled(unit.out, 1 / OPEN))]
         case Above():
             k = power(2 * OPEN / unit.margin)
             return [Neuron(scaled(unit.read, k), scaled(unit.out, 1 / k))]
         case Nothing():
             r = power(4 * OPEN / unit.margin)
-            gate = total([scaled(unit.gate, 2 * OPEN), scaled(nb, -OPEN)])
+            gate = total([scaled(unit.gate, 2 * OPEN), always(-OPEN)])
             read = total([gate, scaled(unit.stuff, -r)])
             return [Neuron(read, scaled(unit.out, 1 / OPEN))]
         case Copy():

@@ -104,15 +104,16 @@ def _sum(lowering: StockLowering, form: OneHot, chosen: np.ndarray) -> Row:
 def positions_of(lowering: StockLowering, node: int) -> tuple[np.ndarray, np.ndarray]:
     """First and last position at which the node can hold each of its values."""
     keyed, n = lowering.values.keyed(node), lowering.values.keys.n
-    size = keyed.member.shape[1]
+    size = int(keyed.member.shape[1])
     if not keyed.by_position:
-        return np.zeros(size, np.int64), np.zeros(size, np.int64) + (n - 1)
+        return np.zeros(size, np.int64), np.full(size, n - 1, np.int64)
     rows, positions = lowering.values.keys.pairs(keyed.by_length, keyed.by_position)
     classes = keyed.at(rows, positions)
     spans = np.full((len(keyed.member), 2), (n, -1))
     np.minimum.at(spans[:, 0], classes, positions)
     np.maximum.at(spans[:, 1], classes, positions)
-    first, last = np.zeros(size, np.int64) + n, np.zeros(size, np.int64) - 1
+    first = np.full(size, n, np.int64)
+    last = np.full(size, -1, np.int64)
     for kind, (low, high) in enumerate(spans.tolist()):
         ids = keyed.member[kind]
         first[ids] = np.minimum(first[ids], low)
