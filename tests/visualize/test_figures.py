@@ -65,7 +65,7 @@ def test_a_model_and_an_input_give_a_figure(draw, tmp_path):
 
 
 @every_picture
-@pytest.mark.parametrize("name", ["reverse", "most_frequent", "flip_flop"])
+@pytest.mark.parametrize("name", ["sort", "flip_flop"])
 def test_no_text_is_cut_or_covered(draw, name):
     assert faults(draw(reading_of(name))) == []
 
@@ -99,7 +99,7 @@ def test_long_inputs_and_large_vocabularies_stay_readable():
     assert "One row that says the value, for lack of room: tokens, indices" in said
     said = " ".join(texts(visualize.weights(reading)))
     assert "60 of 3600 columns" in said
-    assert "Only the first 48 of 61 positions are shown." in visualize.page(reading)
+    assert "48 of 61 positions" in visualize.page(reading)
 
 
 def test_what_is_left_out_is_said():

@@ -82,9 +82,10 @@ def test_without_tokens_an_example_is_shown(capsys):
         (["reverse", "a", "--out", "it.pdf"], "ends in .html, .png, .svg; got 'it.pdf'"),
         (["reverse", "a", "--out", "no/such/folder.html"], "cannot be written"),
         (["reverse", "a", "--out", "it.html", "--serve"], "leave out --out, or --serve"),
+        (["reverse", "a", "--port", "8000"], "--port is about --serve"),
         (["revers", "a"], "did you mean reverse"),
     ],
-    ids=["token", "kind", "folder", "both", "program"],
+    ids=["token", "kind", "folder", "both", "port", "program"],
 )
 def test_what_cannot_be_shown_is_refused(capsys, typed, message):
     code, _, err = run(capsys, *typed)

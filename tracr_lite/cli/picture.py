@@ -100,6 +100,8 @@ def app(
 ) -> None:
     """`tracr-lite show`"""
     file = None if out is None else _checked(out)
+    if port and not serve:
+        raise UsageError("--port is about --serve, which is not given")
     if serve and file is not None:
         raise UsageError("--serve shows the page itself; leave out --out, or --serve")
     if saved.is_saved(program):

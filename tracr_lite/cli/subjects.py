@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from tracr_lite import catalog
 from tracr_lite.cli import inputs, saved, show
 from tracr_lite.cli.inputs import UsageError
@@ -50,6 +52,9 @@ def of_program(
         longest = max((xs for xs, _ in entry.examples), key=len)
         words = tuple(repr(x) if isinstance(x, str) else str(x) for x in longest)
     request = inputs.make_request(entry, words, vocab, max_seq_len, causal)
+    if not entry.valid(request.tokens):
+        note = "this input does not meet the precondition of"
+        click.echo(f"tracr-lite: note: {note} {entry.name}; see its file", err=True)
     from tracr_lite.compiler import compiling  # loads JAX: only now, when it is needed
     from tracr_lite.visualize.reading import read
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 CELL = 0.27
+RINGED = 0.08  # cells smaller than this bear no ring
 LARGEST = 5.0  # of a map, in inches
 MOST = 24  # heads
 
@@ -65,7 +66,8 @@ def plan(reading: Reading, max_heads: int = MOST) -> Plan:
 def _notes(reading: Reading, heads: Sequence[object], limit: int) -> list[str]:
     notes = ["Rows are queries, columns are keys. Colour: weight, from 0 to 1."]
     if reading.trace is not None:
-        notes[0] += " Ring: a key that the selector selects, says the interpreter."
+        ringed = _cell(reading) >= RINGED
+        notes[0] += " Ring: a key that the selector selects, says the interpreter." * ringed
     empty = reading.layers * reading.model.model_config.num_heads - len(heads)
     if empty:
         notes.append(f"{counted(empty, 'head')} without weights: not shown.")
@@ -97,11 +99,15 @@ def rings(reading: Reading, layer: int, head: int) -> np.ndarray | None:
     return np.pad(found, ((reading.first, 0), (reading.first, 0)))
 
 
+def _cell(reading: Reading) -> float:
+    return min(CELL, LARGEST / len(reading.positions))
+
+
 def _map(reading: Reading, layer: int, head: int) -> Plan:
     """One head."""
     positions = reading.positions
     size = len(positions)
-    cell = min(CELL, LARGEST / size)
+    cell = _cell(reading)
     every = max(1, round(0.13 / cell))
     left = max(text_width(text, SMALL) for text in positions) + 0.1
     width = max(left + size * cell, 2.3)
@@ -110,7 +116,14 @@ def _map(reading: Reading, layer: int, head: int) -> Plan:
     lines = [fitting(line, width, SMALL) for line in lines]
     tops = 0.34 + 0.14 * len(lines) + head_height(positions, cell)
     weights = reading.attention[layer, head]
-    grid = Grid(weights, weights, (cell, cell), cell >= 0.2, {}, rings(reading, layer, head))
+    grid = Grid(
+        weights,
+        weights,
+        (cell, cell),
+        cell >= 0.2,
+        {},
+        rings(reading, layer, head) if cell >= RINGED else None,
+    )
 
     def draw(paper: Paper, x: float, y: float) -> None:
         title = fitting(f"{where} → {nodes}" if nodes else where, width, (SMALL + 0.5) * BOLD)

@@ -11,6 +11,7 @@ import numpy as np
 from tracr_lite.visualize.canvas import SMALL, Paper, fitting, text_width
 
 SIZE = 6.5  # points, of numbers in cells
+NARROWEST = 0.12  # inches, of cells with text
 MINUS = "\N{MINUS SIGN}"
 
 
@@ -72,6 +73,8 @@ class Grid:
 
     def _spoken(self) -> np.ndarray:
         """Cells that bear text: those with one, and all that are not zero, if there is room."""
+        if self.cell[0] < NARROWEST:
+            return np.zeros(self.values.shape, bool)
         spoken = (np.abs(self.share) > 0.004) if self.numbers else self.share < -0.004
         for at in self.texts:
             spoken[at] = True

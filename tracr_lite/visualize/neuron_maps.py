@@ -151,5 +151,5 @@ def _width(texts: Sequence[str]) -> float:
 
 def _counts(own: int, loud: int, kept: int) -> str:
     """What is shown of how many."""
-    text = f"{counted(own, 'neuron')}, {loud} active on this input"
+    text = f"{counted(own, 'neuron')}, {loud:,} active on this input"
     return text if kept == loud else f"{text}; the {kept} that are active most are shown"

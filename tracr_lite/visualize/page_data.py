@@ -19,7 +19,7 @@ from tracr_lite.visualize.rows import ZERO, Group, changes, fold, groups_of, sai
 from tracr_lite.visualize.stream_maps import steps_of
 from tracr_lite.visualize.words import counted, shortened, value_text
 
-POSITIONS, ROWS, HEADS, NEURONS = 48, 160, 48, 40  # at most, each said where it cuts
+POSITIONS, ROWS, HEADS, NEURONS = 48, 90, 48, 40  # at most, each said where it cuts
 DIGITS = 4
 LETTER, LINE = 0.075, 0.17  # of the text in the graph's boxes, in hundreds of pixels
 Data = dict[str, Any]

@@ -18,7 +18,7 @@ from tracr_lite.visualize.canvas import (
     titled,
     to_figure,
 )
-from tracr_lite.visualize.grid import Grid, draw_heads, head_height
+from tracr_lite.visualize.grid import NARROWEST, Grid, draw_heads, head_height
 from tracr_lite.visualize.parts import has_program, parts_of, step_name
 from tracr_lite.visualize.reading import Reading, read
 from tracr_lite.visualize.rows import Group, changes, fold, groups_of, said, scale_of
@@ -113,7 +113,9 @@ def _notes(reading: Reading, groups: Sequence[Group], steps: Sequence[int]) -> l
         )
     merged = [g.name for g in groups if len(g.rows) == 1 and len(g.columns) > 1]
     merged = [g for g in merged if not _group(groups, g).rows[0].silent]
-    if merged:
+    if _cell(reading, groups) < NARROWEST:
+        notes.append("The cells are too narrow to bear values.")
+    elif merged:
         notes.append(f"One row that says the value, for lack of room: {', '.join(merged)}.")
     return notes
 
