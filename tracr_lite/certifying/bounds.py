@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from tracr_lite.certifying.by_state import hull, worst_by
 from tracr_lite.certifying.certificate import Certificate, NodeBound
 from tracr_lite.certifying.claims import BOS, EMBEDDINGS, MLP, ONE, Claims, Head, Held, Table
 from tracr_lite.certifying.errors import CertifyError
 from tracr_lite.certifying.head_bound import HeadBound
 from tracr_lite.certifying.known import Known, Leaf, Progress, exactly, ideal_of
-from tracr_lite.certifying.mlp_bound import Network, Rows, errors_of, worst_by
+from tracr_lite.certifying.mlp_bound import Network, Rows, errors_of
 from tracr_lite.certifying.rounding import FORMATS, Arithmetic
 from tracr_lite.certifying.score_bound import scored
 from tracr_lite.certifying.structure import claims_of, faults, reads_of
@@ -63,19 +64,26 @@ def derive_all(
         reason = ""
         try:
             if held.half == MLP:
-                error, spread = _mlp(weights, progress, tables[held.name], held)
+                middle, error, spread = _mlp(weights, progress, tables[held.name], held)
             else:
-                error, spread, reason = _head(weights, progress, heads[held.name], held)
+                middle, error, spread, reason = _head(weights, progress, heads[held.name], held)
         except Open as found:
             error = np.full((len(held.states) + 1, len(held.columns)), np.inf)
-            spread, reason = error[:, 0], str(found)
+            middle, spread, reason = ideal_of(held), error[:, 0], str(found)
         error = np.where(np.isnan(error), np.inf, error)
         spread = np.minimum(np.where(np.isnan(spread), np.inf, spread), error.sum(axis=1))
-        nodes.append(_bound(held.name, error, tolerance_of(held, claims), reason))
+        ideal = ideal_of(held)
+        wrong = error + np.abs(middle - ideal)
+        nodes.append(_bound(held.name, wrong, tolerance_of(held, claims), reason))
         if not (error < HOPELESS).all():  # what reads it could not be bounded either
             return Certificate(number.name, claims, tuple(nodes), ()), progress.known
         progress.known[held.name] = Known(
-            held.columns, ideal_of(held), error, spread, held.one_hot
+            held.columns,
+            middle,
+            error,
+            spread,
+            held.one_hot,
+            ideal if weights.number.narrow else None,
         )
     nodes.append(_answer(claims, progress))
     return Certificate(number.name, claims, tuple(nodes), ()), progress.known
@@ -107,13 +115,13 @@ def _answer(claims: Claims, progress: Progress) -> NodeBound:
     if output.categorical and not held.one_hot:
         raise CertifyError(f"the answer is read by argmax, but {output.node} is a number")
     tolerance = output_tolerance(output, held)
-    return _bound("answer", known.error[:-1], tolerance[:-1])
+    return _bound("answer", known.wrong[:-1], tolerance[:-1])
 
 
 def _mlp(
     weights: Weights, progress: Progress, table: Table, held: Held
-) -> tuple[Matrix, Float[np.ndarray, " states"]]:
-    """Errors of a node that an MLP writes, and bounds on their sums."""
+) -> tuple[Matrix, Matrix, Float[np.ndarray, " states"]]:
+    """What an MLP writes for a node, errors, and bounds on their sums."""
     w1, w2 = weights.mlp(held.layer)
     neurons = np.flatnonzero((w2[:, held.columns] != 0.0).any(axis=1))
     leaves = [progress.leaf(name) for name in (*table.leaves, ONE, BOS)]
@@ -163,10 +171,12 @@ def _mlp(
         ],
         axis=1,
     )
-    errors = errors_of(network, Rows(x, error, claimed, slices, spread))
+    middle, errors = errors_of(network, Rows(x, error, claimed, slices, spread))
+    if weights.number.narrow:
+        return hull(table, held, middle, errors)
     both = np.concatenate([errors, errors.sum(axis=1, keepdims=True)], axis=1)
     found = np.concatenate([worst_by(table.output, both[:-1], len(held.states)), both[-1:]])
-    return found[:, :-1], found[:, -1]
+    return ideal_of(held), found[:, :-1], found[:, -1]
 
 
 def _read(leaf: Leaf, w1: Matrix) -> tuple[Matrix, Float[np.ndarray, " neurons"]]:
@@ -193,8 +203,8 @@ def _check_before(claims: Claims, name: str, held: Held, leaf: Leaf) -> None:
 
 def _head(
     weights: Weights, progress: Progress, claim: Head, held: Held
-) -> tuple[Matrix, Float[np.ndarray, " states"], str]:
-    """Errors of a node that a head writes, bounds on their sums, or why there is no bound."""
+) -> tuple[Matrix, Matrix, Float[np.ndarray, " states"], str]:
+    """What a head writes for a node, errors, bounds on their sums, or why there are none."""
     claims, known = progress.claims, progress.known
     head = weights.head(held.layer, claim.head)
     literals = [(each.queries, each.keys) for each in claim.literals]
@@ -219,4 +229,6 @@ def _head(
         claim, held, scores, values, claims.max_seq_len, claims.causal, weights.number
     )
     error, spread, reasons = bound.errors()
-    return error, spread, "; ".join(reasons)
+    if weights.number.narrow and not reasons:
+        return *bound.stored(error), ""
+    return ideal_of(held), error, spread, "; ".join(reasons)

@@ -67,6 +67,51 @@ class HeadBound:
         at_bos = self._bos(leak)[None]
         return np.concatenate([errors, at_bos]), np.append(spread, at_bos.sum()), []
 
+    def stored(self, error: Matrix) -> tuple[Matrix, Matrix, Float[np.ndarray, " states"]]:
+        """As `errors`, in a narrow format: what columns are, how far off, and sums of that.
+
+        With equal scores each of m selected keys has the weight 1 / m as it is stored, and
+        what they give together is stored once more: mostly that is one number.
+        """
+        number, claim = self.number, self.claim
+        middle = np.concatenate([self.held.states, self.held.at_bos[None]])
+        _, leak = self._weighing()
+        equal = self.scores.exact or (self.scores.alike and not claim.counts_bos)
+        equal &= self._settles(leak) and bool(number.sums_exactly(self.n + 1.0, 0))
+        equal &= self._off_bos == 0.0 if claim.counts_bos else claim.copies
+        if not equal or self.values.extra > 0.0:
+            return middle, error, error.sum(axis=1)
+        room = float(number.sums.gamma(self.n + DIVISION)) + SLOP
+        if claim.counts_bos:
+            ideal, off = self.held.states[:, 0], self.values.bos.off[0].max(initial=0.0)
+            found = number.stored(*number.stored(ideal, ideal * (room + off)))
+            done = np.isfinite(error[:-1, 0])
+            middle[:-1, 0] = np.where(done, found[0], ideal)
+            error[:-1, 0] = np.where(done, found[1], np.inf)
+            return middle, error, error.sum(axis=1)
+        return self._stored_copies(middle, error, room, leak)
+
+    def _stored_copies(
+        self, middle: Matrix, error: Matrix, room: float, leak: float
+    ) -> tuple[Matrix, Matrix, Float[np.ndarray, " states"]]:
+        """Of a copied one-hot: m weights of 1 / m, for each number m of selected keys."""
+        number, claim, read = self.number, self.claim, self.values.reads[-1]
+        if not self.held.one_hot or claim.high < 1:
+            return middle, error, error.sum(axis=1)
+        width = np.arange(max(claim.low, 1), claim.high + 1, dtype=float)
+        weight, off = number.stored(1.0 / width, room / width)
+        together, spare = weight * width, (off + room * weight) * width
+        hot = np.argmax(read.rows, axis=1)
+        for state in range(len(self.held.states)):
+            of = np.flatnonzero((hot == state) & (read.rows.max(axis=1, initial=0.0) == 1.0))
+            if not len(of) or state == claim.default:
+                continue
+            moved = float(read.off[of].max() + LEAKED * leak * self.values.largest.max())
+            got, wrong = number.stored(*number.stored(together, spare + moved * (1 + room)))
+            low, high = float((got - wrong).min()), float((got + wrong).max())
+            middle[state, state], error[state, state] = (low + high) / 2, (high - low) / 2
+        return middle, error, error.sum(axis=1)
+
     def _faults(self) -> list[str]:
         scores, claim, found = self.scores, self.claim, list[str]()
         gaps = {"BOS at its own position": -scores.at_bos}

@@ -15,7 +15,8 @@ from tracr_lite.certifying.claims import Claims, Held, Sum
 class Known:
     """The columns of a node by state; the last row is the BOS position.
 
-    `error`: bound on the distance between a column and `ideal`; `spread`: on the sum of those
+    `error`: bound on the distance between a column and `ideal`, which is what is claimed if
+    there is no `claimed`; `spread`: on the sum of those
     of all columns at once.
     """
 
@@ -24,6 +25,16 @@ class Known:
     error: Float[np.ndarray, "states columns"]
     spread: Float[np.ndarray, " states"]
     one_hot: bool
+    claimed: Float[np.ndarray, "states columns"] | None = None
+
+    @property
+    def wrong(self) -> Float[np.ndarray, "states columns"]:
+        """How far columns are from what is claimed: rounding may have moved `ideal` itself."""
+        return (
+            self.error
+            if self.claimed is None
+            else self.error + np.abs(self.ideal - self.claimed)
+        )
 
     def moves(
         self, weight: Float[np.ndarray, "columns lanes"], factor: float = 1.0
@@ -86,7 +97,7 @@ class Progress:
 
     def _combined(self, combination: Sum) -> Leaf:
         """The sum as one number: errors of its parts add up, whatever states they are in."""
-        parts = [self.known[name] for name in combination.parts]
+        parts = [_around_claims(self.known[name]) for name in combination.parts]
         factors = np.concatenate(combination.factors)
         error, at_bos, at_bos_error = 0.0, 0.0, 0.0
         for part, own in zip(parts, combination.factors, strict=True):
@@ -109,7 +120,7 @@ class Progress:
         """Relative error, and error where a term is zero, if all terms have one sign."""
         share, rest, signs = 0.0, 0.0, list[float]()
         for name, own in zip(combination.parts, combination.factors, strict=True):
-            part = self.known[name]
+            part = _around_claims(self.known[name])
             terms = (part.ideal @ own)[:-1]
             off = part.moves(own[:, None])[:-1, 0]
             there = terms != 0.0
@@ -121,3 +132,11 @@ class Progress:
             signs += [float(terms.min(initial=0.0)), float(terms.max(initial=0.0))]
         same = min(signs) >= 0.0 or max(signs) <= 0.0
         return (share, rest) if same else (np.inf, 0.0)
+
+
+def _around_claims(known: Known) -> Known:
+    """The same, with what is claimed as the middle of what is possible."""
+    if known.claimed is None:
+        return known
+    wrong = known.wrong
+    return Known(known.columns, known.claimed, wrong, wrong.sum(axis=1), known.one_hot)

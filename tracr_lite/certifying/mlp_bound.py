@@ -79,11 +79,16 @@ class _Hidden:
     grid: Float[np.ndarray, " rows"]
 
 
-def errors_of(network: Network, rows: Rows) -> Matrix:
-    """Bound on the error of each output in each row."""
+def errors_of(network: Network, rows: Rows) -> tuple[Matrix, Matrix]:
+    """What each output is in each row, and how far it may be from that.
+
+    In float32 the first is what is claimed; a narrow format rounds it to something else.
+    """
     size = max(CHUNK // max(network.w1.shape[1], 1), 1)
     parts = [_chunk(network, part) for part in _slices(rows, size)]
-    return np.concatenate(parts) if parts else np.zeros_like(rows.claimed)
+    if not parts:
+        return rows.claimed, np.zeros_like(rows.claimed)
+    return np.concatenate([a for a, _ in parts]), np.concatenate([b for _, b in parts])
 
 
 def _slices(rows: Rows, size: int) -> Iterator[Rows]:
@@ -92,7 +97,7 @@ def _slices(rows: Rows, size: int) -> Iterator[Rows]:
         yield Rows(rows.x[at], rows.error[at], rows.claimed[at], rows.parts, rows.spread[at])
 
 
-def _chunk(network: Network, rows: Rows) -> Matrix:
+def _chunk(network: Network, rows: Rows) -> tuple[Matrix, Matrix]:
     hidden = _hidden(network, rows)
     w2 = _csr(network.w2)
     size_w2: Any = abs(w2)
@@ -109,13 +114,15 @@ def _chunk(network: Network, rows: Rows) -> Matrix:
             added[row, out] += rows.error[row, column] * by_unit
             most[row, out] = np.maximum(most[row, out], by_unit)
         moved += np.minimum(added, rows.spread[:, [leaf]] * most)
-    total = moved + np.abs(ideal - rows.claimed)
-    return total + _second_sum(network, hidden, w2, size, np.abs(ideal) + moved)
+    total = moved + _second_sum(network, hidden, w2, size, np.abs(ideal) + moved)
+    if network.number.narrow:
+        return network.number.stored(ideal, total)
+    return rows.claimed, total + np.abs(ideal - rows.claimed)
 
 
 def _hidden(network: Network, rows: Rows) -> _Hidden:
     """The first half of the network: a cheap bound finds the neurons that may be active."""
-    w1, number = network.w1, network.number
+    w1, number = network.w1, network.number.sums
     size_w1 = np.abs(w1)
     x, error = _csr(rows.x), _csr(rows.error)
     small: Any = error.multiply(rows.x == 0.0).tocsr()
@@ -153,6 +160,8 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
     off = rounding + from_inputs
     surely, kept = z >= off, z + off > 0.0
     wrong = np.where(surely, rounding, off)[kept]
+    if network.number.narrow:
+        return _stored(network, rows, (here, at), np.maximum(np.stack([z - off, z + off]), 0.0))
     place = (here[kept], at[kept])
 
     def matrix(data: Float[np.ndarray, " kept"]) -> Any:
@@ -164,12 +173,36 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
     return _Hidden(matrix(value), matrix(passing).tocsc(), matrix(wrong), exact, least)
 
 
+def _stored(
+    network: Network, rows: Rows, place: tuple[Counts, Counts], ends: Matrix
+) -> _Hidden:
+    """Neurons whose values are stored in a narrow format; `ends`: least and greatest of each.
+
+    All that is known is between which numbers of the format a value lies; mostly it is one.
+    """
+    low, high = network.number.cast(ends)
+    kept = high > 0.0
+    where = (place[0][kept], place[1][kept])
+    shape = (len(rows.x), network.w1.shape[1])
+    value, off = (low + high)[kept] / 2, (high - low)[kept] / 2
+    exact = np.ones(len(rows.x), bool)
+    exact[where[0][off > 0.0]] = False
+    nothing = np.zeros(len(value))
+    return _Hidden(
+        _csr((value, where), shape),
+        _csr((nothing, where), shape).tocsc(),
+        _csr((off, where), shape),
+        exact,
+        np.full(len(rows.x), NO_GRID),
+    )
+
+
 def _exact_rows(network: Network, rows: Rows, size: Matrix) -> Bits:
     """Rows in which no sum is rounded: inputs are exact, and all terms on one grid."""
     exact: Bits = np.asarray(~rows.error.any(axis=1) & ~network.extra.any())
     if exact.any():
         grid = lattice(rows.x[exact]) + lattice(network.w1)
-        exact &= network.number.sums_exactly(size.max(axis=1, initial=0.0), grid)
+        exact &= network.number.sums.sums_exactly(size.max(axis=1, initial=0.0), grid)
     return exact
 
 
@@ -177,7 +210,7 @@ def _second_sum(
     network: Network, hidden: _Hidden, w2: Any, size: Matrix, largest: Matrix
 ) -> Matrix:
     """Rounding of the sum over neurons; `size`: of all terms, `largest`: of their sum."""
-    number, values = network.number, hidden.value
+    number, values = network.number.sums, hidden.value
     there = (values + hidden.off) != 0.0
     terms = _dense(there.astype(float) @ (w2 != 0.0).astype(float))
     exact = hidden.exact
@@ -213,15 +246,3 @@ def _csr(*data: Any) -> Any:
 
 def _dense(matrix: Any) -> Matrix:
     return np.asarray(matrix.todense())
-
-
-def worst_by(
-    output: Int[np.ndarray, " rows"], errors: Matrix, states: int
-) -> Float[np.ndarray, "states columns"]:
-    """The largest error of each state; infinite for a state that no row leads to."""
-    worst = np.full((states, errors.shape[1]), np.inf)
-    order = np.argsort(output, kind="stable")
-    found, first = np.unique(output[order], return_index=True)
-    if len(found):
-        worst[found] = np.maximum.reduceat(errors[order], first, axis=0)
-    return worst

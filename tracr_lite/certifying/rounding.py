@@ -19,6 +19,8 @@ from jaxtyping import Bool, Float
 
 EXP, DIVISION = 8.0, 3.0  # relative errors, in units of u
 LOST = 1e30  # stands for infinity, but gives zero where it is multiplied with zero
+WIDE = 24  # bits of the significand of float32
+STORES = 8  # arrays between one node and the next: queries, keys, scores, weights and so on
 SLOP = 2.0**-50  # relative error of our own sums, in float64
 
 
@@ -41,10 +43,35 @@ class Arithmetic:
         """Unit roundoff: half the distance from 1 to the next number."""
         return 2.0**-self.bits
 
+    @property
+    def narrow(self) -> bool:
+        """Whether only what is stored has this format, and sums are added up in float32."""
+        return self.bits < WIDE
+
+    @property
+    def sums(self) -> Arithmetic:
+        """The format in which sums are added up."""
+        return FORMATS["float32"] if self.narrow else self
+
     def gamma(self, k: Float[np.ndarray, ...] | float) -> Float[np.ndarray, ...]:
-        """k u / (1 - k u); `LOST` where k u is so near to 1 that nothing is known."""
-        part = np.asarray(k, float) * self.u
+        """k u / (1 - k u); `LOST` where k u is so near to 1 that nothing is known.
+
+        Of k operations of a narrow format at most `STORES` are stored in it.
+        """
+        few = np.minimum(k, STORES) if self.narrow else np.asarray(k, float)
+        part = few * self.u + (np.asarray(k, float) * 2.0**-WIDE if self.narrow else 0.0)
         return np.where(part < 0.5, part / np.maximum(1.0 - part, 0.5), LOST)
+
+    def stored(
+        self, value: Float[np.ndarray, ...], error: Float[np.ndarray, ...]
+    ) -> tuple[Float[np.ndarray, ...], Float[np.ndarray, ...]]:
+        """What becomes of numbers that are off by `error` at most when they are stored.
+
+        Rounding keeps order, so the ends of an interval become the ends of another; often it
+        shrinks to one number.
+        """
+        low, high = self.cast(value - error), self.cast(value + error)
+        return (low + high) / 2, (high - low) / 2
 
     def sums_exactly(
         self, size: Float[np.ndarray, ...] | float, exponent: int

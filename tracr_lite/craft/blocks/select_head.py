@@ -81,11 +81,13 @@ def _one_hot(classes: np.ndarray, size: int) -> Float[np.ndarray, "rows classes"
 
 
 def sharpness(n: int, *, halved: bool) -> float:
-    """Score gap c, a whole number, such that n unselected keys together weigh below 1e-10.
+    """Score gap c such that n unselected keys together weigh below 1e-10.
 
+    It is the least power of two with exp(-c) n < exp(-24): so scores are exact in any format,
+    and those that should be equal are equal in bfloat16 too.
     `halved`: BOS scores half-way between selected and not, so only c/2 is left on either side.
     """
-    gap = np.ceil(24.0 + np.log(n))
+    gap = 2.0 ** np.ceil(np.log2(24.0 + np.log(n)))
     return float(2 * gap if halved else gap)
 
 
