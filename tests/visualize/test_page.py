@@ -110,6 +110,15 @@ def test_choosing_a_node_lights_up_its_parts(opened):
     assert texts(driver, ".lit") == []
 
 
+def test_nodes_without_columns_can_be_hidden(opened):
+    driver = opened(page(reading_of("reverse")))
+    assert len(texts(driver, "#graph g.fused")) == 3
+    click(driver, "#inner")
+    assert texts(driver, "#graph g.fused") == []
+    edges = "return [...document.querySelectorAll('.edge')].map(({dataset: d}) => [d.from, d.to])"
+    assert ["length_2", "opp_idx-1_4"] in driver.execute_script(edges)
+
+
 def test_each_node_is_compared(opened):
     """A head is broken: the page says where model and interpreter part."""
     driver = opened(page(broken("sort"), longest("sort")))

@@ -14,6 +14,7 @@ from tracr_lite.visualize.formulas import Neurons, formulas, neurons_of
 from tracr_lite.visualize.layout import Placed, placed
 from tracr_lite.visualize.neuron_maps import strongest
 from tracr_lite.visualize.parts import Part, heads_of, parts_of, step_name
+from tracr_lite.visualize.program_graphs import MOST, through
 from tracr_lite.visualize.reading import Reading
 from tracr_lite.visualize.rows import ZERO, Group, changes, fold, groups_of, said, scale_of
 from tracr_lite.visualize.stream_maps import steps_of
@@ -48,7 +49,9 @@ def page_data(reading: Reading) -> Data:
         "nodes": _nodes(reading, parts, size),
         "heads": _heads(reading, size, notes),
         "neurons": _neurons(reading, size),
-        "graph": _graph(parts),
+        "graph": _graph(parts, list(parts)),
+        "short": _graph(parts, [x for x, part in parts.items() if not part.fused]),
+        "many": len(parts) > MOST,
         "notes": notes,
     }
 
@@ -198,15 +201,15 @@ def _group_of_neurons(reading: Reading, group: Neurons, size: int) -> Data:
     }
 
 
-def _graph(parts: dict[str, Part]) -> Data:
-    """Places of the boxes; text in them is monospaced, so its width is known."""
-    lines = {label: box_lines(part) for label, part in parts.items()}
+def _graph(parts: dict[str, Part], shown: Sequence[str]) -> Data:
+    """Places of the boxes shown; text in them is monospaced, so its width is known."""
+    lines = {label: box_lines(parts[label]) for label in shown}
 
     def size(label: str) -> tuple[float, float]:
         return max(map(len, lines[label])) * LETTER + 0.2, LINE * len(lines[label]) + 0.14
 
-    reads = {x: [y for y in part.reads if y in parts] for x, part in parts.items()}
-    found: Placed = placed(reads, {x: p.slot for x, p in parts.items()}, size)
+    reads = {x: through(parts, x, lines) for x in shown}
+    found: Placed = placed(reads, {x: parts[x].slot for x in shown}, size)
     return {
         "width": _round(found.width),
         "height": _round(found.height),

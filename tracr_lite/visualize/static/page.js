@@ -298,8 +298,10 @@ function draw(tag, attributes, ...children) {
   return element;
 }
 
+const graph = () => (find("inner").checked ? data.graph : data.short);
+
 function drawGraph() {
-  const { width, height, boxes, paths, bands } = data.graph;
+  const { width, height, boxes, paths, bands } = graph();
   const [wide, high] = [width * SCALE + SIDE + BAND, height * SCALE + 2 * BAND];
   const svg = draw("svg", { width: wide, height: high, viewBox: `0 0 ${wide} ${high}`, role: "group", "aria-label": "Program graph" });
   for (const [name, top, bottom] of bands) {
@@ -364,7 +366,8 @@ function choose(label) {
   place.replaceChildren();
   const node = data.nodes.find((each) => each.label === label);
   if (!node) return;
-  centre(data.graph.boxes.find((each) => each.label === label).box);
+  const drawn = graph().boxes.find((each) => each.label === label);
+  if (drawn) centre(drawn.box);
   const where = node.fused ? `computed inside of ${node.where}, without columns of its own` : node.columns ? `${node.where}; ${node.columns} column${node.columns === 1 ? "" : "s"}` : node.where;
   place.append(make("p", {}, make("b", {}, label), `${node.text ? ` = ${node.text}` : ""}; ${where}.`));
   const jumps = make("div", { class: "jumps" });
@@ -465,6 +468,11 @@ setTheme(wantsDark.matches ? "dark" : "light");
 find("theme").addEventListener("click", () => {
   setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
   go(step);
+});
+find("inner").checked = !data.many;
+find("inner").addEventListener("change", () => {
+  drawGraph();
+  light();
 });
 find("back").addEventListener("click", () => go(step - 1));
 find("next").addEventListener("click", () => go(step + 1));
