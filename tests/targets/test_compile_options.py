@@ -11,7 +11,7 @@ from tests.targets.runtimes import inputs, transformers_of, wrong
 from tracr_lite.errors import CompileError
 from tracr_lite.rasp import causal_eval, rasp
 from tracr_lite.sampling import sample_program
-from tracr_lite.targets import compile_rasp_to_gpt2, compile_rasp_to_llama
+from tracr_lite.targets import compile_rasp_to_gpt2, compile_rasp_to_llama, steps
 from tracr_lite.targets.forward import logits as numpy_logits
 
 INDICES_PLUS = rasp.SequenceMap(lambda i, x: f"{i}{x}", rasp.indices, rasp.tokens)
@@ -133,3 +133,18 @@ def test_choices_are_named_in_the_refusal():
         compile_rasp_to_llama(rasp.tokens, "ab", 4, dtype="float16")
     with pytest.raises(CompileError, match="wide"):
         compile_rasp_to_llama(rasp.tokens, "ab", 4, dtype="bfloat16", mode="bounded")
+
+
+@pytest.mark.parametrize("name", ["hist", "induction_head", "bracket_depth"])
+def test_counts_decoded_digit_by_digit_are_as_exact(name, monkeypatch):
+    monkeypatch.setattr(steps, "DIGITS", 5)  # past 512 values by default
+    program, vocab = program_of(name)
+    model = compile_rasp_to_llama(program, vocab, 40, causal=True)
+    given = inputs(vocab, 40, 6, 0)
+    bad, _, error = wrong(
+        model,
+        lambda ids: numpy_logits(model, ids),
+        lambda xs: causal_eval.evaluate(program, xs),
+        given,
+    )
+    assert (bad, error) == (0, 0.0)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from tracr_lite.targets.bounded import Threshold, last_step, soft_and_sharp
 from tracr_lite.targets.lowering import StockLowering
 from tracr_lite.targets.rows import Row, constant, reading, scaled, total
 
+DIGITS = 512  # intervals of a count from which on it is decoded digit by digit
 SAFE = 1 / 8  # of the error allowed for: how far from a threshold it must leave a number
 
 
@@ -51,10 +53,52 @@ def write_steps(
             units.append(Both((flags[at],), nb, row_of(out)))
     found = _intervals(lowering, node, number, x[~flagged], inputs.output[~flagged])
     found = [interval for interval in found if row_of(interval.output)]
+    if number.raw and len(found) > DIGITS and lowering.traits.digits:
+        return _in_digits(lowering, node, inputs, row_of)
     decoded = _Decoded(lowering, node, list(flags.values()), nb)
     if lowering.traits.mode == "bounded" and lowering.traits.gated:
         return decoded.bounded(found, row_of, first, units)
     return decoded.wide(found, row_of, first, units)
+
+
+def _in_digits(
+    lowering: StockLowering, node: int, inputs: Inputs, row_of: Callable[[int], Row]
+) -> int:
+    """A count as base * high + low: few intervals each, then an AND for every count."""
+    assert inputs.number is not None, "a number is decoded"
+    assert inputs.x is not None, "a number has a column in the table"
+    nb, label = constant(lowering.bos), lowering.values.labels[node]
+    known = lowering.values.info[inputs.number.node].values
+    counts = np.array([int(known[i]) for i in inputs.x.tolist()])
+    base = math.isqrt(int(counts.max())) + 1
+    high, low = (
+        [BasisDirection(f"{label}.{kind}{len(lowering.parts)}", i) for i in range(base)]
+        for kind in ("high", "low")
+    )
+    first = replace(inputs, output=counts // base)
+    slot = write_steps(lowering, node, first, lambda j: {high[j]: 1.0}) + 2
+    z = reading(inputs.number.read, lowering.bos)
+    part = BasisDirection(f"{label}.part{len(lowering.parts)}")
+    digits = sorted(set((counts // base).tolist()) - {0})
+    times: list[Unit] = [
+        Both(({high[j]: 1.0},), scaled(z, base * j), {part: 1.0}, number=True) for j in digits
+    ]
+    lowering.parts.append(MLPPart(slot, (node,), tuple(times)))
+    margin = 0.5 / (int(counts.max()) + 2) - 8 * lowering.traits.noise
+    ends = [
+        Threshold(total([{part: 1.0}, scaled(z, m + 0.5), scaled(nb, -1.0)]), margin, base, 1.0)
+        for m in range(1, base)
+    ]
+    within = [Interval(a, b, m) for m, (b, a) in enumerate(pairwise([None, *ends, None]))]
+    decoded = _Decoded(lowering, node, [], nb)
+    slot = decoded.wide(within, lambda m: {low[m]: 1.0}, slot + 2, []) + 2
+    ands: list[Unit] = [
+        Both(({high[w // base]: 1.0},), {low[w % base]: 1.0}, row_of(out))
+        for w, out in zip(counts.tolist(), inputs.output.tolist(), strict=True)
+        if row_of(out)
+    ]
+    lowering.parts.append(MLPPart(slot, (node,), tuple(ands)))
+    return slot
 
 
 @dataclass

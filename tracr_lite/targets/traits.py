@@ -46,6 +46,11 @@ class Traits:
         """Relative error of a number that is computed and stored."""
         return max(2.0**-self.bits, self.noise / 4)
 
+    @property
+    def digits(self) -> bool:
+        """Whether counts can be decoded digit by digit: it takes a product, and precision."""
+        return self.gated and self.dtype == "float32" and self.mode == "wide"
+
     def holds(self, values: np.ndarray) -> bool:
         """Whether these weights are stored exactly, or as well as in float32."""
         return self.dtype == "float32" or bool((self.rounded(values) == values).all())
