@@ -196,6 +196,10 @@ STRANGE = [
     ),
     pytest.param({"something_new": 1}, "something_new is 1", id="unknown"),
     pytest.param({"lora_alpha": "3"}, "is '3', not a number", id="alpha"),
+    pytest.param({"alpha_pattern": {"(": 3}}, r"'\(' is no regular expression", id="pattern"),
+    pytest.param({"rank_pattern": ["x"]}, r"rank_pattern is \['x'\], no table", id="table"),
+    pytest.param({"r": 7}, "x has rank 2, but adapter_config.json says 7", id="rank"),
+    pytest.param({"rank_pattern": {"x": 3}}, "x has rank 2, but", id="rank of a pattern"),
 ]
 
 
@@ -215,6 +219,7 @@ TENSORS = [
     pytest.param({**PAIR, "x.lora_B.weight": np.ones((2, 5))}, "do not fit", id="shapes"),
     pytest.param({"x.lora_magnitude_vector": np.ones(2)}, "is not understood", id="strange"),
     pytest.param({}, "has no tensors of an adapter", id="empty"),
+    pytest.param({n: x.astype(int) for n, x in PAIR.items()}, "must be floats", id="integers"),
 ]
 
 

@@ -62,16 +62,32 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def alpha_of(config: Mapping[str, Any], module: str, rank: int) -> float:
-    """The alpha of a module, so that alpha / rank is the scale that PEFT uses."""
-    alpha: object = config.get("lora_alpha", 8)
-    patterns = cast(dict[str, object], config.get("alpha_pattern") or {})
-    for pattern, value in patterns.items():
-        if re.match(rf"(.*\.)?({pattern})$", module):
-            alpha = value
-            break
+    """The alpha of a module, so that alpha / rank is the scale that PEFT uses.
+
+    **Raises:** `LoraError` if the configuration says something else than `rank`.
+    """
+    said = _of_module(config, "rank_pattern", module, config.get("r", rank))
+    if said != rank:
+        raise LoraError(f"{module} has rank {rank}, but {CONFIG} says {said!r}")
+    alpha = _of_module(config, "alpha_pattern", module, config.get("lora_alpha", 8))
     if isinstance(alpha, bool) or not isinstance(alpha, int | float):
         raise LoraError(f"{CONFIG}: the alpha of {module} is {alpha!r}, not a number")
     return alpha * math.sqrt(rank) if config.get("use_rslora") else alpha
+
+
+def _of_module(config: Mapping[str, Any], key: str, module: str, default: object) -> object:
+    """The first value of a table of patterns that fits a module."""
+    patterns: object = config.get(key) or {}
+    if not isinstance(patterns, dict):
+        raise LoraError(f"{CONFIG}: {key} is {patterns!r}, no table")
+    for pattern, value in cast(dict[str, object], patterns).items():
+        try:
+            fits = re.match(rf"(.*\.)?({pattern})$", module)
+        except re.error as error:
+            raise LoraError(f"{CONFIG}: {pattern!r} is no regular expression") from error
+        if fits:
+            return value
+    return default
 
 
 def write_config(adapter: Adapter, base_model: str | None) -> str:

@@ -16,6 +16,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from tracr_lite.lora.adapters import Adapter, factors
@@ -69,6 +70,8 @@ def _weight(module: str, pair: dict[str, np.ndarray], config: dict[str, Any]) ->
             f"{module}: lora_A {one.shape} and lora_B {two.shape} do not fit; they are "
             "(rank, in) and (out, rank)"
         )
+    if not all(jnp.issubdtype(x.dtype, jnp.floating) for x in (one, two)):
+        raise LoraError(f"{module}: lora_A {one.dtype} and lora_B {two.dtype} must be floats")
     a, b = np.ascontiguousarray(two.T), np.ascontiguousarray(one.T)
     return factors(on_device(a), on_device(b), alpha_of(config, module, one.shape[0]))
 
