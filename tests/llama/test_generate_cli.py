@@ -1,5 +1,6 @@
 """`tracr-lite llama generate` and `chat`: what goes to which stream."""
 
+import io
 import re
 
 import pytest
@@ -116,3 +117,28 @@ def test_a_transcript_of_run_c():
     how = ("-t", case["temperature"], "-p", case["topp"], "-s", case["seed"])
     out, _ = typed("chat", *words, *how, stdin=bytes.fromhex(case["stdin_hex"]))
     assert out == bytes.fromhex(case["stdout_hex"])
+
+
+def test_a_prompt_is_the_bytes_that_were_typed(folder):
+    """A shell passes bytes that are no UTF-8, and Python makes half characters of them."""
+    half = "é".encode()[1:]
+    out, _ = typed(
+        "generate", folder / "model.bin", "-i", half.decode(errors="surrogateescape")
+    )
+    assert out.startswith(half)
+
+
+def test_a_model_that_is_not_there_is_missed_before_its_tokenizer(tmp_path):
+    with pytest.raises(LlamaError, match=r"there is no .*nothing"):
+        typed("generate", tmp_path / "nothing")
+
+
+def test_text_goes_to_streams_without_bytes(folder, monkeypatch):
+    """As those of notebooks."""
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    app.main(
+        ["generate", str(folder / "model.bin"), "-i", "AB", "-n", "6", "--quiet"],
+        standalone_mode=False,
+    )
+    assert stream.getvalue().startswith("AB")

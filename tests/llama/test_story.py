@@ -5,10 +5,12 @@ import re
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from tests.llama.forward import forward
 from tests.llama.models import ROOT
 from tracr_lite.llama import convert, load_checkpoint
+from tracr_lite.llama.cli import app
 from tracr_lite.llama.weights import LlamaWeights, to_float32
 
 FOLDER = ROOT / "docs" / "story"
@@ -65,6 +67,17 @@ def test_every_story_is_a_story(script, seed):
     verbs = re.findall(r" (had|saw|found|loved) ", told)
     assert len(set(verbs)) == 3
     assert ("She" in told) == ("Lily" in told) != ("He " in told)
+
+
+def test_the_command_in_the_readme_prints_what_it_says():
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    (at,) = [
+        i for i, line in enumerate(lines) if line.startswith("$ tracr-lite llama generate")
+    ]
+    words = [word.replace("docs", str(ROOT / "docs")) for word in lines[at].split()[3:]]
+    told = CliRunner().invoke(app, words).stdout
+    assert told.startswith(lines[at + 1].removesuffix("..."))
+    assert told.endswith("The end.\n")
 
 
 def test_the_quantized_storyteller_tells_the_same(script, tmp_path):

@@ -70,13 +70,14 @@ def generate_command(
             **{"stop": stop, "echo": not no_echo, "printed": given["like_run_c"]},
             **{"errors": "surrogateescape"},
         }
-        if len(prompts) > 1:
-            _print_batch(model, prompts, options, quiet)
+        texts = [_typed(each) for each in prompts]
+        if len(texts) > 1:
+            _print_batch(model, texts, options, quiet)
         else:
-            _print_stream(model, "".join(prompts), options, quiet)
+            _print_stream(model, b"".join(texts), options, quiet)
 
 
-def _print_stream(model: Llama, prompt: str, options: dict[str, Any], quiet: bool) -> None:
+def _print_stream(model: Llama, prompt: bytes, options: dict[str, Any], quiet: bool) -> None:
     stream = model.stream(prompt, **options)
     for piece in stream:
         _write(piece)
@@ -86,10 +87,10 @@ def _print_stream(model: Llama, prompt: str, options: dict[str, Any], quiet: boo
 
 
 def _print_batch(
-    model: Llama, prompts: tuple[str, ...], options: dict[str, Any], quiet: bool
+    model: Llama, prompts: list[bytes], options: dict[str, Any], quiet: bool
 ) -> None:
     begun = time.monotonic()
-    results = model.generate(list(prompts), **options)
+    results = model.generate(prompts, **options)
     for result in results:
         _write(f"{result.text}\n")
     if not quiet:
@@ -176,6 +177,8 @@ def _load(given: dict[str, Any]) -> Llama:
 
 
 def _find_tokenizer(model: Path) -> Path:
+    if not model.exists():
+        raise LlamaError(f"there is no {str(model)!r}")
     folder = model if model.is_dir() else model.parent
     names = ("tokenizer.bin", "tokenizer.json", "tokenizer.model")
     for place in (*(folder / name for name in names), Path("tokenizer.bin")):
