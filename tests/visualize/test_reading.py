@@ -11,6 +11,7 @@ from tracr_lite.errors import InputError
 from tracr_lite.rasp import causal_eval, rasp
 from tracr_lite.visualize.comparing import answers_agree, compared
 from tracr_lite.visualize.formulas import formulas, neurons_of
+from tracr_lite.visualize.page_data import page_data
 from tracr_lite.visualize.parts import heads_of, owners_of, parts_of, selectors_of
 from tracr_lite.visualize.reading import read
 from tracr_lite.visualize.rows import fold, groups_of
@@ -112,6 +113,22 @@ def test_loaded_models_have_heads_and_parts(tmp_path):
     assert heads_of(reading) == [(0, 0), (1, 0)]
     assert parts_of(reading)["opp_idx_3"].fused
     assert compared(reading) == {}
+
+
+def strings(data):
+    """All strings in plain data."""
+    if isinstance(data, str):
+        return [data]
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return [text for each in inner for text in strings(each)]
+
+
+def test_all_text_of_the_page_can_be_seen():
+    program = rasp.Map(lambda x: x, rasp.tokens).named("\u202etxet")
+    model = compile_rasp_to_model(program, {"\u202eabc", "a\nb"}, 2)
+    found = strings(page_data(read(model, ["\u202eabc", "a\nb"])))
+    assert all(text.isprintable() for text in found)
+    assert "\\u202etxet_1" in found
 
 
 def test_bad_inputs_are_refused():

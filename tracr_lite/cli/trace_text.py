@@ -33,7 +33,8 @@ def print_trace(console: Console, reading: Reading) -> None:
     rows = {"input": reading.xs}
     if reading.trace is not None:
         rows["interpreter"] = list(reading.values[reading.trace.graph.root])
-    print_rows(console, rows | {"transformer": list(reading.decoded)})
+    if reading.xs:  # else there is nothing to print in any row
+        print_rows(console, rows | {"transformer": list(reading.decoded)})
     for step in steps_of(reading):
         slot = step - 1
         console.print(Text(step_name(slot), style="bold cyan"))

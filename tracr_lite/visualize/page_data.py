@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -11,18 +11,16 @@ from tracr_lite.compiler.circuits.circuit import Circuit
 from tracr_lite.visualize.attention_maps import captions, rings
 from tracr_lite.visualize.comparing import Compared, answers_agree, compared
 from tracr_lite.visualize.formulas import Neurons, formulas, neurons_of
-from tracr_lite.visualize.layout import Placed, placed
 from tracr_lite.visualize.neuron_maps import strongest
+from tracr_lite.visualize.page_graph import graph_data, rounded
 from tracr_lite.visualize.parts import Part, heads_of, parts_of, step_name
-from tracr_lite.visualize.program_graphs import MOST, through
+from tracr_lite.visualize.program_graphs import MOST
 from tracr_lite.visualize.reading import Reading
 from tracr_lite.visualize.rows import ZERO, Group, changes, fold, groups_of, said, scale_of
 from tracr_lite.visualize.stream_maps import steps_of
-from tracr_lite.visualize.words import counted, shortened, value_text
+from tracr_lite.visualize.words import counted, shortened, value_text, visible
 
 POSITIONS, ROWS, HEADS, NEURONS = 48, 90, 48, 40  # at most, each said where it cuts
-DIGITS = 4
-LETTER, LINE = 0.075, 0.17  # of the text in the graph's boxes, in hundreds of pixels
 Data = dict[str, Any]
 
 
@@ -40,20 +38,33 @@ def page_data(reading: Reading) -> Data:
     skipped = 1 + 2 * reading.layers - len(steps)
     if skipped:
         notes.append(f"{counted(skipped, 'half-layer')} that write nothing: left out.")
-    return {
-        "positions": reading.positions[:size],
-        "first": reading.first,
-        "answers": _answers(reading, size),
-        "steps": [{"slot": step - 1, "name": step_name(step - 1)} for step in steps],
-        "groups": _groups(reading, steps, size, notes),
-        "nodes": _nodes(reading, parts, size),
-        "heads": _heads(reading, size, notes),
-        "neurons": _neurons(reading, size),
-        "graph": _graph(parts, list(parts)),
-        "short": _graph(parts, [x for x, part in parts.items() if not part.fused]),
-        "many": len(parts) > MOST,
-        "notes": notes,
-    }
+    return _seen(
+        {
+            "positions": reading.positions[:size],
+            "first": reading.first,
+            "answers": _answers(reading, size),
+            "steps": [{"slot": step - 1, "name": step_name(step - 1)} for step in steps],
+            "groups": _groups(reading, steps, size, notes),
+            "nodes": _nodes(reading, parts, size),
+            "heads": _heads(reading, size, notes),
+            "neurons": _neurons(reading, size),
+            "graph": graph_data(parts, list(parts)),
+            "short": graph_data(parts, [x for x, part in parts.items() if not part.fused]),
+            "many": len(parts) > MOST,
+            "notes": notes,
+        }
+    )
+
+
+def _seen(data: Any) -> Any:
+    """The same, all text in it visible."""
+    if isinstance(data, str):
+        return visible(data)
+    if isinstance(data, list):
+        return [_seen(each) for each in cast("list[Any]", data)]
+    if isinstance(data, dict):
+        return {key: _seen(each) for key, each in cast("Data", data).items()}
+    return data
 
 
 def _answers(reading: Reading, size: int) -> Data:
@@ -80,7 +91,7 @@ def _groups(reading: Reading, steps: Sequence[int], size: int, notes: list[str])
         {
             "name": group.name,
             "slot": group.slot,
-            "scale": _round(scale_of(reading, group)),
+            "scale": rounded(scale_of(reading, group)),
             "written": [changes(reading, group, step) for step in steps],
             "rows": [_row(reading, group, at, steps, size) for at in range(len(group.rows))],
         }
@@ -96,7 +107,7 @@ def _row(reading: Reading, group: Group, at: int, steps: Sequence[int], size: in
     for step in steps:
         held = reading.stream[step][:size, columns]
         peak = held[np.arange(size), np.abs(held).argmax(axis=1)]
-        values.append([_round(x) for x in peak.tolist()])
+        values.append([rounded(x) for x in peak.tolist()])
         if len(columns) > 1 and not row.silent:
             texts.append([said(reading, group, row, step, i) for i in range(size)])
     found: Data = {"label": row.label, "silent": row.silent, "values": values}
@@ -164,7 +175,7 @@ def _heads(reading: Reading, size: int, notes: list[str]) -> list[Data]:
                 "head": head,
                 "nodes": nodes,
                 "selector": selector,
-                "weights": [[_round(x) for x in row] for row in weights.tolist()],
+                "weights": [[rounded(x) for x in row] for row in weights.tolist()],
                 "selected": None if marks is None else marks[:size, :size].tolist(),
             }
         )
@@ -190,7 +201,7 @@ def _group_of_neurons(reading: Reading, group: Neurons, size: int) -> Data:
             "reads": shortened(reads, 120),
             "writes": shortened(writes, 120),
         }
-        rows.append(row | {"values": [_round(x) for x in active[:, number].tolist()]})
+        rows.append(row | {"values": [rounded(x) for x in active[:, number].tolist()]})
     return {
         "layer": group.layer,
         "node": group.node,
@@ -199,45 +210,3 @@ def _group_of_neurons(reading: Reading, group: Neurons, size: int) -> Data:
         "active": len(group.active),
         "span": [group.numbers[0], group.numbers[-1]],
     }
-
-
-def _graph(parts: dict[str, Part], shown: Sequence[str]) -> Data:
-    """Places of the boxes shown; text in them is monospaced, so its width is known."""
-    lines = {label: box_lines(parts[label]) for label in shown}
-
-    def size(label: str) -> tuple[float, float]:
-        return max(map(len, lines[label])) * LETTER + 0.2, LINE * len(lines[label]) + 0.14
-
-    reads = {x: through(parts, x, lines) for x in shown}
-    found: Placed = placed(reads, {x: parts[x].slot for x in shown}, size)
-    return {
-        "width": _round(found.width),
-        "height": _round(found.height),
-        "boxes": [
-            {
-                "label": label,
-                "lines": lines[label],
-                "box": [_round(x) for x in (b.x, b.y, b.width, b.height)],
-            }
-            for label, b in found.boxes.items()
-        ],
-        "paths": [
-            {"from": a, "to": b, "points": [[_round(x), _round(y)] for x, y in points]}
-            for (a, b), points in found.paths.items()
-        ],
-        "bands": [[step_name(slot), _round(a), _round(b)] for slot, a, b in found.bands],
-    }
-
-
-def box_lines(part: Part) -> list[str]:
-    """The name of a node, and what it computes."""
-    lines = [shortened(part.label, 24)]
-    return [*lines, shortened(part.text, 28)] if part.text else lines
-
-
-def _round(number: float) -> float | None:
-    """Enough digits to look at; None for what is no finite number, as JSON has none."""
-    if not np.isfinite(number):
-        return None
-    rounded = float(f"{number:.{DIGITS}g}")
-    return int(rounded) if rounded.is_integer() else rounded

@@ -9,6 +9,7 @@ from typing import Any
 from tracr_lite.compiler.circuits.node_values import UNKNOWN
 from tracr_lite.compiler.circuits.reading import UNCLEAR
 from tracr_lite.compiler.graph import Aggregate, Combine, Node, Pointwise, Select, Source, Width
+from tracr_lite.compiler.saving.fields import printable
 from tracr_lite.compiler.tracing import ConstantAt, ConstantPair, Fill
 from tracr_lite.rasp.functions import BinaryOp, ConstantOp, LinearCombination, UnaryOp
 from tracr_lite.rasp.listing import text_of_function
@@ -32,8 +33,13 @@ def value_text(value: Any, longest: int = 24) -> str:
 
 def shortened(text: str, longest: int) -> str:
     """At most so many characters, and in one line; `…` stands for the rest."""
-    text = " ".join(text.split()) if any(c in text for c in "\n\r\t") else text
+    text = visible(" ".join(text.split()) if any(c in text for c in "\n\r\t") else text)
     return text if len(text) <= longest else f"{text[: max(longest - 1, 1)]}…"
+
+
+def visible(text: str) -> str:
+    """The text with an escape for each character that cannot be seen, or turns others round."""
+    return printable(text).replace("\n", "\\n")
 
 
 def _is_plain(text: str) -> bool:
