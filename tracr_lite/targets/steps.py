@@ -37,9 +37,17 @@ class Interval:
 
 
 def write_steps(
-    lowering: StockLowering, node: int, inputs: Inputs, row_of: Callable[[int], Row]
+    lowering: StockLowering,
+    node: int,
+    inputs: Inputs,
+    row_of: Callable[[int], Row],
+    *,
+    digits: bool = True,
 ) -> int:
-    """Adds the parts that write `row_of(output)`; the half-layer after which it is there."""
+    """Adds the parts that write `row_of(output)`; the half-layer after which it is there.
+
+    With `digits`, a count of very many values is decoded digit by digit.
+    """
     assert inputs.number is not None, "a number is decoded"
     assert inputs.x is not None, "a number has a column in the table"
     number, x = inputs.number, inputs.x
@@ -53,7 +61,7 @@ def write_steps(
             units.append(Both((flags[at],), nb, row_of(out)))
     found = _intervals(lowering, node, number, x[~flagged], inputs.output[~flagged])
     found = [interval for interval in found if row_of(interval.output)]
-    if number.raw and len(found) > DIGITS and lowering.traits.digits:
+    if digits and number.raw and len(found) > DIGITS and lowering.traits.digits:
         return _in_digits(lowering, node, inputs, row_of)
     decoded = _Decoded(lowering, node, list(flags.values()), nb)
     if lowering.traits.mode == "bounded" and lowering.traits.gated:
@@ -76,7 +84,7 @@ def _in_digits(
         for kind in ("high", "low")
     )
     first = replace(inputs, output=counts // base)
-    slot = write_steps(lowering, node, first, lambda j: {high[j]: 1.0}) + 2
+    slot = write_steps(lowering, node, first, lambda j: {high[j]: 1.0}, digits=False) + 2
     z = reading(inputs.number.read, lowering.bos)
     part = BasisDirection(f"{label}.part{len(lowering.parts)}")
     digits = sorted(set((counts // base).tolist()) - {0})
