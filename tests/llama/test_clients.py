@@ -19,7 +19,14 @@ from tests.llama.models import (
     needs_golden,
     same_bits,
 )
-from tracr_lite.llama import LlamaConfig, Target, convert, load_checkpoint, save_checkpoint
+from tracr_lite.llama import (
+    LlamaConfig,
+    Target,
+    convert,
+    load,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 GROUPED = LlamaConfig(48, 40, 2, 4, 2, 30, 16, False)  # heads of 12
 
@@ -64,6 +71,19 @@ def test_transformers_computes_the_same_logits(tmp_path, transformers, torch, co
     assert model.config.tie_word_embeddings == config.shared_classifier
     assert model.config.rope_parameters["rope_theta"] == config.rope_theta
     np.testing.assert_allclose(logits, forward(config, weights, tokens), atol=1e-4)
+
+
+@pytest.mark.parametrize("config", [GROUPED, SHARED], ids=["grouped", "shared"])
+def test_transformers_computes_the_same_logits_from_our_bfloat16(
+    tmp_path, transformers, torch, config
+):
+    weights, tokens = scaled(config), [1, 7, 3, 3, 9, 0]
+    save_checkpoint(tmp_path / "v0", config, weights, "v0")
+    convert(tmp_path / "v0", tmp_path / "hf", Target("hf", dtype="bfloat16", shard_bytes=4000))
+    _, logits = logits_of(transformers, torch, tmp_path / "hf", tokens)
+    for rounded in load(tmp_path / "hf").logits(tokens), logits:
+        assert np.abs(rounded - forward(config, weights, tokens)).max() > 1e-4
+    np.testing.assert_allclose(logits, load(tmp_path / "hf").logits(tokens), atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
