@@ -73,9 +73,10 @@ _VALUES = """\
 best = model(**ids).logits[0, 1:].argmax(-1)  # one for each token
     print(tokenizer.convert_ids_to_tokens(best.tolist()))"""
 _BUILD = {
-    "bounded": "Any build of it will do, one with `-Ofast` too.",
-    "wide": "Build it with `make run`; builds with `-Ofast` (`make runfast`) compute NaN, as "
-    "their exponentials overflow: for those, compile the program with mode bounded.",
+    "bounded": "`make run` builds it. A build with `-Ofast` (`make runfast`) will do for short "
+    "inputs; it rounds more coarsely than the statement below takes into account.",
+    "wide": "`make run` builds it. A build with `-Ofast` (`make runfast`) computes NaN, as its "
+    "exponentials overflow: for that one, compile the program with mode bounded.",
 }
 
 
