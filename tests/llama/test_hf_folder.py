@@ -1,6 +1,7 @@
 """Hugging Face folders: permutation, shards, and everything that can be wrong with them."""
 
 import json
+import re
 import shutil
 import struct
 
@@ -30,10 +31,11 @@ def sharded(tmp_path):
     return tmp_path / "sharded"
 
 
-def refused(path, said):
-    with pytest.raises(CheckpointError, match=said) as error:
+def refusal(path):
+    """What the error says; it names the folder."""
+    with pytest.raises(CheckpointError, match=re.escape(str(path))) as error:
         load_checkpoint(path)
-    assert str(path) in str(error.value)
+    return str(error.value)
 
 
 def header_of(path):
@@ -105,7 +107,7 @@ def test_rotary_tables_of_old_versions_are_ignored(folder):
 def test_a_repeated_classifier_of_a_tied_model_is_accepted_if_equal(folder):
     config = json.loads((folder / "config.json").read_text()) | {"tie_word_embeddings": True}
     (folder / "config.json").write_text(json.dumps(config))
-    refused(folder, "tie_word_embeddings, but .* differ")
+    assert re.search("tie_word_embeddings, but .* differ", refusal(folder))
     tensors = make_weights(CONFIG).tensors()
     tensors["classifier"] = tensors["token_embedding"]
     shutil.rmtree(folder)
@@ -129,7 +131,9 @@ def test_the_classifier_of_a_model_that_is_not_tied_is_needed(folder):
     header, rest = header_of(folder / SINGLE)
     header["lm_head.bias"] = header.pop("lm_head.weight")
     write_header(folder / SINGLE, header, rest)
-    refused(folder, r"'lm_head.weight' is missing; 'lm_head.bias' has no place")
+    assert re.search(
+        r"'lm_head.weight' is missing; 'lm_head.bias' has no place", refusal(folder)
+    )
 
 
 def entry(**changes):
@@ -172,7 +176,7 @@ ABUSE = [
 def test_a_header_that_lies_is_refused(folder, damage, said):
     header, rest = header_of(folder / SINGLE)
     write_header(folder / SINGLE, header, damage(header, rest))
-    refused(folder, said)
+    assert re.search(said, refusal(folder))
 
 
 STARTS = [
@@ -189,7 +193,7 @@ STARTS = [
 @pytest.mark.parametrize(("data", "said"), STARTS)
 def test_a_file_that_is_no_safetensors_is_refused(folder, data, said):
     (folder / SINGLE).write_bytes(data)
-    refused(folder, said)
+    assert re.search(said, refusal(folder))
 
 
 NAMES = ["../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", "x.bin", 5, None, ""]
@@ -200,7 +204,7 @@ def test_an_index_that_leads_elsewhere_is_refused(sharded, name):
     index = json.loads((sharded / INDEX).read_text())
     index["weight_map"]["lm_head.weight"] = name
     (sharded / INDEX).write_text(json.dumps(index))
-    refused(sharded, "outside of the folder|no safetensors file")
+    assert re.search("outside of the folder|no safetensors file", refusal(sharded))
 
 
 def test_an_index_and_its_files_have_to_agree(sharded):
@@ -209,27 +213,27 @@ def test_an_index_and_its_files_have_to_agree(sharded):
     places = index["weight_map"]
     assert places[one] != places[two]
     (sharded / INDEX).write_text(json.dumps({"weight_map": places | {one: places[two]}}))
-    refused(sharded, "places in")
+    assert re.search("places in", refusal(sharded))
     (sharded / INDEX).write_text(json.dumps({"weight_map": places | {"more": places[two]}}))
-    refused(sharded, "does not hold 'more'")
+    assert re.search("does not hold 'more'", refusal(sharded))
     (sharded / INDEX).write_text(json.dumps({"weight_map": {}}))
-    refused(sharded, "no weight_map")
+    assert re.search("no weight_map", refusal(sharded))
     (sharded / INDEX).write_text(json.dumps(index))
     (sharded / places[two]).unlink()
-    refused(sharded, "No such file")
+    assert re.search("No such file", refusal(sharded))
 
 
 def test_a_folder_of_pickles_says_why_it_is_not_read(folder):
     (folder / SINGLE).rename(folder / "pytorch_model.bin")
-    refused(folder, "pytorch_model.bin can run code")
+    assert re.search("pytorch_model.bin can run code", refusal(folder))
 
 
 def test_more_layers_than_there_are_tensors_are_noticed_before_they_are_counted(folder):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1 << 60}))
-    refused(folder, "is missing")
+    assert re.search("is missing", refusal(folder))
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1}))
-    refused(folder, "no place")
+    assert re.search("no place", refusal(folder))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
