@@ -1,9 +1,11 @@
 """The documentation site: it builds strictly, holds what it should, and needs no other host."""
 
 import html
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -27,11 +29,26 @@ def run(*command):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    out = tmp_path_factory.mktemp("site")
-    done = run(DOCS / "site", "--quick", out)
-    assert done.returncode == 0, done.stderr
-    assert "index.html" in done.stdout
-    return out
+    """The site, built once even where several processes share the tests."""
+    run_id = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    temporary = tmp_path_factory.getbasetemp()
+    folder = temporary.parent / f"site-{run_id}" if run_id else temporary / "site"
+    said = folder / "said"
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        until = time.monotonic() + 600
+        while not said.exists():
+            assert time.monotonic() < until, "the process that builds the site has not finished"
+            time.sleep(0.2)
+    else:
+        done = run(DOCS / "site", "--quick", folder / "out")
+        (folder / "part").write_text(f"{done.stdout}{done.stderr}\n{done.returncode}\n")
+        (folder / "part").rename(said)
+    *text, code = said.read_text().splitlines()
+    assert code == "0", "\n".join(text)
+    assert "index.html" in "\n".join(text)
+    return folder / "out"
 
 
 @pytest.fixture(scope="module")
