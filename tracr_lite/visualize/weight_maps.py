@@ -147,45 +147,59 @@ def _first(numbers: Sequence[int], live: frozenset[int], limit: int) -> list[int
     return sorted(sorted(numbers, key=lambda i: (i not in live, i))[:limit])
 
 
-def _plan(found: Matrix, limit: int, marked: bool) -> Plan:
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of a matrix: rows and columns by number; `lines` say so."""
+
+    rows: list[int]
+    columns: list[int]
+    bold: frozenset[int]
+    lines: list[str]
+
+
+def _shown(found: Matrix, limit: int, marked: bool) -> Shown:
+    """Without what is all zero; no more than `limit` rows and columns."""
     rows, columns = (np.flatnonzero(found.values.any(axis=axis)).tolist() for axis in (1, 0))
     live = found.live if marked else (frozenset[int](), frozenset[int]())
     across = _first(columns, live[1], limit)
-    used = np.flatnonzero(found.values[:, across].any(axis=1)).tolist()
-    kept = _first(used, live[0], limit)
-    values = found.values[np.ix_(kept, across)]
-    peak = float(np.abs(values).max(initial=0.0)) or 1.0
-    numbers = len(across) <= 14 and len(kept) <= 30
-    cell = (0.3 if numbers else 0.16, 0.16)
-    left = min(max(text_width(found.rows[i], SMALL) for i in kept), LONGEST) * 1.12 + 0.1
-    up = min(max(text_width(found.columns[i], SMALL) for i in across), LONGEST) + 0.1
+    kept = _first(np.flatnonzero(found.values[:, across].any(axis=1)).tolist(), live[0], limit)
+    peak = float(np.abs(found.values).max(initial=0.0))
     lines = [f"largest entry {number_text(peak)}; {found.axes[0]} down, {found.axes[1]} across"]
     if len(kept) < len(rows) or len(across) < len(columns):
-        lines.append(
-            f"{len(kept)} of {len(rows)} rows and {len(across)} of {len(columns)} columns"
-            + (", those first that are not zero on this input" if marked else "")
-        )
-    tops = 0.36 + 0.13 * (len(lines) - 1) + up
-    width = max(
-        left + cell[0] * len(across), min(text_width(found.title, SMALL * 1.25), 4.0), 2.4
-    )
+        whole = f"{len(rows)} rows and {len(across)} of {len(columns)} columns"
+        lines.append(f"{len(kept)} of {whole}")
+        if marked:
+            lines.append("those first that are not zero on this input")
+    return Shown(kept, across, live[0], lines)
+
+
+def _plan(found: Matrix, limit: int, marked: bool) -> Plan:
+    part = _shown(found, limit, marked)
+    peak = float(np.abs(found.values).max(initial=0.0)) or 1.0
+    numbers = len(part.columns) <= 14 and len(part.rows) <= 30
+    cell = (0.3 if numbers else 0.16, 0.16)
+    names = [fitting(found.rows[i], LONGEST, SMALL) for i in part.rows]
+    heads = [fitting(found.columns[i], LONGEST, SMALL) for i in part.columns]
+    left = max(text_width(name, SMALL) for name in names) * BOLD + 0.1
+    tops = 0.33 + 0.13 * (len(part.lines) - 1) + max(text_width(x, SMALL) for x in heads) + 0.1
+    title = fitting(found.title, 4.0, (SMALL + 0.5) * BOLD)
+    texts = [text_width(line, SMALL) for line in part.lines]
+    texts.append(text_width(title, (SMALL + 0.5) * BOLD))
+    values = found.values[np.ix_(part.rows, part.columns)]
 
     def draw(paper: Paper, x: float, y: float) -> None:
-        title = fitting(found.title, width, (SMALL + 0.5) * BOLD)
         paper.text(x, y + 0.07, title, size=SMALL + 0.5, weight="bold")
-        for at, line in enumerate(lines):
+        for at, line in enumerate(part.lines):
             how: dict[str, Any] = {"size": SMALL, "color": paper.theme.soft}
-            paper.text(x, y + 0.22 + 0.13 * at, fitting(line, width, SMALL), **how)
-        for at, row in enumerate(kept):
-            text = fitting(found.rows[row], LONGEST, SMALL)
-            weight = "bold" if marked and row in live[0] else "normal"
+            paper.text(x, y + 0.22 + 0.13 * at, line, **how)
+        for at, (row, name) in enumerate(zip(part.rows, names, strict=True)):
+            weight = "bold" if row in part.bold else "normal"
             place = y + tops + (at + 0.5) * cell[1]
-            how = {"size": SMALL, "ha": "right", "weight": weight}
-            paper.text(x + left - 0.06, place, text, **how)
-        for at, column in enumerate(across):
-            text = fitting(found.columns[column], LONGEST, SMALL)
-            how = {"size": SMALL, "ha": "center", "va": "bottom", "rotation": 90}
-            paper.text(x + left + (at + 0.5) * cell[0], y + tops - 0.04, text, **how)
+            paper.text(x + left - 0.06, place, name, size=SMALL, ha="right", weight=weight)
+        how = {"size": SMALL, "ha": "center", "va": "bottom", "rotation": 90}
+        for at, name in enumerate(heads):
+            paper.text(x + left + (at + 0.5) * cell[0], y + tops - 0.04, name, **how)
         Grid(values, values / peak, cell, numbers).draw(paper, x + left, y + tops)
 
-    return Plan(width, tops + cell[1] * len(kept), draw)
+    width = max(left + cell[0] * len(part.columns), *texts)
+    return Plan(width, tops + cell[1] * len(part.rows), draw)
