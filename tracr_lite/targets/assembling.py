@@ -103,7 +103,7 @@ def assemble(
         request.max_seq_len,
         lowered.output.number is not None,
         places_of(lowered, frame, target),
-        statement(lowered, target.name, request.positions),
+        statement(lowered, target.name, target.traits, request.positions),
         causal=request.causal,
         known=lowered.output.known,
         tolerance=lowered.output.tolerance,

@@ -70,7 +70,8 @@ def compile_rasp_to_llama(
     **Raises:** `CompileError` listing every problem found, where, and what to write instead.
     Source: Touvron et al. 2023, arXiv:2307.09288; Weiss et al. 2021, arXiv:2106.06981.
     """
-    check_choices(dtype=dtype, mode=mode, indices=indices)
+    group, theta = queries_per_key, rope_theta
+    check_choices(dtype=dtype, mode=mode, indices=indices, group=group, theta=theta)
     traits = replace(LLAMA, dtype=dtype, mode=mode, indices=indices)
     target = LlamaArchitecture(rope_theta, queries_per_key, traits)
     options = {"mode": mode, "indices": indices, "queries_per_key": queries_per_key}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tracr_lite.compiler.graph import Node, node_inputs
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.architecture import Architecture, Frame
 from tracr_lite.targets.lower import Lowered
@@ -39,10 +40,16 @@ def places_of(lowered: Lowered, frame: Frame, target: Architecture) -> tuple[Nod
             found.append(
                 NodePlace(
                     label,
-                    type(lowered.lowering.values.nodes[node]).__name__,
+                    _text(lowered.lowering.values.nodes[node], labels),
                     tuple(heads.get(node, [])),
                     tuple(spans.get(node, [])),
                     columns,
                 )
             )
     return tuple(found)
+
+
+def _text(node: Node, labels: list[str]) -> str:
+    """What a node computes, of which other nodes."""
+    reads = ", ".join(labels[i] for i in node_inputs(node))
+    return f"{type(node).__name__}({reads})"

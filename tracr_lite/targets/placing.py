@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import lcm
 
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.blocks import HeadPart, MLPPart, Part
@@ -80,7 +81,7 @@ def shapes(
     """
     for head in sizes:
         needed = max(len(layer.heads) for layer in layers_of(parts, head)) * group
-        step = max(64, head * group)
+        step = lcm(64, head * group)
         width = step
         while width < head * needed or width - ballast(width) < columns:
             width += step

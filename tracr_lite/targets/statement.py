@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from tracr_lite.targets.lower import Lowered
+from tracr_lite.targets.traits import Traits
 
 
-def statement(lowered: Lowered, name: str, positions: int) -> str:
-    """The exactness statement of a model in float32."""
-    if lowered.output.number is not None:
-        what = f"its output is a number, to {lowered.output.number.relative:.1g} relative"
+def statement(lowered: Lowered, name: str, traits: Traits, positions: int) -> str:
+    """The exactness statement of a model."""
+    dtype, output = traits.dtype, lowered.output
+    if output.number is not None:
+        what = f"its output is a number, to {output.number.relative:.1g} relative, "
+        what += "or nearer to the right one than to any other that it can be"
     else:
-        error = lowered.output.form.error if lowered.output.form else 0.0
-        hot = "exactly 64.0" if error == 0 else f"64.0 to {error:.1g} relative"
-        what = f"the logit of the right output is {hot}, all others are exactly 0.0"
-        if name == "gpt2":  # LayerNorm rounds
-            what = "the logit of the right output is 64 to 1e-4, all others are 0 to 1e-4"
-    return f"In float32, for every input of at most {positions - 1} tokens after BOS, {what}."
+        what = _logits(name, traits, output.form.error if output.form else 0.0)
+    return f"In {dtype}, for every input of at most {positions - 1} tokens after BOS, {what}."
+
+
+def _logits(name: str, traits: Traits, error: float) -> str:
+    if name == "gpt2":  # LayerNorm rounds
+        return "the logit of the right output is the greatest: about 64, all others about 0"
+    cold = "exactly 0.0" if traits.mode == "wide" else "below 1e-9"
+    if traits.mode == "bounded":
+        error = max(error, 1e-6)
+    hot = "exactly 64.0" if error == 0 else f"64.0 to {error:.1g} relative"
+    return f"the logit of the right output is {hot}, all others are {cold}"

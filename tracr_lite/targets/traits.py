@@ -64,8 +64,13 @@ class Traits:
         return np.round(values / step) * step
 
 
-def check_choices(*, dtype: str, mode: str, indices: str) -> None:
-    """**Raises:** `CompileError` that lists what is none of the choices."""
+def check_choices(
+    *, dtype: str, mode: str, indices: str, group: object = 1, theta: object = 1e4
+) -> None:
+    """Checks the options that are not about the program.
+
+    **Raises:** `CompileError` that lists what is none of the choices.
+    """
     given = (("dtype", dtype, Dtype), ("mode", mode, Mode), ("indices", indices, Indices))
     problems = [
         Problem(name, f"{value!r} is no choice", f"use one of {', '.join(get_args(kind))}")
@@ -75,5 +80,9 @@ def check_choices(*, dtype: str, mode: str, indices: str) -> None:
     if dtype == "bfloat16" and mode == "bounded":
         reason = "its steps need float32"
         problems.append(Problem("mode", reason, 'use mode="wide" in bfloat16'))
+    if type(group) is not int or group < 1:
+        problems.append(Problem("queries_per_key", f"{group!r} is no positive whole number"))
+    if not (isinstance(theta, int | float) and 1 < theta < float("inf")):
+        problems.append(Problem("rope_theta", f"{theta!r} is no number above 1"))
     if problems:
         raise CompileError("arguments", problems)
