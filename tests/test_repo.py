@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "benchmark": {"rasp", "compiler", "sampling", "mass", "transformer"},
     "targets": {"rasp", "craft", "compiler", "llama"},
     "verifying": {"rasp", "transformer", "compiler", "mass"},
-    "certifying": {"compiler", "rasp", "craft", "transformer"},
+    "certifying": {"compiler", "rasp", "craft", "transformer", "verifying"},
     "visualize": {"rasp", "compiler"},
     "cli": {
         "visualize",
@@ -54,7 +54,7 @@ HANDED_ON = {
 }
 # part -> what it may not import
 MAY_NOT_IMPORT = {
-    "rasp": {"jax", "jaxlib", "haiku"},
+    "rasp": {"jax", "jaxlib", "haiku", "matplotlib"},
     "craft": {"jax", "jaxlib", "haiku"},
     "llama": {"tracr_lite.compiler"},
     "lora": {"tracr_lite.compiler"},
