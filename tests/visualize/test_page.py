@@ -150,6 +150,29 @@ def test_all_text_can_be_read(opened, size, theme):
         assert faults(driver) == []
 
 
+OUTLINE = """
+const it = document.activeElement;
+const [own, box] = [getComputedStyle(it), it.querySelector(":scope > .box")];
+const seen = box ? getComputedStyle(box).strokeWidth === "4px" : own.outlineStyle !== "none";
+return [it.id || it.className.baseVal || it.tagName, seen];
+"""
+
+
+def test_tab_reaches_all_parts_and_focus_can_be_seen(opened):
+    driver = opened(page(reading_of("hist")))
+    visited = []
+    for _ in range(60):
+        press(driver, "\ue004")  # Tab
+        name, seen = driver.execute_script(OUTLINE)
+        if name == "BODY":
+            break
+        assert seen, name
+        visited.append(name)
+    assert {"theme", "back", "step", "inner", "graph", "nodes"} <= set(visited)
+    tables = texts(driver, "table.grid")
+    assert visited.count("TD") == len(tables)  # one stop in each table
+
+
 def test_the_theme_can_be_changed(opened):
     driver = opened(page(reading_of("hist")))
     click(driver, "#theme")
