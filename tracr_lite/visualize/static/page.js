@@ -122,7 +122,10 @@ function drawAnswers() {
   const body = make("tbody");
   const row = (name, texts, same) => {
     const made = make("tr", {}, make("th", { scope: "row" }, name));
-    texts.forEach((text, i) => made.append(make("td", { class: same && !same[i] ? "differs" : null }, text)));
+    texts.forEach((text, i) => {
+      const wrong = same && !same[i];
+      made.append(make("td", { class: wrong ? "differs" : null }, wrong ? `✗ ${text}` : text));
+    });
     body.append(made);
   };
   row("input", own);
