@@ -26,7 +26,8 @@ from jax.tree_util import register_dataclass
 
 PRECISION = lax.Precision.HIGHEST
 DIGITS = 3  # int8 digits that stand for a float32 number
-FEW = 8  # vectors that are multiplied in integers together
+FEW = 4  # vectors that are multiplied in integers together
+SMALL = 32  # groups of fewer numbers would need too many columns
 CHUNK = 256  # columns of a chunk, about
 BLOCK = 256  # rows of a matrix that are made float32 at a time
 Activations: TypeAlias = Literal["float32", "q80"]
@@ -83,7 +84,8 @@ def int8_rows(matrix: Int8Matrix, ids: Array) -> Array:
 def int8_product(matrix: Int8Matrix, x: Array) -> Array:
     """`x W^T` for vectors (n, in)."""
     exact = matrix.activations == "float32"
-    if exact and (len(x) > FEW or jax.default_backend() != "cpu"):
+    in_floats = len(x) > FEW or matrix.group < SMALL or jax.default_backend() != "cpu"
+    if exact and in_floats:
         return _many(matrix, x)
     digits = DIGITS if exact else 1
     if len(x) <= FEW:
