@@ -40,7 +40,9 @@ class Batched:
 
         **Raises:** `InputError` with the number of the sequence.
         """
-        sequences = [_listed(x, number) for number, x in enumerate(batch)]
+        sequences = list(batch)
+        if not set(map(type, sequences)) <= {list, tuple}:
+            sequences = [_listed(x, number) for number, x in enumerate(sequences)]
         encoder, decoder = ManyEncoder(self.input_encoder), ManyDecoder(self.output_encoder)
         bos = None if self.input_encoder is None else self.input_encoder.bos_token
         lengths = list(map(len, sequences))
