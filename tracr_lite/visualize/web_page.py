@@ -121,7 +121,7 @@ def as_json(data: Data) -> str:
 
 
 def _static(name: str) -> str:
-    return (files("tracr_lite.visualize") / "static" / name).read_text(encoding="utf-8")
+    return (files("tracr_lite.visualize") / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
