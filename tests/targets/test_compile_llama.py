@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from tracr_lite.targets.forward import logits as numpy_logits
 from tracr_lite.targets.forward import predict
 
 PROGRAMS = sorted(each.name for each in pkgutil.iter_modules(programs.__path__))
+NEVER = rasp.Comparison.FALSE
 ORDER = rasp.Select(rasp.indices, rasp.indices, rasp.Comparison.LEQ)
 
 # Programs whose categorical logits in Llama are not exactly 64 and 0, and how far they are off
@@ -58,6 +60,63 @@ def test_random_programs_agree_with_the_evaluator(first):
     others = [text for text in refused if "cannot see how long" not in text]
     assert len(refused) <= 25, "most samples that are refused need the length of the input"
     assert len(others) <= 3, others
+
+
+def test_programs_that_look_back_do_what_the_full_evaluator_does():
+    compiled = 0
+    for seed in range(3000, 3080):
+        sample = sample_program(seed)
+        try:
+            model = compile_rasp_to_llama(sample.program, sample.vocab, sample.max_seq_len)
+        except CompileError:
+            continue
+        given = inputs(sample.vocab, sample.max_seq_len, 5, seed)
+        full = partial(rasp.evaluate, sample.program)
+        assert wrong(model, by_numpy(model), full, given)[0] == 0
+        compiled += 1
+    assert compiled >= 10
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        rasp.tokens,
+        rasp.indices,
+        rasp.Full(5),
+        rasp.ConstantSOp([3, None, 1]),
+        rasp.Map(lambda x: None, rasp.tokens),
+        rasp.Map(lambda x: None if x == "a" else x, rasp.tokens),
+        rasp.Map(lambda x: 1 / (x != "a"), rasp.tokens),
+        rasp.Aggregate(rasp.Select(rasp.tokens, rasp.tokens, NEVER), rasp.tokens, default="q"),
+        rasp.SelectorWidth(rasp.Select(rasp.tokens, rasp.tokens, NEVER)),
+    ],
+    ids=lambda program: program.label,
+)
+@pytest.mark.parametrize("compiler", [compile_rasp_to_llama, compile_rasp_to_gpt2])
+def test_programs_at_the_edge(program, compiler):
+    model = compiler(program, "abc", 3, causal=True)
+    given = inputs("abc", 3, 8, 0)
+    assert wrong(model, by_numpy(model), evaluator(program), given)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        lambda k, q: k == q - 2,
+        lambda k, q: k <= q - 3,
+        lambda k, q: q - 3 < k,
+        lambda k, q: k == q // 2,
+        lambda k, q: k < q,
+    ],
+    ids=["two back", "three back or more", "window", "half", "before"],
+)
+def test_distances_alone_and_with_conditions(allowed):
+    by_place = rasp.Select(rasp.indices, rasp.indices, allowed)
+    same = rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.EQ)
+    number = rasp.numerical(rasp.Map(lambda x: 1.5 if x == "a" else -2, rasp.tokens))
+    for selector in (by_place, by_place & same):
+        check(rasp.SelectorWidth(selector), "ab", 20, count=4)
+        check(rasp.Aggregate(selector, number, default=7), "ab", 20, count=4)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
