@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tracr_lite import rasp
     from tracr_lite.certifying.certify import certify
     from tracr_lite.certifying.checker import check_certificate
+    from tracr_lite.certifying.surviving import survives
     from tracr_lite.compiler.compiling import compile_rasp_to_model
     from tracr_lite.compiler.saving.load import load
     from tracr_lite.mass.many import compile_many
@@ -34,6 +35,7 @@ __all__ = [
     "compile_rasp_to_model",
     "load",
     "rasp",
+    "survives",
     "verify",
 ]
 
@@ -41,6 +43,7 @@ _HOMES = {  # imported only when asked for: they need JAX
     "blame": "tracr_lite.verifying.blaming",
     "certify": "tracr_lite.certifying.certify",
     "check_certificate": "tracr_lite.certifying.checker",
+    "survives": "tracr_lite.certifying.surviving",
     "compile_many": "tracr_lite.mass.many",
     "compile_rasp_to_model": "tracr_lite.compiler.compiling",
     "load": "tracr_lite.compiler.saving.load",

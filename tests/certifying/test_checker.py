@@ -18,7 +18,13 @@ from tracr_lite.certifying.errors import CertifyError
 from tracr_lite.cli.app import app
 
 FOLDER = Path(__file__).parents[2] / "tracr_lite" / "certifying"
-WITH_COMPILER = {"extract.py", "extract_nodes.py", "extract_heads.py", "certify.py"}
+WITH_COMPILER = {
+    "extract.py",
+    "extract_nodes.py",
+    "extract_heads.py",
+    "certify.py",
+    "surviving.py",
+}
 INDEPENDENT = sorted(path for path in FOLDER.glob("*.py") if path.name not in WITH_COMPILER)
 
 
@@ -69,7 +75,7 @@ def test_a_certificate_of_another_model_is_refused():
 def test_weakened_parameters_are_refused():
     model = compiled("reverse")
     params = copied(model.params)
-    params["transformer/layer_0/attn/query"]["w"] *= 0.1
+    params["transformer/layer_1/attn/query"]["w"] *= 0.1
     assert check_certificate(params, model.model_config, derived("reverse"))
 
 
@@ -142,13 +148,17 @@ def test_the_checker_runs_on_a_saved_model(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("typed", "code"), [(["hist"], 0), (["hist", "--dtype", "bfloat16"], 1)]
+    ("typed", "code"),
+    [
+        (["hist", "--max-seq-len", "40"], 0),
+        (["hist", "--max-seq-len", "40", "--dtype", "bfloat16"], 0),
+        (["length", "--max-seq-len", "300", "--dtype", "bfloat16"], 1),
+    ],
 )
 def test_the_command_prints_a_verdict(typed, code, tmp_path):
     out = tmp_path / "certificate.json"
-    done = CliRunner().invoke(
-        app, ["certify", *typed, "--max-seq-len", "40", "--out", str(out)]
-    )
+    done = CliRunner().invoke(app, ["certify", *typed, "--out", str(out)])
     assert done.exit_code == code, done.output
     assert ("not certified" in done.output) == bool(code)
+    assert ("bfloat16 has 8" in done.output) == bool(code)
     assert Certificate.from_json(out.read_text()).holds == (code == 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from tracr_lite.certifying.claims import BOS, EMBEDDINGS, MLP, ONE, Claims, Head
 from tracr_lite.certifying.errors import CertifyError
 from tracr_lite.certifying.head_bound import HeadBound
 from tracr_lite.certifying.known import Known, Leaf, Progress, exactly, ideal_of
-from tracr_lite.certifying.mlp_bound import Network, Rows, errors_of
+from tracr_lite.certifying.mlp_bound import errors_of
+from tracr_lite.certifying.mlp_parts import Network, Rows
 from tracr_lite.certifying.rounding import FORMATS, Arithmetic
 from tracr_lite.certifying.score_bound import scored
 from tracr_lite.certifying.structure import claims_of, faults, reads_of
@@ -78,11 +80,7 @@ def derive_all(
         if not (error < HOPELESS).all():  # what reads it could not be bounded either
             return Certificate(number.name, claims, tuple(nodes), ()), progress.known
         progress.known[held.name] = Known(
-            held.columns,
-            middle,
-            error,
-            spread,
-            held.one_hot,
+            *(held.columns, middle, error, spread, held.one_hot),
             ideal if weights.number.narrow else None,
         )
     nodes.append(_answer(claims, progress))
@@ -134,49 +132,38 @@ def _mlp(
     if not set(read.tolist()) <= set(columns.tolist()):
         raise Open("it reads columns that are none of its leaves'")
     parts = [_read(leaf, w1[:, neurons]) for leaf in leaves]
-    at = [
-        *(table.rows.T),
-        np.zeros(len(table.rows), np.int64),
-        np.zeros(len(table.rows), np.int64),
-    ]
-    x, error = (
-        np.concatenate(
-            [
-                np.concatenate(
-                    [getattr(leaf.known, what)[ids], getattr(leaf.known, what)[[-1]]]
-                )
-                for leaf, ids in zip(leaves, at, strict=True)
-            ],
-            axis=1,
-        )
-        for what in ("ideal", "error")
-    )
     network = Network(
         np.concatenate([part for part, _ in parts]),
         w2[np.ix_(neurons, held.columns)],
         np.sum([extra for _, extra in parts], axis=0),
         weights.number,
     )
-    claimed = np.concatenate([held.states[table.output], held.at_bos[None]])
-    ends = np.cumsum(
-        [0, *(len(leaf.known.columns) if leaf.factors is None else 1 for leaf in leaves)]
-    )
-    slices = tuple(
-        slice(a, b) for a, b in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
-    )
-    spread = np.stack(
-        [
-            np.append(leaf.known.spread[ids], leaf.known.spread[-1])
-            for leaf, ids in zip(leaves, at, strict=True)
-        ],
-        axis=1,
-    )
-    middle, errors = errors_of(network, Rows(x, error, claimed, slices, spread))
+    middle, errors = errors_of(network, _rows(table, held, leaves))
     if weights.number.narrow:
         return hull(table, held, middle, errors)
     both = np.concatenate([errors, errors.sum(axis=1, keepdims=True)], axis=1)
     found = np.concatenate([worst_by(table.output, both[:-1], len(held.states)), both[-1:]])
     return ideal_of(held), found[:, :-1], found[:, -1]
+
+
+def _rows(table: Table, held: Held, leaves: list[Leaf]) -> Rows:
+    """What the leaves hold in each row of the table, and in the last one at BOS."""
+    none = np.zeros(len(table.rows), np.int64)
+    at = [*table.rows.T, none, none]  # the constant and BOS have one state
+
+    def of(what: str) -> list[Matrix]:
+        pairs = [(getattr(leaf.known, what), ids) for leaf, ids in zip(leaves, at, strict=True)]
+        return [np.concatenate([found[ids], found[[-1]]]) for found, ids in pairs]
+
+    ideal = of("ideal")
+    ends = np.cumsum([0, *(part.shape[1] for part in ideal)]).tolist()
+    return Rows(
+        np.concatenate(ideal, axis=1),
+        np.concatenate(of("error"), axis=1),
+        np.concatenate([held.states[table.output], held.at_bos[None]]),
+        tuple(slice(a, b) for a, b in pairwise(ends)),
+        np.stack(of("spread"), axis=1),
+    )
 
 
 def _read(leaf: Leaf, w1: Matrix) -> tuple[Matrix, Float[np.ndarray, " neurons"]]:

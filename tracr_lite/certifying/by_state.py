@@ -1,4 +1,4 @@
-"""From rows of a table to states of the node that it writes: the worst of all rows of a state."""
+"""From rows of a table to states of the node it writes: the worst of the rows of a state."""
 
 from __future__ import annotations
 

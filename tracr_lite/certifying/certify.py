@@ -3,37 +3,52 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from tracr_lite.certifying.bounds import derive, number_of
 from tracr_lite.certifying.certificate import Certificate
+from tracr_lite.certifying.claims import Claims
 from tracr_lite.certifying.extract import claims_of_model
 from tracr_lite.certifying.rounding import FORMATS
 from tracr_lite.compiler.assembled import AssembledTransformerModel
+from tracr_lite.verifying.inspecting import trace_like
 
 
-def certify(model: AssembledTransformerModel, dtype: str = "float32") -> Certificate:
+def certify(
+    model: AssembledTransformerModel, dtype: str = "float32", program: Any = None
+) -> Certificate:
     """Bounds, block by block, everything that can make the model differ from its program.
 
-    **Arguments:** `model`: compiled in this process; `dtype`: `float32`, `bfloat16` or
-    `float16`,
-    of weights and arithmetic.
+    **Arguments:**
+    - `dtype`: `float32`, `bfloat16` or `float16`, in which weights and the stream are stored.
+    - `program`: what the model was compiled from, if it does not know: it was loaded, perhaps.
+      It is compiled again, and tells what the weights should mean; the bounds are those of the
+      weights that are there.
+
     **Returns:** the certificate, which may not hold: see `holds` and `why_not()`.
-    **Raises:** `CertifyError` if the model does not know its program, or the format is not
-    known.
+    **Raises:** `CertifyError` if there is no program, or the format is not known;
+    `VerifyError` if the program compiles to another model.
     Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", chapters 2 to 4.
     """
     number = number_of(dtype)
-    return derive(model.params, model.model_config, claims_of_model(model), number)
+    return derive(model.params, model.model_config, _claims(model, program), number)
 
 
-def bits_needed(model: AssembledTransformerModel, most: int = 24) -> dict[str, int | None]:
+def _claims(model: AssembledTransformerModel, program: Any) -> Claims:
+    if program is None:
+        return claims_of_model(model)
+    return claims_of_model(replace(model, trace=trace_like(model, program)))
+
+
+def bits_needed(
+    model: AssembledTransformerModel, most: int = 24, program: Any = None
+) -> dict[str, int | None]:
     """For each node the least significand, in bits, with which it keeps its tolerance.
 
-    All arithmetic has this precision, weights included, and the range of float32. None: more
-    than
-    `most` bits.
+    All that is stored has this precision, weights included, and the range of float32. None:
+    more than `most` bits.
     """
-    claims = claims_of_model(model)
+    claims = _claims(model, program)
     found: dict[str, int | None] = {}
     for bits in range(most, 1, -1):
         number = replace(FORMATS["float32"], name=f"{bits} bits", bits=bits)

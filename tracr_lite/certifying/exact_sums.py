@@ -69,6 +69,8 @@ def first_sums(
     return np.where((terms <= 1.0) & simple, grid, NO_GRID)
 
 
-def fits(size: Float[np.ndarray, ...], grid: Float[np.ndarray, ...], number: Arithmetic):
+def fits(
+    size: Float[np.ndarray, ...], grid: Float[np.ndarray, ...], number: Arithmetic
+) -> Bool[np.ndarray, ...]:
     """Whether numbers of this size on the grid are numbers of the format."""
     return size <= np.exp2(np.minimum(number.bits + grid, 1000.0))

@@ -43,8 +43,8 @@ def claims_of_model(model: AssembledTransformerModel) -> Claims:
     trace, encoder = model.trace, model.input_encoder
     if trace is None or not isinstance(encoder, CategoricalEncoder):
         raise CertifyError(
-            "this model does not know its program, so there is nothing to compare it with; "
-            "compile it in this process, or check a certificate that was made when it was"
+            "this model does not know its program: give it, as in certify(model, "
+            "program=...), or check a certificate that was made when it was compiled"
         )
     bos, pad = encoder.bos_encoding, encoder.pad_encoding
     if bos is None or pad is None:

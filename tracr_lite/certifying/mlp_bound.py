@@ -14,69 +14,22 @@ hinges of a step cancel each other's. So, with A the active and U the uncertain 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from scipy import sparse  # pyright: ignore[reportMissingTypeStubs]
 
 from tracr_lite.certifying.exact_sums import ANY_GRID, NO_GRID, first_sums, fits, grid_of
-from tracr_lite.certifying.rounding import SLOP, Arithmetic, is_power_of_two, lattice
+from tracr_lite.certifying.mlp_parts import Counts, Hidden, Matrix, Network, Rows, csr, stored
+from tracr_lite.certifying.rounding import SLOP, is_power_of_two, lattice
 
-SMALL = 2.02  # see where it is used; with room for the rounding of products
+# A small number d that is added moves a sum by 2 |d| at most, whatever is rounded; with room
+# for the rounding of products.
+SMALL = 2.02
 CHUNK = 4_000_000  # rows times neurons looked at together
 
-Matrix = Float[np.ndarray, "rows columns"]
-Counts = Int[np.ndarray, " each"]
 Bits = Bool[np.ndarray, " each"]
-
-
-@dataclass(frozen=True)
-class Network:
-    """Part of an MLP: the columns that it reads, its neurons, the columns of one node.
-
-    The last two columns read are the constant 1 and BOS.
-    """
-
-    w1: Matrix
-    w2: Matrix
-    extra: Float[np.ndarray, " neurons"]  # further error of each neuron's sum
-    number: Arithmetic
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Inputs of a network, their errors, and the output claimed for each.
-
-    `parts`: the columns of each leaf; `spread`: bound on the sum of their errors at once.
-    """
-
-    x: Matrix
-    error: Matrix
-    claimed: Matrix
-    parts: tuple[slice, ...]
-    spread: Float[np.ndarray, "rows leaves"]
-
-    @property
-    def noisy(self) -> list[tuple[int, slice]]:
-        """The leaves that have errors."""
-        return [(i, at) for i, at in enumerate(self.parts) if self.error[:, at].any()]
-
-
-@dataclass(frozen=True)
-class _Hidden:
-    """The neurons that are not silent: values, errors; `passing`: 1 where surely active.
-
-    `grid`: all values of a row are whole multiples of 2^grid, even if their errors are not
-    known.
-    """
-
-    value: Any
-    passing: Any
-    off: Any
-    exact: Bool[np.ndarray, " rows"]
-    grid: Float[np.ndarray, " rows"]
 
 
 def errors_of(network: Network, rows: Rows) -> tuple[Matrix, Matrix]:
@@ -99,7 +52,7 @@ def _slices(rows: Rows, size: int) -> Iterator[Rows]:
 
 def _chunk(network: Network, rows: Rows) -> tuple[Matrix, Matrix]:
     hidden = _hidden(network, rows)
-    w2 = _csr(network.w2)
+    w2 = csr(network.w2)
     size_w2: Any = abs(w2)
     ideal = _dense(hidden.value @ w2)
     size = _dense((hidden.value + hidden.off) @ size_w2)
@@ -120,23 +73,18 @@ def _chunk(network: Network, rows: Rows) -> tuple[Matrix, Matrix]:
     return rows.claimed, total + np.abs(ideal - rows.claimed)
 
 
-def _hidden(network: Network, rows: Rows) -> _Hidden:
+def _hidden(network: Network, rows: Rows) -> Hidden:
     """The first half of the network: a cheap bound finds the neurons that may be active."""
     w1, number = network.w1, network.number.sums
-    size_w1 = np.abs(w1)
-    x, error = _csr(rows.x), _csr(rows.error)
+    x, error, size_w1 = csr(rows.x), csr(rows.error), np.abs(w1)
     small: Any = error.multiply(rows.x == 0.0).tocsr()
     z: Matrix = x @ w1
     size: Matrix = abs(x) @ size_w1
-    from_inputs: Matrix = np.zeros_like(z)
-    for leaf, part in rows.noisy:
-        most = size_w1[part].max(axis=0, initial=0.0)
-        from_inputs += np.minimum(error[:, part] @ size_w1[part], rows.spread[:, [leaf]] * most)
+    from_inputs = _from_inputs(rows, error, size_w1)
     exact = _exact_rows(network, rows, size)
     simple: Bits = np.asarray(~rows.error.any(axis=0) & is_power_of_two(rows.x).all(axis=0))
     products: Bits = np.asarray(~is_power_of_two(w1[~simple]).all(axis=0))
-    few: Counts = np.diff(x.indptr)
-    nonzero: Counts = (w1 != 0.0).sum(axis=0)
+    few, nonzero = np.diff(x.indptr), (w1 != 0.0).sum(axis=0)
     most = number.gamma(few + 1.0)[:, None] + SLOP
     here, at = np.nonzero(
         z + most * size + (1 + most + SMALL) * from_inputs + network.extra > 0
@@ -145,15 +93,12 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
     largest = size[here, at] + from_inputs
     terms = np.minimum(few[here], nonzero[at])
     many = np.minimum(few[here] + np.diff(small.indptr)[here], nonzero[at])
-    # a small number d that is added moves a sum by 2 |d| at most, whatever is rounded
     moved = SMALL * np.minimum((small @ size_w1)[here, at], from_inputs) if small.nnz else 0.0
     rounding = np.minimum(
         number.gamma(np.maximum(terms - 1.0, 0.0) + products[at]) * largest + moved,
         number.gamma(np.maximum(many - 1.0, 0.0) + products[at]) * largest,
     )
-    grid = first_sums(rows.x, rows.error, w1, len(w1) - 2, number, (here, at))
-    grid = np.where(fits(np.abs(z) + from_inputs, grid, number), grid, NO_GRID)
-    grid = np.where(network.extra[at] == 0.0, grid, NO_GRID)
+    grid = _grid(network, rows, (here, at), np.abs(z) + from_inputs)
     rounding = np.where(
         exact[here] | (grid > NO_GRID), 0.0, rounding + SLOP * largest + network.extra[at]
     )
@@ -161,40 +106,32 @@ def _hidden(network: Network, rows: Rows) -> _Hidden:
     surely, kept = z >= off, z + off > 0.0
     wrong = np.where(surely, rounding, off)[kept]
     if network.number.narrow:
-        return _stored(network, rows, (here, at), np.maximum(np.stack([z - off, z + off]), 0.0))
+        return stored(network, rows, (here, at), np.maximum(np.stack([z - off, z + off]), 0.0))
     place = (here[kept], at[kept])
-
-    def matrix(data: Float[np.ndarray, " kept"]) -> Any:
-        return _csr((data, place), (len(rows.x), w1.shape[1]))
-
-    value, passing = np.maximum(z, 0.0)[kept], surely.astype(float)[kept]
     least = np.full(len(rows.x), ANY_GRID)
     np.minimum.at(least, here[kept], np.where(surely, grid, NO_GRID)[kept])
-    return _Hidden(matrix(value), matrix(passing).tocsc(), matrix(wrong), exact, least)
+    each = (np.maximum(z, 0.0)[kept], surely.astype(float)[kept], wrong)
+    found = [csr((data, place), size.shape) for data in each]
+    return Hidden(found[0], found[1].tocsc(), found[2], exact, least)
 
 
-def _stored(
-    network: Network, rows: Rows, place: tuple[Counts, Counts], ends: Matrix
-) -> _Hidden:
-    """Neurons whose values are stored in a narrow format; `ends`: least and greatest of each.
+def _from_inputs(rows: Rows, error: Any, size_w1: Matrix) -> Matrix:
+    """How far errors of the inputs move the sum of each neuron."""
+    found = np.zeros((len(rows.x), size_w1.shape[1]))
+    for leaf, part in rows.noisy:
+        most = size_w1[part].max(axis=0, initial=0.0)
+        found += np.minimum(error[:, part] @ size_w1[part], rows.spread[:, [leaf]] * most)
+    return found
 
-    All that is known is between which numbers of the format a value lies; mostly it is one.
-    """
-    low, high = network.number.cast(ends)
-    kept = high > 0.0
-    where = (place[0][kept], place[1][kept])
-    shape = (len(rows.x), network.w1.shape[1])
-    value, off = (low + high)[kept] / 2, (high - low)[kept] / 2
-    exact = np.ones(len(rows.x), bool)
-    exact[where[0][off > 0.0]] = False
-    nothing = np.zeros(len(value))
-    return _Hidden(
-        _csr((value, where), shape),
-        _csr((nothing, where), shape).tocsc(),
-        _csr((off, where), shape),
-        exact,
-        np.full(len(rows.x), NO_GRID),
-    )
+
+def _grid(
+    network: Network, rows: Rows, place: tuple[Counts, Counts], size: Float[np.ndarray, " each"]
+) -> Float[np.ndarray, " each"]:
+    """The grid of sums that are not rounded, though an input is not known exactly."""
+    number, w1 = network.number.sums, network.w1
+    grid = first_sums(rows.x, rows.error, w1, len(w1) - 2, number, place)
+    fine = fits(size, grid, number) & (network.extra[place[1]] == 0.0)
+    return np.where(fine, grid, NO_GRID)
 
 
 def _exact_rows(network: Network, rows: Rows, size: Matrix) -> Bits:
@@ -207,7 +144,7 @@ def _exact_rows(network: Network, rows: Rows, size: Matrix) -> Bits:
 
 
 def _second_sum(
-    network: Network, hidden: _Hidden, w2: Any, size: Matrix, largest: Matrix
+    network: Network, hidden: Hidden, w2: Any, size: Matrix, largest: Matrix
 ) -> Matrix:
     """Rounding of the sum over neurons; `size`: of all terms, `largest`: of their sum."""
     number, values = network.number.sums, hidden.value
@@ -231,17 +168,11 @@ def _second_sum(
 
 def _all_simple(values: Any) -> Bool[np.ndarray, " rows"]:
     """Rows in which all values are powers of two."""
-    odd = _csr(
+    odd = csr(
         ((~is_power_of_two(values.data)).astype(float), values.indices, values.indptr),
         values.shape,
     )
     return np.asarray(odd.sum(axis=1)).ravel() == 0.0
-
-
-def _csr(*data: Any) -> Any:
-    """A sparse matrix; scipy has no types."""
-    make = cast(Any, sparse)
-    return make.csr_matrix(*data)
 
 
 def _dense(matrix: Any) -> Matrix:

@@ -62,7 +62,7 @@ def values_of(
     rows = {each.source: each.rows for each in claim.values}
     reads: list[Read] = []
     bos = np.zeros((3, len(held.columns)))
-    many = number.gamma(float(sum(len(known.columns) for known in nodes.values())))
+    many = float(number.gamma(float(sum(len(known.columns) for known in nodes.values()))))
     for name, known in nodes.items():
         here = sizes[known.columns]
         ideal, size = known.ideal @ whole[known.columns], np.abs(known.ideal) @ here

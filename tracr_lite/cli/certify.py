@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tracr_lite import catalog
 from tracr_lite.certifying.certificate import Certificate
-from tracr_lite.cli import inputs, show
+from tracr_lite.cli import inputs, options, show
 
 CERTIFIED, NOT_CERTIFIED = 0, 1
 
@@ -33,36 +33,22 @@ PROGRAM is a name from `tracr-lite list`, or FILE.py:NAME, as for `tracr-lite ru
 
 \b
 Exit codes
-  0  certified
-  1  not certified; the reasons are below the table
+  0  certified; or, with --dtype, right on every input, all of which were run
+  1  neither; the reasons are below the table
   2  nothing was examined: the command or the program is at fault
   3  nothing was examined: tracr-lite itself failed
 """
 
 
 @click.command("certify", help=ABOUT, short_help="Prove that a transformer equals its program.")
-@click.argument("program")
-@click.option(
-    "--vocab", metavar="A,B,...", help="All tokens; by default those that its file names."
-)
-@click.option(
-    "--max-seq-len",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="The longest input; by default what its file says.",
-)
-@click.option(
-    "--causal/--no-causal",
-    default=None,
-    help="Whether a position sees only itself and what stands before it. By default what the "
-    "program says.",
-)
+@options.of_compiling
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "bfloat16", "float16"]),
     default="float32",
     show_default=True,
-    help="Of weights and arithmetic.",
+    help="In which weights and the stream are stored. If a narrow one is not certified, the "
+    "model is run in it: on all inputs, or on a sample.",
 )
 @click.option(
     "--out",
@@ -81,19 +67,25 @@ def app(
     """`tracr-lite certify`"""
     request = inputs.make_compile_request(catalog.load(program), vocab, max_seq_len, causal)
     from tracr_lite.certifying.certify import certify
-    from tracr_lite.compiler import compiling  # loads JAX: only now, when it is needed
+    from tracr_lite.certifying.surviving import survives
 
-    model = compiling.compile_rasp_to_model(
-        request.entry.program, set(request.vocab), request.max_seq_len, causal=request.causal
-    )
-    certificate = certify(model, dtype)
+    model, survival = options.compiled(request), None
+    if dtype == "float32":
+        certificate = certify(model, dtype)
+    else:
+        survival = survives(model, dtype)
+        certificate = survival.certificate
     if out is not None:
         try:
             out.write_text(certificate.to_json(), encoding="utf-8")
         except OSError as error:
             raise click.ClickException(f"{out} cannot be written: {error.strerror}") from error
-    print_certificate(show.make_console(), certificate)
-    sys.exit(CERTIFIED if certificate.holds else NOT_CERTIFIED)
+    console = show.make_console()
+    print_certificate(console, certificate)
+    for line in [] if survival is None else survival.lines():
+        console.print(Text(line), soft_wrap=True)
+    right = certificate.holds or (survival is not None and survival.survives)
+    sys.exit(CERTIFIED if right else NOT_CERTIFIED)
 
 
 def print_certificate(console: Console, certificate: Certificate) -> None:

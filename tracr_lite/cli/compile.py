@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib import import_module
 
 import click
 from rich.console import Console
@@ -10,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tracr_lite import catalog
-from tracr_lite.cli import inputs, saved, show
+from tracr_lite.cli import inputs, options, saved, show
 from tracr_lite.cli.compare import Size
 from tracr_lite.errors import TracrLiteError
 
@@ -31,22 +32,7 @@ PROGRAM is a name from `tracr-lite list`, or FILE.py:NAME, as for `tracr-lite ru
 
 
 @click.command("compile", help=ABOUT, short_help="Compile a program, and show what it becomes.")
-@click.argument("program")
-@click.option(
-    "--vocab", metavar="A,B,...", help="All tokens; by default those that its file names."
-)
-@click.option(
-    "--max-seq-len",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="The longest input; by default what its file says.",
-)
-@click.option(
-    "--causal/--no-causal",
-    default=None,
-    help="Whether a position sees only itself and what stands before it. By default what the "
-    "program says.",
-)
+@options.of_compiling
 @click.option("--timings", is_flag=True, help="Also show seconds and sizes of every stage.")
 @click.option(
     "--out", metavar="FOLDER", help="Save the model there; see `tracr-lite info --help`."
@@ -68,12 +54,10 @@ def app(
         raise inputs.UsageError("--force is about --out, which is not given")
     request = inputs.make_compile_request(catalog.load(program), vocab, max_seq_len, causal)
     started = time.perf_counter(), time.process_time()
-    from tracr_lite.compiler import compiling  # loads JAX: only now, when it is needed
+    import_module("tracr_lite.compiler.compiling")  # loads JAX, which takes its own time
 
     loading = time.perf_counter() - started[0], time.process_time() - started[1]
-    model = compiling.compile_rasp_to_model(
-        request.entry.program, set(request.vocab), request.max_seq_len, causal=request.causal
-    )
+    model = options.compiled(request)
     console = show.make_console()
     if model.trace is None:
         raise TracrLiteError("the compiler left no trace of its stages")

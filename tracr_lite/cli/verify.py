@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tracr_lite import catalog
-from tracr_lite.cli import inputs, show
-from tracr_lite.cli.inputs import Request, UsageError
+from tracr_lite.cli import inputs, options, show
+from tracr_lite.cli.inputs import UsageError
 from tracr_lite.errors import CompileError, TracrLiteError
 from tracr_lite.verifying.errors import VerifyError
 
@@ -49,22 +49,7 @@ Exit codes
 
 
 @click.command("verify", help=ABOUT, short_help="Compare a program with what it becomes.")
-@click.argument("program")
-@click.option(
-    "--vocab", metavar="A,B,...", help="All tokens; by default those that its file names."
-)
-@click.option(
-    "--max-seq-len",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="The longest input; by default what its file says.",
-)
-@click.option(
-    "--causal/--no-causal",
-    default=None,
-    help="Whether a position sees only itself and what stands before it. By default what the "
-    "program says.",
-)
+@options.of_compiling
 @click.option(
     "--model",
     "folder",
@@ -108,7 +93,7 @@ def app(
     """`tracr-lite verify`"""
     entry = catalog.load(program)
     if folder is None:
-        model = _compiled(inputs.make_compile_request(entry, vocab, max_seq_len, causal))
+        model = options.compiled(inputs.make_compile_request(entry, vocab, max_seq_len, causal))
     else:
         model = _loaded(folder, (vocab, max_seq_len, causal))
     from tracr_lite.verifying import blame, verify  # load JAX: only now, when it is needed
@@ -126,14 +111,6 @@ def app(
             found = f"No part of the model can be blamed: {error}"
         console.print(Text(found))
     sys.exit(AGREE if report.agrees else DIFFER)
-
-
-def _compiled(request: Request) -> AssembledTransformerModel:
-    from tracr_lite.compiler import compiling
-
-    return compiling.compile_rasp_to_model(
-        request.entry.program, set(request.vocab), request.max_seq_len, causal=request.causal
-    )
 
 
 def _loaded(folder: str, others: tuple[object, ...]) -> AssembledTransformerModel:

@@ -32,12 +32,9 @@ def lower(
 ) -> Blocks:
     """Every block that the program needs.
 
-    **Arguments:**
-    - `notes`: is filled with what each block was written from, in their order.
-    - `clean`: attention reads no one-hots that have an error, even where it could.
-
-    **Raises:** `CompileError` naming the nodes that have no exact block, and what to write
-    instead.
+    **Arguments:** `notes`: is filled with what each block was written from, in their order;
+    `clean`: attention reads no one-hots that have an error, even where it could.
+    **Raises:** `CompileError` naming nodes without exact block, and what to write instead.
     """
     split: set[int] = set()
     problems: dict[int, Problem] = {}
@@ -195,12 +192,9 @@ def _snapping(
     error = number.absolute + (number.relative + 2.0**-23) * np.abs(ordered)
     gap = np.diff(ordered)
     size = np.minimum(np.abs(ordered[1:]), np.abs(ordered[:-1]))
-    both = error[1:] + error[:-1]
-    close = (gap <= both) & (gap > 1e-9 * size)
+    close = (gap <= error[1:] + error[:-1]) & (gap > 1e-9 * size)
     good = error <= 9e-6 * np.abs(ordered)  # right as it is, without being snapped
-    near = (gap <= CARE * both) & (gap > 1e-9 * size)
-    exact_enough = CARE * error <= 9e-6 * np.abs(ordered)
-    lowering.doubtful |= bool((near & ~(exact_enough[1:] & exact_enough[:-1])).any())
+    lowering.doubtful |= _close_to_doubt(ordered, error)
     if (close & ~(good[1:] & good[:-1])).any():
         raise CannotLower(
             root,
@@ -212,6 +206,14 @@ def _snapping(
         return sorted(known), float("inf")
     values = {lowering.as_float(root, v): v for v in known}
     return [values[x] for x in ordered[kept].tolist()], float(error[kept].max(initial=0.0))
+
+
+def _close_to_doubt(ordered: np.ndarray, error: np.ndarray) -> bool:
+    """Whether `CARE` times the error would be too much for some of the ascending numbers."""
+    gap = np.diff(ordered)
+    near = (gap <= CARE * (error[1:] + error[:-1])) & (gap > 1e-9 * np.abs(ordered[1:]))
+    good = CARE * error <= 9e-6 * np.abs(ordered)
+    return bool((near & ~(good[1:] & good[:-1])).any())
 
 
 def _finish(

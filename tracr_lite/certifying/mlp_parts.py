@@ -1,0 +1,91 @@
+"""What MLP bounds are about: the network, the rows of its table, and what its neurons hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy import sparse  # pyright: ignore[reportMissingTypeStubs]
+
+from tracr_lite.certifying.exact_sums import NO_GRID
+from tracr_lite.certifying.rounding import Arithmetic
+
+Matrix = Float[np.ndarray, "rows columns"]
+Counts = Int[np.ndarray, " each"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """Part of an MLP: the columns that it reads, its neurons, the columns of one node.
+
+    The last two columns read are the constant 1 and BOS.
+    """
+
+    w1: Matrix
+    w2: Matrix
+    extra: Float[np.ndarray, " neurons"]  # further error of each neuron's sum
+    number: Arithmetic
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Inputs of a network, their errors, and the output claimed for each.
+
+    `parts`: the columns of each leaf; `spread`: bound on the sum of their errors at once.
+    """
+
+    x: Matrix
+    error: Matrix
+    claimed: Matrix
+    parts: tuple[slice, ...]
+    spread: Float[np.ndarray, "rows leaves"]
+
+    @property
+    def noisy(self) -> list[tuple[int, slice]]:
+        """The leaves that have errors."""
+        return [(i, at) for i, at in enumerate(self.parts) if self.error[:, at].any()]
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The neurons that are not silent: values, errors; `passing`: 1 where surely active.
+
+    `grid`: all values of a row are whole multiples of 2^grid, even if their errors are not
+    known.
+    """
+
+    value: Any
+    passing: Any
+    off: Any
+    exact: Bool[np.ndarray, " rows"]
+    grid: Float[np.ndarray, " rows"]
+
+
+def stored(network: Network, rows: Rows, place: tuple[Counts, Counts], ends: Matrix) -> Hidden:
+    """Neurons whose values are stored in a narrow format; `ends`: least and greatest of each.
+
+    All that is known is between which numbers of the format a value lies; mostly it is one.
+    """
+    low, high = network.number.cast(ends)
+    kept = high > 0.0
+    where = (place[0][kept], place[1][kept])
+    shape = (len(rows.x), network.w1.shape[1])
+    value, off = (low + high)[kept] / 2, (high - low)[kept] / 2
+    exact = np.ones(len(rows.x), bool)
+    exact[where[0][off > 0.0]] = False
+    nothing = np.zeros(len(value))
+    return Hidden(
+        csr((value, where), shape),
+        csr((nothing, where), shape).tocsc(),
+        csr((off, where), shape),
+        exact,
+        np.full(len(rows.x), NO_GRID),
+    )
+
+
+def csr(*data: Any) -> Any:
+    """A sparse matrix; scipy has no types."""
+    make = cast(Any, sparse)
+    return make.csr_matrix(*data)
