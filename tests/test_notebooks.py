@@ -159,8 +159,14 @@ def test_a_cell_that_raises_and_an_output_that_is_stale_are_noticed(tmp_path):
         test_it_runs_and_shows_what_is_stored(tmp_path / "stale.ipynb")
 
 
+def main(names):
+    known = {path.stem: path for path in NOTEBOOKS}
+    if unknown := set(names) - known.keys():
+        sys.exit(f"no notebook is called {', '.join(unknown)}; there are {', '.join(known)}")
+    for name in names or known:
+        nbformat.write(run(known[name]), known[name])
+        print(f"ran {known[name].relative_to(ROOT)}")
+
+
 if __name__ == "__main__":
-    for each in NOTEBOOKS:
-        if not sys.argv[1:] or each.stem in sys.argv[1:]:
-            nbformat.write(run(each), each)
-            print(f"ran {each.relative_to(ROOT)}")
+    main(sys.argv[1:])
