@@ -19,18 +19,13 @@ def test_the_lines_for_transformers_run(tmp_path, monkeypatch):
     transformers.utils.logging.disable_progress_bar()
     fences = re.findall(r"^```text\n(.*?)^```", README.read_text(), re.DOTALL | re.MULTILINE)
     (block,) = (each for each in fences if "import AutoModelForCausalLM" in each)
-    lines = block.splitlines()
+    lines = block[block.index("$ tracr-lite export") :].splitlines()
     code = [line.removeprefix(">>> ") for line in lines if line.startswith(">>> ")]
-    shown = [line for line in lines if not line.startswith((">>> ", "$ "))]
+    shown = [line for line in lines[1:] if not line.startswith(">>> ")]
     assert len(code) <= 5
     monkeypatch.chdir(tmp_path)
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        for line in lines:
-            if line.startswith("$ tracr-lite "):
-                with pytest.raises(SystemExit, match="0"):
-                    app.main(shlex.split(line)[2:])
-        printed.truncate(0)
-        printed.seek(0)
+    with pytest.raises(SystemExit, match="0"):
+        app.main(shlex.split(lines[0])[2:])
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec("\n".join(code), {})
     assert printed.getvalue().splitlines() == shown
