@@ -146,8 +146,11 @@ class _Putter:
                 f"activations in q80 need int8 matrices, but {name} is not; load with "
                 'dtype="int8", or a v2 file without a dtype'
             )
-        joined = np.concatenate([to_float32(tensor) for tensor in tensors])
-        return jnp.asarray(joined, dtype=jnp.bfloat16 if self.dtype == "bfloat16" else None)
+        parts = [to_float32(tensor) for tensor in tensors]
+        dtype = jnp.bfloat16 if self.dtype == "bfloat16" else None
+        if len(parts) == 1:  # `array` copies: this may be a view of the file
+            return jnp.array(parts[0], dtype=dtype)
+        return jnp.asarray(np.concatenate(parts), dtype=dtype)
 
     def _int8(self, name: str, tensors: list[Quantized]) -> Matrix:
         if any(each.shape[1] % each.group_size for each in tensors):
