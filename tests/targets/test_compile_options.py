@@ -122,6 +122,13 @@ def test_bfloat16_refuses_counts_past_127_with_the_largest_length():
     compile_rasp_to_llama(count, "ab", 127, causal=True, dtype="bfloat16")
 
 
+def test_bfloat16_refuses_rotary_indices_past_256():
+    with pytest.raises(CompileError, match="max_seq_len=256, the largest"):
+        compile_rasp_to_llama(
+            INDICES_PLUS, "a", 300, causal=True, dtype="bfloat16", indices="rope"
+        )
+
+
 def test_bfloat16_refuses_averages_it_cannot_tell_apart():
     program, vocab = program_of("frac_prevs")
     with pytest.raises(CompileError, match="too close to be told apart in bfloat16"):

@@ -14,15 +14,26 @@ from math import isqrt
 import numpy as np
 
 from tracr_lite.compiler.lowering.forms import OneHot
+from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import INDICES
 from tracr_lite.targets.blocks import Both, HeadPart, MLPPart, Unit
 from tracr_lite.targets.lowering import StockLowering
 from tracr_lite.targets.rows import Row, constant, scaled, total
 
+SHORT = (
+    256  # positions up to which the angles' rounding to bfloat16 was measured to be harmless
+)
+
 
 def write_indices(lowering: StockLowering, node: int, count: int) -> OneHot:
     """Adds the heads and the ANDs that write indices 0 to `count - 1` one-hot."""
+    if lowering.traits.dtype == "bfloat16" and count > SHORT:
+        raise CannotLower(
+            node,
+            f"rotary angles in bfloat16 tell positions apart up to {SHORT}",
+            "use float32",
+        )
     base = isqrt(count - 1) + 1
     label = lowering.values.labels[node]
     nb = constant(lowering.bos)
