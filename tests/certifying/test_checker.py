@@ -152,7 +152,7 @@ def test_the_checker_runs_on_a_saved_model(tmp_path, capsys):
     [
         (["hist", "--max-seq-len", "40"], 0),
         (["hist", "--max-seq-len", "40", "--dtype", "bfloat16"], 0),
-        (["length", "--max-seq-len", "300", "--dtype", "bfloat16"], 1),
+        (["length", "--vocab", "a", "--max-seq-len", "120", "--dtype", "bfloat16"], 1),
     ],
 )
 def test_the_command_prints_a_verdict(typed, code, tmp_path):

@@ -53,8 +53,9 @@ def test_a_certified_model_is_not_run():
 
 
 def test_a_model_that_fails_comes_with_a_witness_and_the_bits_it_needs():
-    """A mean of three is no number of bfloat16, and the answer is not snapped."""
-    model = compile_rasp_to_model(lib.make_length(), {"a"}, 300)
+    """1 / 115 and its neighbours are stored too coarsely: 110 tokens work, 120 do not."""
+    assert certify(compile_rasp_to_model(lib.make_length(), {"a"}, 110), "bfloat16").holds
+    model = compile_rasp_to_model(lib.make_length(), {"a"}, 120)
     survival = survives(model, "bfloat16")
     assert survival.verdict == FAILS
     assert survival.survives is False
