@@ -9,6 +9,7 @@ from tracr_lite import catalog
 from tracr_lite.compiler import lib
 from tracr_lite.errors import CompileError
 from tracr_lite.rasp import causal_eval, rasp
+from tracr_lite.sampling import sample_program
 from tracr_lite.targets import (
     GenerationError,
     after_separator,
@@ -91,6 +92,32 @@ def test_functions_are_called_only_with_what_a_prompt_can_hold():
         assert_writes(form, program, xs)
     assert {x for x, _ in calls} == {"a", "b"}
     assert {i for _, i in calls} == {0, 1, 2}
+
+
+def test_numbers_keep_their_type_for_functions_that_tell():
+    program = rasp.Map(lambda x: f"<{x}>", rasp.tokens)
+    form = after_separator(program, [1, 2], 3)
+    assert generate(form.program, form.prompt([2, 1])).tokens == ("<2>", "<1>")
+
+
+@pytest.mark.parametrize("seed", [*range(50), 71, 145, 341, 387])
+def test_random_programs_are_written_or_refused(seed):
+    sample, rng = sample_program(seed), random.Random(seed)
+    size = min(sample.max_seq_len, 5)
+    reserved = {"separator": "<|>", "end": "<END>", "none": "<None>"}
+    try:
+        form = after_separator(sample.program, sample.vocab, size, **reserved)
+    except CompileError:
+        return
+    for _ in range(5):
+        xs = rng.choices(sorted(sample.vocab, key=repr), k=rng.randint(1, size))
+        try:
+            answers = ["<None>" if y is None else y for y in sample.program(xs)]
+        except Exception:  # the program has no answer, so anything will do
+            continue
+        limits = {"max_seq_len": form.max_seq_len, "vocab": form.vocab, "end": form.end}
+        found = generate(form.program, form.prompt(xs), **limits)
+        assert (list(found.tokens), found.ended) == (answers, True), xs
 
 
 def test_separators_and_ends_can_be_chosen():

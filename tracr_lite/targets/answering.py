@@ -15,11 +15,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from tracr_lite.compiler.compiling import COMPILER_BOS, COMPILER_PAD
+from tracr_lite.compiler.inputs import check_request
 from tracr_lite.errors import CompileError, Problem
 from tracr_lite.rasp import rasp
 from tracr_lite.rasp.rasp import Value
 from tracr_lite.targets.autoregressive import END, GenerationError
-from tracr_lite.targets.prompt_form import EndIf, PromptForm, without_none
+from tracr_lite.targets.prompt_form import PromptForm, without_none
+from tracr_lite.targets.prompt_functions import EndIf
 from tracr_lite.targets.reading_ahead import answers_of
 
 SEPARATOR = "|"
@@ -72,7 +75,8 @@ def after_separator(
     **Raises:** `CompileError` listing what needs more than one look ahead, or why the answers
     cannot be tokens.
     """
-    tokens = tuple(dict.fromkeys(vocab))
+    given, max_seq_len = check_request(vocab, max_seq_len, COMPILER_BOS, COMPILER_PAD)
+    tokens = tuple(given)
     answers = answers_of(program, tokens, max_seq_len)
     reserved = {"separator": separator, "end": end}
     if answers is not None and None in answers:

@@ -5,88 +5,29 @@ Two translations, both at position t of `x1 .. xn | y1 ..`, where j = t - n:
 - `value(sop)`: at t > n the value that `sop` has at position j of the prompt;
 - `key(sop)`: at a position of the prompt the value that `sop` has there.
 
-Elsewhere both are computed from some token of the prompt's vocabulary, some index and some
-length that occur together in a prompt, so that no function is called with what it cannot know.
+Elsewhere both are computed from a token, an index and a length that occur together in a prompt,
+so that no function is called with what it cannot know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 from tracr_lite.compiler.tracing import trace
 from tracr_lite.errors import Problem
 from tracr_lite.rasp import rasp
+from tracr_lite.rasp.base import topological
 from tracr_lite.rasp.rasp import Value
+from tracr_lite.targets.prompt_functions import (
+    Again,
+    Is,
+    KeyIsSomething,
+    KeyIsTrue,
+    Known,
+    Within,
+    ZeroIf,
+)
 from tracr_lite.targets.reading_ahead import reads_ahead
-
-# Functions are frozen dataclasses: equal ones compare equal, so that nodes are merged.
-
-
-@dataclass(frozen=True)
-class Is:
-    """Selects the keys that are a token, whatever the query is."""
-
-    token: Value
-
-    def __call__(self, key: Any, query: Any) -> bool:
-        return key == self.token
-
-
-@dataclass(frozen=True)
-class KeyIsTrue:
-    """Selects the keys that are true."""
-
-    def __call__(self, key: Any, query: Any) -> bool:
-        return bool(key)
-
-
-@dataclass(frozen=True)
-class Within:
-    """A number, moved into the bounds."""
-
-    least: int
-    greatest: int
-
-    def __call__(self, x: int) -> int:
-        return min(max(x, self.least), self.greatest)
-
-
-@dataclass(frozen=True)
-class Known:
-    """A token of the prompt as it is, any other as the first of those."""
-
-    vocab: tuple[Value, ...]
-
-    def __call__(self, token: Value) -> Value:
-        return token if token in self.vocab else self.vocab[0]
-
-
-@dataclass(frozen=True)
-class ZeroIf:
-    """A number, or 0 if the second value is true."""
-
-    def __call__(self, x: int, zero: bool) -> int:
-        return 0 if zero else x
-
-
-@dataclass(frozen=True)
-class EndIf:
-    """A value, or `end` if the second value is true."""
-
-    end: Value
-
-    def __call__(self, x: Value, ends: bool) -> Value:
-        return self.end if ends else x
-
-
-@dataclass(frozen=True)
-class KeyIsSomething:
-    """Selects the keys that are not None."""
-
-    def __call__(self, key: Any, query: Any) -> bool:
-        return key is not None
 
 
 def without_none(sop: rasp.SOp, instead: Value) -> rasp.SOp:
@@ -109,9 +50,10 @@ class PromptForm:
         self.graph, self.vocab, self.longest = trace(program), vocab, max_seq_len
         self.problems: list[Problem] = []
         self._values: dict[int, rasp.SOp] = {}
-        self._keys: dict[int, rasp.SOp] = {}
+        self._keys: dict[tuple[int, bool], rasp.SOp] = {}
         separators = rasp.Select(rasp.tokens, rasp.tokens, Is(separator))
-        in_prompt = (rasp.SelectorWidth(separators) == 0).named("in_prompt")
+        seen = rasp.SelectorWidth(separators)
+        in_prompt = (seen == 0).named("in_prompt")
         self._prompt = rasp.Select(in_prompt, in_prompt, KeyIsTrue())
         size = rasp.SelectorWidth(self._prompt).named("prompt_size")
         place = rasp.categorical(rasp.LinearSequenceMap(rasp.indices, size, 1, -1))
@@ -123,8 +65,13 @@ class PromptForm:
         self._length = rasp.Map(Within(1, max_seq_len), size).named("prompt_length")
         self._token = rasp.Map(Known(vocab), rasp.tokens).named("prompt_token")
         self._index = rasp.Map(Within(0, last), rasp.indices).named("prompt_index")
-        there = rasp.Select(rasp.indices, self._at, rasp.Comparison.EQ)
-        self._fetched = rasp.Aggregate(there, self._token, vocab[0]).named("answered_token")
+        self._fetched = self._token_at(self._at).named("answered_token")
+        self._first_index = rasp.SequenceMap(ZeroIf(), self._index, seen > 0)
+        self._first_token = self._token_at(self._first_index)
+
+    def _token_at(self, index: rasp.SOp) -> rasp.SOp:
+        there = rasp.Select(rasp.indices, index, rasp.Comparison.EQ)
+        return rasp.Map(Again(self.vocab), rasp.Aggregate(there, self._token, self.vocab[0]))
 
     def value(self, sop: rasp.SOp) -> rasp.SOp:
         """The S-Op behind the separator."""
@@ -145,12 +92,14 @@ class PromptForm:
                 )
             )
             return self._token
-        return self._known_key(sop)
+        return self._known_key(sop, _is_plain(sop))
 
-    def _known_key(self, sop: rasp.SOp) -> rasp.SOp:
-        if sop.unique_id not in self._keys:
-            self._keys[sop.unique_id] = _like(sop, self._key(sop))
-        return self._keys[sop.unique_id]
+    def _known_key(self, sop: rasp.SOp, plain: bool) -> rasp.SOp:
+        """`plain`: see `_is_plain`; else all is as at index 0 where the prompt is over."""
+        which = sop.unique_id, plain
+        if which not in self._keys:
+            self._keys[which] = _like(sop, self._key(sop, plain))
+        return self._keys[which]
 
     def label(self, expr: rasp.RASPExpr) -> str:
         """The name of a part of the program, as in its graph."""
@@ -172,19 +121,19 @@ class PromptForm:
             case _:
                 return self._mapped(sop, self.value)
 
-    def _key(self, sop: rasp.SOp) -> rasp.SOp:
+    def _key(self, sop: rasp.SOp, plain: bool) -> rasp.SOp:
         match sop:
             case rasp.TokensType():
-                return self._token
+                return self._token if plain else self._first_token
             case rasp.IndicesType():
-                return self._index
+                return self._index if plain else self._first_index
             case rasp.Aggregate():
                 rows = self._selector(sop.selector, False)
-                return rasp.Aggregate(rows, self._known_key(sop.sop), sop.default)
+                return rasp.Aggregate(rows, self._known_key(sop.sop, False), sop.default)
             case rasp.SelectorWidth():
                 return rasp.SelectorWidth(self._selector(sop.selector, False))
             case _:
-                return self._mapped(sop, self._known_key)
+                return self._mapped(sop, lambda each: self._known_key(each, plain))
 
     def _mapped(self, sop: rasp.SOp, of: Callable[[rasp.SOp], rasp.SOp]) -> rasp.SOp:
         match sop:
@@ -211,7 +160,8 @@ class PromptForm:
                 if behind:
                     keys, queries = self.key(selector.keys), self.value(selector.queries)
                 else:
-                    keys, queries = map(self._known_key, (selector.keys, selector.queries))
+                    keys = self._known_key(selector.keys, False)
+                    queries = self._known_key(selector.queries, False)
                 return rasp.Select(keys, queries, selector.predicate) & self._prompt
             case rasp.SelectorAnd():
                 return self._selector(selector.fst, behind) & self._selector(
@@ -228,6 +178,14 @@ class PromptForm:
                 fix = "write it as a Select of indices"
                 self.problems.append(Problem(self.label(selector), reason, fix))
                 return self._prompt
+
+
+def _is_plain(sop: rasp.SOp) -> bool:
+    """Whether it is the index, or depends on the token alone: then any index will do."""
+    leaves = (rasp.TokensType, rasp.Full, rasp.Map, rasp.SequenceMap)
+    return isinstance(sop, rasp.IndicesType) or all(
+        isinstance(each, leaves) for each in topological(sop)
+    )
 
 
 def _like(old: rasp.SOp, new: rasp.SOp) -> rasp.SOp:
