@@ -231,21 +231,6 @@ class VectorSpaceWithBasis:
         return f"VectorSpaceWithBasis({list(map(str, self.basis))})"
 
 
-class NumberedSpace(VectorSpaceWithBasis):
-    """The directions `name:0` to `name:size-1`, made when they are asked for."""
-
-    def __init__(self, name: Name, size: int):
-        self._name, self._size = name, size
-
-    @cached_property
-    def basis(self) -> tuple[BasisDirection, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return tuple(BasisDirection(self._name, at) for at in range(self._size))
-
-    @property
-    def num_dims(self) -> int:
-        return self._size
-
-
 Directions = VectorSpaceWithBasis | Sequence[BasisDirection]
 
 

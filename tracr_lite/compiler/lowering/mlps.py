@@ -12,10 +12,11 @@ from tracr_lite.compiler.lowering.mlp_neurons import neurons_of
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.lowering.written import WrittenTable
 from tracr_lite.compiler.values.domain import is_number
-from tracr_lite.craft.bases import BasisDirection, NumberedSpace, VectorSpaceWithBasis
+from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.table_mlp import table_mlp
 from tracr_lite.craft.entries import Entries
+from tracr_lite.craft.numbered import NumberedSpace
 from tracr_lite.craft.vectorspace_fns import Linear
 
 DIRECTION_LIMIT = 8192  # values of one node that are written one-hot
