@@ -17,6 +17,7 @@ from tracr_lite.craft.blocks import CARE
 from tracr_lite.craft.blocks.select_head import (
     Literal,
     Scores,
+    enough,
     literal_scores,
     sharpness,
     weight_error,
@@ -127,8 +128,11 @@ def _sharpness(
             f"its keys or queries carry errors that move scores by up to {100 * noise:.2g} %",
             "use a smaller max_seq_len",
         )
+    least = (2.0 if halved else 1.0) * enough(lowering.values.keys.n)
     room = (0.5 - noise) / 0.5 if halved else 1.0 - noise
-    return float(np.ceil(c / room)) if single else c
+    while single and c * room < least:
+        c *= 2.0
+    return c
 
 
 def _put_literal(

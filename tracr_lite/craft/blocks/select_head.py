@@ -87,8 +87,13 @@ def sharpness(n: int, *, halved: bool) -> float:
     and those that should be equal are equal in bfloat16 too.
     `halved`: BOS scores half-way between selected and not, so only c/2 is left on either side.
     """
-    gap = 2.0 ** np.ceil(np.log2(24.0 + np.log(n)))
+    gap = 2.0 ** np.ceil(np.log2(enough(n)))
     return float(2 * gap if halved else gap)
+
+
+def enough(n: int) -> float:
+    """The least gap between scores that leaves 1e-10 or less to n unselected keys."""
+    return float(24.0 + np.log(n))
 
 
 def weight_error(n: int, gap: float, noise: float) -> float:
