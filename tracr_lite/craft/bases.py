@@ -18,11 +18,7 @@ from tracr_lite.craft.directions import BasisDirection as BasisDirection
 from tracr_lite.craft.directions import Name as Name
 from tracr_lite.craft.directions import Value as Value
 from tracr_lite.craft.directions import sort_key as sort_key
-from tracr_lite.craft.directions import sorted_basis
-
-
-def _index(basis: Sequence[BasisDirection]) -> dict[BasisDirection, int]:
-    return {direction: i for i, direction in enumerate(basis)}
+from tracr_lite.craft.directions import numbered, sorted_basis
 
 
 class VectorInBasis:
@@ -52,7 +48,7 @@ class VectorInBasis:
                 f"direction; got shape {magnitudes.shape}"
             )
         if not _basis_is_sorted:
-            old = _index(basis_directions)
+            old = numbered(basis_directions)
             basis_directions = sorted_basis(basis_directions)
             magnitudes = magnitudes[..., [old[direction] for direction in basis_directions]]
         self.basis_directions = tuple(basis_directions)
@@ -64,7 +60,7 @@ class VectorInBasis:
 
     @cached_property
     def index_by_direction(self) -> dict[BasisDirection, int]:
-        return _index(self.basis_directions)
+        return numbered(self.basis_directions)
 
     def copy_with_new_magnitudes(self, new_magnitudes: np.ndarray) -> VectorInBasis:
         """The same directions, already in this vector's order, with other magnitudes."""
@@ -72,10 +68,9 @@ class VectorInBasis:
 
     def project(self, basis_container: Directions) -> VectorInBasis:
         """Drops directions outside of the given basis; those that are new to it become zero."""
-        given = basis_container
-        space = (
-            given if isinstance(given, VectorSpaceWithBasis) else VectorSpaceWithBasis(given)
-        )
+        space = basis_container
+        if not isinstance(space, VectorSpaceWithBasis):
+            space = VectorSpaceWithBasis(space)
         if space.basis == self.basis_directions:
             return self.copy_with_new_magnitudes(self.magnitudes.copy())
         known = [(i, self.index_by_direction.get(d)) for i, d in enumerate(space.basis)]
@@ -101,9 +96,7 @@ class VectorInBasis:
         first = _same_basis(vectors, "stack")
         ndim = first.magnitudes.ndim
         if not -ndim - 1 <= axis < ndim or axis == -1:
-            raise ValueError(
-                f"axis {axis} would not leave the basis last; it has axis {ndim - 1}"
-            )
+            raise ValueError(f"axis {axis} would not leave the basis last, at {ndim - 1}")
         return first.copy_with_new_magnitudes(np.stack([v.magnitudes for v in vectors], axis))
 
     def __add__(self, other: VectorInBasis) -> VectorInBasis:
@@ -179,7 +172,7 @@ class VectorSpaceWithBasis:
 
     @cached_property
     def index_by_direction(self) -> dict[BasisDirection, int]:
-        return _index(self.basis)
+        return numbered(self.basis)
 
     def indices_of(self, directions: Directions) -> np.ndarray:
         """Positions of other directions here, to index rows and columns of weights with.

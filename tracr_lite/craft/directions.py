@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, cast
@@ -17,7 +17,9 @@ Value = int | float | bool | str | tuple[Any, ...] | None
 
 _KIND: dict[type, int] = {type(None): 0, bool: 1, int: 1, float: 1, str: 2, tuple: 3}
 _type_of: Callable[[Any], object] = type
-_ALWAYS_VALID: frozenset[object] = frozenset({type(None), bool, int, str})  # needs no look inside
+_ALWAYS_VALID: frozenset[object] = frozenset(
+    {type(None), bool, int, str}
+)  # needs no look inside
 
 
 def sort_key(value: object) -> tuple[int, Any]:
@@ -93,3 +95,8 @@ def sorted_basis(basis: Iterable[BasisDirection]) -> tuple[BasisDirection, ...]:
         twice = dict.fromkeys(str(a) for a, b in pairwise(ordered) if a == b)
         raise ValueError(f"basis directions must be distinct; given twice: {', '.join(twice)}")
     return tuple(ordered)
+
+
+def numbered(basis: Sequence[BasisDirection]) -> dict[BasisDirection, int]:
+    """The position of each direction."""
+    return dict(zip(basis, range(len(basis)), strict=True))
