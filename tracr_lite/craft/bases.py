@@ -17,8 +17,8 @@ import numpy as np
 from tracr_lite.craft.directions import BasisDirection as BasisDirection
 from tracr_lite.craft.directions import Name as Name
 from tracr_lite.craft.directions import Value as Value
-from tracr_lite.craft.directions import sort_key as sort_key
 from tracr_lite.craft.directions import numbered, sorted_basis
+from tracr_lite.craft.directions import sort_key as sort_key
 
 
 class VectorInBasis:
