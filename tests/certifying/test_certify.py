@@ -18,6 +18,7 @@ from tracr_lite.certifying.errors import CertifyError
 from tracr_lite.compiler import compile_rasp_to_model
 from tracr_lite.errors import CompileError
 from tracr_lite.sampling import sample_program
+from tracr_lite.verifying.errors import VerifyError
 from tracr_lite.verifying.evaluating import Raised, Reference
 
 CATALOG = catalog.load_all()
@@ -156,3 +157,17 @@ def test_unknown_formats_and_models_without_a_program_are_refused(tmp_path):
 
 def test_the_package_hands_it_on():
     assert tracr_lite.certify(compiled("hist")).holds
+
+
+def test_a_loaded_model_is_certified_with_its_program(tmp_path):
+    """The program is compiled again for the claims; the bounds are those of what was loaded."""
+    program, _ = PROGRAMS["hist"]
+    loaded = tracr_lite.load(compiled("hist").save(tmp_path / "model"))
+    assert certify(loaded, program=program).holds
+    weak = {module: dict(group) for module, group in loaded.params.items()}
+    query = weak["transformer/layer_0/attn/query"]
+    query["w"] = query["w"] * np.float32(0.1)
+    assert not certify(replace(loaded, params=weak), program=program).holds
+    other, _ = PROGRAMS["reverse"]
+    with pytest.raises(VerifyError, match="another model"):
+        certify(loaded, program=other)
