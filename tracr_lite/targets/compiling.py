@@ -55,27 +55,24 @@ def compile_rasp_to_llama(
     **Arguments:**
     - `causal`: the reference is `causal_eval.evaluate`, where selectors see earlier tokens
       only. Without it, a program that could read ahead is refused.
-    - `end`: the output value that ends a generated text: its token is BOS, at which run.c
-      stops, and the end of `generate` in transformers.
-    - `dtype`: of the runtime. Every refusal is about it: what bfloat16 cannot tell apart is
-      fine in float32.
-    - `mode`: "bounded" keeps every gate above -88, for runtimes whose exponential overflows to
-      NaN, as run.c built with -Ofast; it takes a sublayer more for every number decoded.
+    - `end`: the output that ends a generated text; its token is BOS, at which run.c stops.
+    - `dtype`: of the runtime; what bfloat16 cannot tell apart is refused.
+    - `mode`: "bounded" keeps gates above -88, where run.c built with -Ofast has no NaN yet; it
+      takes a sublayer more for every number decoded.
     - `indices`: "rope" reads positions off rotary angles, with more heads; "counts" counts,
       which in bfloat16 is right up to 127 tokens.
     - `queries_per_key`: query heads that share a key head (grouped queries).
-    - `rope_theta`: base of the rotary frequencies; a greater one has more slow pairs, which
-      selectors need, but run.c knows 10000 only.
+    - `rope_theta`: base of the rotary frequencies; selectors need slow pairs, of which a
+      greater one has more, but run.c knows 10000 only.
 
     **Raises:** `CompileError` listing every problem found, where, and what to write instead.
-    Source: Touvron et al. 2023, arXiv:2307.09288; Weiss et al. 2021, arXiv:2106.06981.
+    Source: Touvron et al. 2023, arXiv:2307.09288.
     """
     group, theta = queries_per_key, rope_theta
     check_choices(dtype=dtype, mode=mode, indices=indices, group=group, theta=theta)
     traits = replace(LLAMA, dtype=dtype, mode=mode, indices=indices)
-    target = LlamaArchitecture(rope_theta, queries_per_key, traits)
-    options = {"mode": mode, "indices": indices, "queries_per_key": queries_per_key}
-    options |= {"rope_theta": rope_theta}
+    target = LlamaArchitecture(theta, group, traits)
+    options = {"mode": mode, "indices": indices, "queries_per_key": group, "rope_theta": theta}
     return _compile(program, vocab, max_seq_len, (causal, end, options), target)
 
 

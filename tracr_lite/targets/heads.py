@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -112,9 +113,7 @@ def _mean(lowering: StockLowering, node: int, kind: Aggregate) -> Number:
         source = sources.get(typed_key(info.values[i]))
         rows.append({} if source is None else reading(source, lowering.bos))
     held = _held(lowering, node, kind, len(dirs), flagged)
-    value = [
-        (total([r, {lowering.bos: h}]), d) for r, h, d in zip(rows, held, dirs, strict=True)
-    ]
+    value = _with_default(lowering, rows, held, dirs)
     slot = add_head(lowering, node, kind.selector, scored, value, inner.slot)
     absolute, relative = _mean_error(lowering, kind, inner, compared=bool(scored.penalties))
     own = bool(dirs) and len(flagged) < len(dirs)
@@ -131,6 +130,14 @@ def _mean(lowering: StockLowering, node: int, kind: Aggregate) -> Number:
         flag_error=4 * lowering.traits.unit * lowering.values.keys.n,
         slot=slot,
     )
+
+
+def _with_default(
+    lowering: StockLowering, rows: list[Row], held: list[float], dirs: Iterable[BasisDirection]
+) -> list[tuple[Row, BasisDirection]]:
+    """What a head reads for each column it writes; `held` is what it reads at BOS."""
+    pairs = zip(rows, held, dirs, strict=True)
+    return [(total([row, {lowering.bos: at_bos}]), column) for row, at_bos, column in pairs]
 
 
 def _held(
@@ -204,8 +211,7 @@ def _copy(lowering: StockLowering, node: int, kind: Aggregate) -> OneHot:
     held = np.zeros(len(dirs))
     if _may_be_empty(lowering, kind.selector):
         held[group[ids[typed_key(checked(kind.default))]]] = 1.0
-    pairs = zip(rows, held.tolist(), dirs, strict=True)
-    value = [(total([row, {lowering.bos: h}]), d) for row, h, d in pairs]
+    value = _with_default(lowering, rows, held.tolist(), dirs)
     slot = add_head(lowering, node, kind.selector, scored, value, view.form.slot)
     single = int(lowering.values.selected[kind.selector].widths.high.max()) <= 1
     unit = lowering.traits.unit + lowering.values.keys.n * 2.0**-24
