@@ -58,7 +58,7 @@ def literal_scores(literal: Literal) -> Scores:
 
 def _distinct(rows: np.ndarray) -> tuple[np.ndarray, Int[np.ndarray, " rows"]]:
     """Distinct nonzero rows in order of first occurrence; class of each row, -1 if zero."""
-    used = rows.any(axis=1).nonzero()[0]
+    used = np.flatnonzero(rows.any(axis=1))
     classes = np.full(len(rows), -1, np.int64)
     if not len(used) or not rows.shape[1]:
         return np.zeros((0, rows.shape[1])), classes
