@@ -55,7 +55,9 @@ def test_bounded_ands_of_many_stay_above_the_overflow(count):
     unit = Both(tuple({d: 1.0} for d in names), {Y: 1.0}, {OUT: 1.0})
     for bits in np.ndindex(*(2,) * count):
         columns = dict(zip(names, map(float, bits), strict=True)) | {Y: 1.0}
-        assert run(unit, columns, "llama", bounded=True) == pytest.approx(float(all(bits)), abs=1e-6)
+        assert run(unit, columns, "llama", bounded=True) == pytest.approx(
+            float(all(bits)), abs=1e-6
+        )
         gate = llama_neurons.neurons(unit, BOS, bounded=True)[0].gate
         assert value(gate, {ONE_COLUMN: 1.0, **columns}) >= -88
 
