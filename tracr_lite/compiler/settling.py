@@ -9,7 +9,7 @@ from typing import Any
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.errors import CompileError, Problem
 
-PATIENCE = 5.0  # seconds, beside the time that the refused attempt took
+PATIENCE = 5.0  # CPU seconds, beside those that the refused attempt took
 
 
 def certify(model: AssembledTransformerModel) -> None:
@@ -29,12 +29,12 @@ def with_length(
     """The same refusal, with the largest `max_seq_len` below `longest` that would compile.
 
     It is looked for by bisection, so only refusals cost time: that of a compilation of
-    length 1, and, if that succeeds, of up to log2(longest) more. `spent`: seconds that the
+    length 1, and, if that succeeds, of up to log2(longest) more. `spent`: CPU seconds that the
     refused attempt took; the search is given up, and says less, after `PATIENCE` more.
     """
-    end = time.monotonic() + PATIENCE + spent
+    end = time.process_time() + PATIENCE + spent
     good, bad = 0, longest
-    while bad - good > 1 and time.monotonic() < end:
+    while bad - good > 1 and time.process_time() < end:
         middle = 1 if good == 0 else (good + bad) // 2
         try:
             compile_at(middle)
