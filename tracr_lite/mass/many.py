@@ -64,6 +64,9 @@ def compile_many(
     A program that fails does not stop the others: its item has an `error`, and its `model`
     raises that error.
 
+    Models whose bounds are tight are not certified here, as `compile_rasp_to_model` does; they
+    are right by the compiler's own bounds, and `certify(item.model)` proves it.
+
     **Arguments:**
     - `requests`: `(program, vocab, max_seq_len)` or `(program, vocab, max_seq_len, options)`,
       options as a mapping, such as `{"causal": True}`. May be endless: programs are taken as
