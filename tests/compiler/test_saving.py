@@ -321,7 +321,7 @@ def test_other_configurations_are_saved(name, tmp_path):
     }
     labels = [f"column {i}" for i in range(7)]
     model = AssembledTransformerModel(
-        shape.transformed.apply, shape.model, params, config, labels, shape=shape
+        shape.forward, shape.model, params, config, labels, shape=shape
     )
     loaded = tracr_lite.load(model.save(tmp_path / "model"))
     assert bits(loaded.params) == bits(params)
@@ -459,7 +459,7 @@ def test_activations_are_known_by_their_own_names():
 def test_an_activation_without_a_name_is_refused(model, tmp_path):
     config = replace(model.model_config, activation_function=lambda x: x)
     shape = replace(model.shape, config=config)
-    odd = replace(model, model_config=config, shape=shape, forward=shape.transformed.apply)
+    odd = replace(model, model_config=config, shape=shape, forward=shape.forward)
     with pytest.raises(SavedModelError, match=r"activation function is .*relu, gelu"):
         odd.save(tmp_path / "model")
 

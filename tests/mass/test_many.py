@@ -40,7 +40,8 @@ def test_models_from_workers_are_those_compiled_here_bit_by_bit():
             with pytest.raises(CompileError) as caught:
                 compile_rasp_to_model(program, vocab, size, **options)
             assert item.error.problems == caught.value.problems
-            assert str(item.error) == str(caught.value)
+            # compiling one program also looks for a length that would compile, and adds it
+            assert str(caught.value).startswith(str(item.error))
             failed += 1
             continue
         model = compile_rasp_to_model(program, vocab, size, **options)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,6 +91,8 @@ def served(app):
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
         thread.start()
+        while not server.started and thread.is_alive():
+            time.sleep(0.01)
         try:
             yield f"http://127.0.0.1:{taken.getsockname()[1]}/"
         finally:

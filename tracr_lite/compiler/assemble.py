@@ -6,7 +6,6 @@ This is the one place where vector spaces meet JAX.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
 import numpy as np
 
@@ -88,7 +87,7 @@ def assemble(
         pad_token,
     )
     return AssembledTransformerModel(
-        forward=cast("ModelForward", shape.forward),
+        forward=shape.forward,
         get_compiled_model=shape.model,
         params=packed.params,
         model_config=config,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, SupportsIndex, cast
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import jax
 import jax.numpy as jnp
@@ -246,5 +246,5 @@ class AssembledTransformerModel:
 def _from_shape(state: dict[str, Any]) -> AssembledTransformerModel:
     """A model again from its picklable parts: the forward pass is that of its shape."""
     shape: Shape = state["shape"]
-    forward = cast("ModelForward", shape.forward)
+    forward = shape.forward
     return AssembledTransformerModel(forward, shape.model, **state)

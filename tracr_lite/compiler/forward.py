@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from tracr_lite.compiler.modules import ModelForward
 from tracr_lite.errors import InputError
 from tracr_lite.transformer import pruned_model
 from tracr_lite.transformer.attention import PRECISION
@@ -102,7 +103,7 @@ class Shape:
         return hk.without_apply_rng(hk.transform(run))
 
     @cached_property
-    def forward(self) -> Forward:
+    def forward(self) -> ModelForward:
         """`forward(params, tokens)`; one object per shape."""
         return Forward(self)
 
@@ -141,8 +142,8 @@ class Forward:
 
     shape: Shape
 
-    def __call__(self, params: Any, tokens: jax.Array) -> CompiledTransformerModelOutput:
-        return self.shape.transformed.apply(params, tokens)
+    def __call__(self, params: Any, emb: jax.Array) -> CompiledTransformerModelOutput:
+        return self.shape.transformed.apply(params, emb)
 
 
 @lru_cache(maxsize=256)

@@ -62,10 +62,8 @@ def compile_many(
     """Compiles programs in worker processes; yields a `CompiledProgram` for each, lazily.
 
     A program that fails does not stop the others: its item has an `error`, and its `model`
-    raises that error.
-
-    Models whose bounds are tight are not certified here, as `compile_rasp_to_model` does; they
-    are right by the compiler's own bounds, and `certify(item.model)` proves it.
+    raises that error. Models with tight bounds are not certified, as `compile_rasp_to_model`
+    does: they are right by the compiler's own bounds, and `certify(item.model)` proves it.
 
     **Arguments:**
     - `requests`: `(program, vocab, max_seq_len)` or `(program, vocab, max_seq_len, options)`,
@@ -80,8 +78,7 @@ def compile_many(
     - `options`: of `compile_rasp_to_model`, for all programs that do not say otherwise.
 
     **Returns:** a generator; `close()`, or leaving it, ends the workers.
-    **Raises:** at once `TypeError`, `ValueError` for arguments; later what `requests` raises,
-    and `MassError` if no worker can be started.
+    **Raises:** `TypeError`, `ValueError` for arguments; `MassError` if no worker can start.
     """
     _check(workers, timeout, ahead, options)
     count = default_workers() if workers is None else workers

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import jax
 
-from tracr_lite.compiler.assembled import AssembledTransformerModel, ModelForward
+from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.forward import Readout, Shape
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import TOKENS
@@ -41,7 +41,7 @@ def _rebuild(sample: Sample) -> AssembledTransformerModel:
         _values(sample.record["input"]["tokens"]).index(sample.record["input"]["pad"]),
     )
     return AssembledTransformerModel(
-        forward=cast("ModelForward", shape.forward),
+        forward=shape.forward,
         get_compiled_model=shape.model,
         params=sample.params,
         model_config=shape.config,

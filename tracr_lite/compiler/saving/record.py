@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-from tracr_lite.compiler.assembled import AssembledTransformerModel, ModelForward
+from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.description import MADE_BY
 from tracr_lite.compiler.forward import Shape
 from tracr_lite.compiler.saving.encoders import (
@@ -100,7 +100,7 @@ def model_of(body: Json, shape: Shape, params: Params) -> AssembledTransformerMo
     outer = encoder_from_json(entry.raw("output_encoder"), "output_encoder")
     _check_encoders(inner, outer, shape)
     return AssembledTransformerModel(
-        forward=cast("ModelForward", shape.forward),
+        forward=shape.forward,
         get_compiled_model=shape.model,
         params=params,
         model_config=shape.config,
