@@ -12,7 +12,7 @@ from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
 from tracr_lite.compiler.lowering.lower import Lowering, Writers
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.compiler.lowering.written import Written
-from tracr_lite.compiler.values.domain import PLAIN, is_number, kinds_of, typed_key
+from tracr_lite.compiler.values.domain import NUMBERS, PLAIN, is_number, kinds_of, typed_key
 from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
@@ -161,7 +161,7 @@ def _numerical(lowering: Lowering, root: int) -> Blocks:
         lowering.number[root] = number
     info = lowering.values.info[root]
     flags = [f.dirs[0] for f in number.flags.values()]
-    known = [v for v in info.values if is_number(v)]
+    known = [v for v in info.values if type(v) in NUMBERS]
     snapped, tolerance = _snapping(lowering, root, number, known)
     dirs = [*number.read.dirs, *flags]
     return _finish(lowering, VectorSpaceWithBasis(dirs), False, snapped, tolerance)
