@@ -1,6 +1,6 @@
 """Refusals name the largest length that compiles; models with tight bounds are certified."""
 
-import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -40,10 +40,16 @@ def test_nothing_is_said_where_no_length_works():
     assert tried == [1]
 
 
-def test_a_search_that_takes_too_long_says_what_it_knows(monkeypatch):
-    monkeypatch.setattr(settling, "PATIENCE", 0.05)
-    found = settling.with_length(REFUSED, lambda n: time.sleep(0.1), 100, 0.0)
-    assert "at least 1, not 100" in found.hint
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(2.0, "at least 75"), (4.0, "at least 50"), (9.0, "at least 1")]
+)
+def test_a_search_that_takes_too_long_says_what_it_knows(monkeypatch, seconds, said):
+    """Each compilation takes so many seconds of CPU time, and the search stops after five."""
+    spent = []
+    clock = SimpleNamespace(process_time=lambda: sum(spent))
+    monkeypatch.setattr(settling, "time", clock)
+    found = settling.with_length(REFUSED, lambda n: spent.append(seconds), 100, 0.0)
+    assert f"{said}, not 100" in found.hint
 
 
 def close_together(n):
