@@ -21,7 +21,7 @@ def drawn(out, width, group):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("n", [1, 9])
+@pytest.mark.parametrize("n", [1, 9, 70])  # in integers, as a batch, as a prompt
 def test_products_are_those_of_the_whole_matrix(shape, n):
     values, scales, whole = drawn(*shape)
     x = np.random.default_rng(n).standard_normal((n, shape[1])).astype(np.float32)

@@ -29,7 +29,8 @@ DIGITS = 3  # int8 digits that stand for a float32 number
 FEW = 4  # vectors that are multiplied in integers together
 SMALL = 32  # groups of fewer numbers would need too many columns
 CHUNK = 256  # columns of a chunk, about
-BLOCK = 256  # rows of a matrix that are made float32 at a time
+BLOCK = 256  # rows of a matrix that are made float32 at a time, at least
+BATCH = 64  # more vectors than this are a prompt: larger blocks, other order of operands
 Activations: TypeAlias = Literal["float32", "q80"]
 
 
@@ -137,7 +138,7 @@ def _integer_products(values: Array, columns: Array) -> Array:
 
 def _many(matrix: Int8Matrix, x: Array) -> Array:
     chunks, out, width = matrix.values.shape
-    rows = min(BLOCK, out) if jax.default_backend() == "cpu" else out
+    rows = min(_block(len(x)), out)
     vectors = x.reshape(len(x), chunks, width).swapaxes(0, 1)
     # Tied together, else XLA would make the whole matrix float32 before a loop that changes x.
     matrix, vectors = lax.optimization_barrier((matrix, vectors))
@@ -149,11 +150,25 @@ def _many(matrix: Int8Matrix, x: Array) -> Array:
             values = lax.dynamic_slice(matrix.values, at, (1, rows, width))[0]
             at = (chunk, 0, i * rows)
             scales = lax.dynamic_slice(matrix.scales, at, (1, matrix.scales.shape[1], rows))[0]
-            weights = _whole(values, scales.T)
-            part = part + jnp.matmul(vectors[chunk], weights.T, precision=PRECISION)
+            part = part + _float_product(_whole(values, scales.T), vectors[chunk])
         return lax.dynamic_update_slice(y, part, (0, i * rows))
 
     return lax.fori_loop(0, -(-out // rows), block, jnp.zeros((len(x), out), jnp.float32))
+
+
+def _block(n: int) -> int:
+    """Rows that are made float32 at a time for `n` vectors; on CPUs as many as suit caches."""
+    if jax.default_backend() != "cpu":
+        return 1 << 30
+    return BLOCK if n <= BATCH else BLOCK * 4
+
+
+def _float_product(weights: Array, x: Array) -> Array:
+    """`x W^T`; XLA rearranges the second operand, so the smaller one comes second on CPUs."""
+    if len(x) > BATCH:
+        return jnp.matmul(x, weights.T, precision=PRECISION)
+    y = lax.dot_general(weights, x, (((1,), (1,)), ((), ())), PRECISION)
+    return lax.optimization_barrier(y).T  # without the barrier XLA would exchange them
 
 
 def _whole(values: Array, scales: Array) -> Array:

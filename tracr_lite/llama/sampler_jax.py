@@ -123,7 +123,7 @@ def sample(
             raise LlamaError("a repetition penalty needs `seen`, a mask over the vocabulary")
         values = _penalized(values, seen, how.penalty)
     if how.greedy:
-        return _checked(jnp.argmax(values), broken), state
+        return _checked(_first_largest(values), broken), state
     values = _divided(values, how.temperature)
     broken |= ~jnp.isfinite(values.max())
     probabilities = _softmax(_top_k(values, how.top_k), in_order)
@@ -138,6 +138,12 @@ def sample(
 
 def _checked(token: Int[Array, ""], broken: Bool[Array, ""]) -> Int[Array, ""]:
     return jnp.where(broken, NO_TOKEN, token).astype(jnp.int32)
+
+
+def _first_largest(values: Numbers) -> Int[Array, ""]:
+    """As `argmax`, which XLA computes one number at a time on CPUs; any number for NaNs."""
+    ids = jnp.arange(len(values), dtype=jnp.int32)
+    return jnp.where(values == values.max(), ids, len(values)).min()
 
 
 def _divided(values: Numbers, divisor: Float[Array, ""]) -> Numbers:
