@@ -26,6 +26,7 @@ from tracr_lite.targets.largest import with_largest
 from tracr_lite.targets.llama import TRAITS as LLAMA
 from tracr_lite.targets.llama import LlamaArchitecture
 from tracr_lite.targets.lower import Lowered, lower
+from tracr_lite.targets.one_mean import with_one_mean
 from tracr_lite.targets.rope import THETA
 from tracr_lite.targets.stock_model import StockModel
 from tracr_lite.targets.traits import Dtype, Indices, Mode, check_choices
@@ -112,6 +113,7 @@ def _compile(
     graph = trace(program)
     if not causal:
         check_causal(infer(graph, tokens, lengths_of(graph, size), causal=False))
+    graph = with_one_mean(graph, tokens, size)
     ends = end is not NO_END
     request = Request(
         program, tuple(tokens), size, causal, end if ends else None, ends, options

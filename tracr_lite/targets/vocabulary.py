@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from tracr_lite.compiler.values.domain import typed_key
-from tracr_lite.targets.stock_model import BOS, FIRST_BYTE, StockVocabulary
+from tracr_lite.targets.stock_model import BOS, FIRST_FREE, StockVocabulary
 
 SPECIAL = ("<unk>", "<s>", "</s>")
 SPACE = " "
@@ -23,19 +23,17 @@ def vocabulary_of(
 ) -> StockVocabulary:
     """Ids of tokens and outputs; `end` is the output that ends a text, if it `ends`."""
     texts = [*SPECIAL, *(f"<0x{byte:02X}>" for byte in range(256))]
-    assert len(texts) == FIRST_BYTE + 256
-    scores = [0.0] * len(texts)
+    assert len(texts) == FIRST_FREE
     place = {text: at for at, text in enumerate(texts)}
 
-    def add(text: str, score: float) -> int:
+    def add(text: str) -> int:
         place[text] = len(texts)
         texts.append(text)
-        scores.append(score)
         return place[text]
 
     inputs: list[tuple[Any, int]] = []
     for token in tokens:
-        inputs.append((token, add(_unused(SPACE + text_of(token), place), 10.0)))
+        inputs.append((token, add(_unused(SPACE + text_of(token), place))))
     known = {typed_key(value): at for value, at in inputs}
     found: list[tuple[Any, int]] = []
     for value in outputs:
@@ -44,20 +42,31 @@ def vocabulary_of(
         at = next(same, None) if at is None else at
         if at is None and ends and value == end:
             at = BOS
-        found.append(
-            (value, add(_unused(SPACE + text_of(value), place), -1.0) if at is None else at)
-        )
-    number = add(_unused("<number>", place), -1.0) if numeric else None
+        found.append((value, add(_unused(SPACE + text_of(value), place)) if at is None else at))
+    number = add(_unused("<number>", place)) if numeric else None
     aliases = _pieces(inputs, texts, place, add)
     return StockVocabulary(
         tuple(texts),
         tuple(inputs),
         tuple(found),
         tuple(aliases),
-        tuple(scores),
+        _scores(texts),
         BOS if ends else None,
         number,
     )
+
+
+def _scores(texts: list[str]) -> tuple[float, ...]:
+    """Higher is merged first: a space with what follows it, and no two alike.
+
+    Then each word is merged from its space on, through its beginnings; and files that have
+    merges in an order can say the same as those that have scores.
+    """
+    order = sorted(range(FIRST_FREE, len(texts)), key=lambda at: texts[at][:1] != SPACE)
+    scores = [0.0] * len(texts)
+    for rank, at in enumerate(reversed(order), 1):
+        scores[at] = float(rank)
+    return tuple(scores)
 
 
 def _unused(text: str, place: dict[str, int]) -> str:
@@ -68,7 +77,10 @@ def _unused(text: str, place: dict[str, int]) -> str:
 
 
 def _pieces(
-    inputs: list[tuple[Any, int]], texts: list[str], place: dict[str, int], add: Any
+    inputs: list[tuple[Any, int]],
+    texts: list[str],
+    place: dict[str, int],
+    add: Callable[[str], int],
 ) -> list[tuple[int, int]]:
     """Adds what leads to a token, character by character; returns the aliases."""
     aliases: list[tuple[int, int]] = []
@@ -76,9 +88,9 @@ def _pieces(
     for text, at in pieces:
         bare = text.removeprefix(SPACE)
         if bare not in place:
-            aliases.append((add(bare, -2.0), at))
+            aliases.append((add(bare), at))
     for text, _ in pieces:
         for prefix in (SPACE, *text, *(text[:n] for n in range(2, len(text)))):
             if prefix not in place:
-                add(prefix, -3.0)
+                add(prefix)
     return aliases
