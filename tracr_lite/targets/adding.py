@@ -7,7 +7,7 @@ from dataclasses import replace
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.blocks import HeadPart, Penalty
 from tracr_lite.targets.lowering import StockLowering
-from tracr_lite.targets.rows import Row, always, total
+from tracr_lite.targets.rows import POSITION, Row, always, constant, total
 from tracr_lite.targets.scores import Scored
 
 
@@ -33,9 +33,15 @@ def add_head(
         () if scored.offset is None else ((always(), scored.offset),),
         scored.counts_bos,
         tuple(value),
+        _recent(lowering) if scored.latest else None,
     )
     lowering.parts.append(part)
     return slot
+
+
+def _recent(lowering: StockLowering) -> Row:
+    """What keys show so that a head can tell the latest of them."""
+    return {POSITION: 1.0} if lowering.traits.positions else constant(lowering.bos)
 
 
 def _moved(

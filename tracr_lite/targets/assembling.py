@@ -20,7 +20,7 @@ from tracr_lite.targets.lower import Lowered
 from tracr_lite.targets.node_map import places_of
 from tracr_lite.targets.placing import PlacedLayer, layers_of, shapes, used, written
 from tracr_lite.targets.reuse import allocate, without_dead
-from tracr_lite.targets.rows import Row, column, reading, scaled, total
+from tracr_lite.targets.rows import POSITION, Row, column, reading, scaled, total
 from tracr_lite.targets.statement import statement
 from tracr_lite.targets.stock_model import BOS, LOGIT, StockModel, StockVocabulary
 from tracr_lite.targets.vocabulary import vocabulary_of
@@ -162,7 +162,8 @@ def _embedded(
     lowering = lowered.lowering
     read = used(parts) | {d for row in output for d in row}
     forms = [f for f in lowering.written if isinstance(f, OneHot) and f.slot < 0]
-    return [lowering.bos, *(d for form in forms for d in form.dirs if d in read)]
+    dirs = [d for form in forms for d in form.dirs]
+    return [lowering.bos, *(d for d in (POSITION, *dirs) if d in read)]
 
 
 def _embedding(frame: Frame, lowered: Lowered, vocabulary: StockVocabulary) -> np.ndarray:

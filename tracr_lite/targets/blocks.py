@@ -113,6 +113,8 @@ class HeadPart:
     - `offsets`: rows, one of which is 1, and how far back it looks where that one is; it sees
       BOS if there is nothing allowed there. Without any it looks everywhere.
     - `counts_bos`: BOS is selected as well; else it is what is read where nothing is selected.
+    - `recent`: if given, of the selected keys the latest alone is read; it is what a key shows
+      for that, 1 or the greater the later it is.
     - `value`: what is read there, and the column that it is written to.
     """
 
@@ -123,12 +125,15 @@ class HeadPart:
     offsets: tuple[tuple[Row, int], ...]
     counts_bos: bool
     value: tuple[tuple[Row, BasisDirection], ...]
+    recent: Row | None = None
 
     def reads(self) -> Iterator[Row]:
         """Everything that the head reads."""
         for penalty in self.penalties:
             yield from (penalty.query, penalty.key)
         yield from (row for row, _ in self.offsets)
+        if self.recent is not None:
+            yield self.recent
         yield from (row for row, _ in self.value)
 
     def writes(self) -> list[BasisDirection]:

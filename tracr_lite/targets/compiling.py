@@ -20,9 +20,11 @@ from tracr_lite.targets import heads, tables
 from tracr_lite.targets.architecture import Architecture
 from tracr_lite.targets.assembling import Plan, Request, assemble, plan
 from tracr_lite.targets.causality import check_causal
+from tracr_lite.targets.gpt2 import RECENT as GPT2_RECENT
 from tracr_lite.targets.gpt2 import TRAITS as GPT2
 from tracr_lite.targets.gpt2 import GPT2Architecture
 from tracr_lite.targets.largest import with_largest
+from tracr_lite.targets.llama import RECENT as LLAMA_RECENT
 from tracr_lite.targets.llama import TRAITS as LLAMA
 from tracr_lite.targets.llama import LlamaArchitecture
 from tracr_lite.targets.lower import Lowered, lower
@@ -33,6 +35,7 @@ from tracr_lite.targets.traits import Dtype, Indices, Mode, check_choices
 
 WRITERS = Writers(tables.write_one_hot, tables.write_number, tables.clean_one_hot, heads.write)
 NO_END = object()
+FAMILIAR = 1e6  # rope_theta up to which heads find the latest key by angles
 
 
 def compile_rasp_to_llama(
@@ -71,7 +74,8 @@ def compile_rasp_to_llama(
     """
     group, theta = queries_per_key, rope_theta
     check_choices(dtype=dtype, mode=mode, indices=indices, group=group, theta=theta)
-    traits = replace(LLAMA, dtype=dtype, mode=mode, indices=indices)
+    recent = LLAMA_RECENT[dtype] if theta <= FAMILIAR else 0  # greater ones turn no slow pair
+    traits = replace(LLAMA, dtype=dtype, mode=mode, indices=indices, recent=recent)
     target = LlamaArchitecture(theta, group, traits)
     options = {"mode": mode, "indices": indices, "queries_per_key": group, "rope_theta": theta}
     return _compile(program, vocab, max_seq_len, (causal, end, options), target)
@@ -96,7 +100,9 @@ def compile_rasp_to_gpt2(
     """
     check_choices(dtype=dtype, mode=mode, indices="counts")
     noise = GPT2.noise if dtype == "float32" else 2.0**-8
-    target = GPT2Architecture(traits=replace(GPT2, dtype=dtype, noise=noise))
+    target = GPT2Architecture(
+        traits=replace(GPT2, dtype=dtype, noise=noise, recent=GPT2_RECENT[dtype])
+    )
     return _compile(program, vocab, max_seq_len, (causal, end, {"mode": mode}), target)
 
 

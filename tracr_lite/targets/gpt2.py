@@ -18,15 +18,18 @@ from tracr_lite.targets.architecture import Frame, Tensors
 from tracr_lite.targets.ballast import even_columns_in
 from tracr_lite.targets.blocks import HeadPart, Unit
 from tracr_lite.targets.gpt2_neurons import neurons
+from tracr_lite.targets.llama_neurons import power
 from tracr_lite.targets.placing import PlacedHead, PlacedLayer
-from tracr_lite.targets.rows import Row, always
+from tracr_lite.targets.rows import POSITION, Row, always
 from tracr_lite.targets.stock_model import EOS, StockVocabulary
 from tracr_lite.targets.traits import Traits
 
 PENALTY, BOS_PENALTY = 512.0, 128.0
+LATER = 130.0  # how much more a key scores than the one before, where the latest is meant
 EPS = 1e-5
 ROUNDING = 2.0**-18  # what LayerNorm and its mean leave, relative
-TRAITS = Traits(positions=True, gated=False, relative=False, noise=ROUNDING)
+RECENT = {"float32": 4096, "bfloat16": 0}  # positions in which the latest key is found
+TRAITS = Traits(positions=True, gated=False, relative=False, noise=ROUNDING, recent=4096)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class GPT2Architecture:
     def fits(self, part: HeadPart, head: int, positions: int) -> bool:
         """Whether a head of this size has an element for each penalty."""
         del positions
-        return len(part.penalties) + (not part.counts_bos) <= head
+        return len(part.penalties) + (not part.counts_bos) + (part.recent is not None) <= head
 
     def tensors(
         self, frame: Frame, embedding: np.ndarray, output: list[tuple[int, Row]]
@@ -62,6 +65,8 @@ class GPT2Architecture:
             at = frame.place.get(BasisDirection(INDICES, p - 1))
             if at is not None:
                 positions[p, at] = 1.0
+        if POSITION in frame.place:
+            positions[:, frame.place[POSITION]] = np.arange(frame.positions) / _scale(frame)
         head = np.zeros((len(embedding), d), np.float32)
         for at, row in output:
             head[at] = _reader(frame, row)
@@ -166,13 +171,23 @@ def _scores(frame: Frame, part: HeadPart) -> tuple[np.ndarray, np.ndarray]:
     root = float(np.sqrt(size))
     q = np.zeros((frame.shape.width, size), np.float32)
     k = np.zeros((frame.shape.width, size), np.float32)
-    at = 0
-    if not part.counts_bos:
-        q[:, 0] = -BOS_PENALTY * root * _reader(frame, always())
-        k[:, 0] = _reader(frame, {frame.bos: 1.0})
+    at, most = 0, 0.0
+    if part.recent is not None:
+        most = LATER * frame.positions
+        q[:, 0] = LATER * root * _reader(frame, always())
+        k[:, 0] = _scale(frame) * _reader(frame, part.recent)
         at = 1
+    if not part.counts_bos:
+        q[:, at] = -BOS_PENALTY * root * _reader(frame, always())
+        k[:, at] = _reader(frame, {frame.bos: 1.0})
+        at += 1
     for penalty in part.penalties:
-        q[:, at] = -PENALTY * root * _reader(frame, penalty.query)
+        q[:, at] = -(PENALTY + most) * root * _reader(frame, penalty.query)
         k[:, at] = _reader(frame, penalty.key)
         at += 1
     return q, k
+
+
+def _scale(frame: Frame) -> float:
+    """A power of two above all positions, by which they are divided in their column."""
+    return power(frame.positions)

@@ -15,9 +15,11 @@ from tracr_lite.compiler.values.domain import ERR, checked, is_number, typed_key
 from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.adding import add_head
+from tracr_lite.targets.latest import latest_of
 from tracr_lite.targets.lowering import StockLowering, stock
 from tracr_lite.targets.rows import Row, column, constant, reading, total
-from tracr_lite.targets.scores import conjuncts, offset_of, score_of
+from tracr_lite.targets.scores import score_of
+from tracr_lite.targets.visible import conjuncts, offset_of
 
 SCORED = 2.0**-16  # what rounding in a LayerNorm makes of equal scores, relative
 WIDTH_VALUE = "1/(1+width)"
@@ -67,11 +69,14 @@ def write(given: Lowering, node: int) -> OneHot | Number:
 def width(lowering: StockLowering, node: int, selector: int) -> Number:
     """The head whose output is 1 / (1 + width): BOS is selected as well, and has value 1.
 
-    Where one key at most is selected, at a known distance, the head reads the width itself.
+    Where one key at most is selected, at a known distance or as the latest match, the head
+    reads the width itself.
     """
     parts = conjuncts(lowering, selector)
     found = any(offset_of(lowering, part) is not None for part in parts)
-    raw = not (found and lowering.traits.relative)
+    raw = not (
+        (found and lowering.traits.relative) or latest_of(lowering, selector) is not None
+    )
     scored = score_of(lowering, selector, count_bos=raw)
     column = BasisDirection(lowering.values.labels[node], WIDTH_VALUE if raw else None)
     lowering.columns.setdefault(node, []).append(column)
@@ -213,7 +218,9 @@ def _copy(lowering: StockLowering, node: int, kind: Aggregate) -> OneHot:
         held[group[ids[typed_key(checked(kind.default))]]] = 1.0
     value = _with_default(lowering, rows, held.tolist(), dirs)
     slot = add_head(lowering, node, kind.selector, scored, value, view.form.slot)
-    single = int(lowering.values.selected[kind.selector].widths.high.max()) <= 1
+    single = (
+        scored.latest or int(lowering.values.selected[kind.selector].widths.high.max()) <= 1
+    )
     unit = lowering.traits.unit + lowering.values.keys.n * 2.0**-24
     error = view.form.error + (0.0 if single else 2 * unit)
     return OneHot(node, dirs, group, held, np.full(len(dirs), error), 0.0, slot)

@@ -11,16 +11,24 @@ from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.architecture import Frame, Tensors
 from tracr_lite.targets.ballast import columns_in
 from tracr_lite.targets.blocks import HeadPart, Unit
-from tracr_lite.targets.llama_neurons import Neuron, neurons
+from tracr_lite.targets.llama_neurons import Neuron, neurons, power
 from tracr_lite.targets.placing import PlacedHead, PlacedLayer
-from tracr_lite.targets.rope import THETA, frequencies, offset_head, slow_pairs
+from tracr_lite.targets.rope import (
+    THETA,
+    frequencies,
+    nearest_head,
+    offset_head,
+    slow_pairs,
+)
 from tracr_lite.targets.rows import Row, always, constant
 from tracr_lite.targets.stock_model import EOS, StockVocabulary
 from tracr_lite.targets.traits import Traits
 
 PENALTY, BOS_PENALTY = 512.0, 128.0
+HALF = 2.0**15  # what queries and keys are kept below: some runtimes hold them in float16
 EPS = 1e-5
-TRAITS = Traits(positions=False, gated=True, relative=True, noise=2.0**-22)
+RECENT = {"float32": 4096, "bfloat16": 128}  # positions in which the latest key is found
+TRAITS = Traits(positions=False, gated=True, relative=True, noise=2.0**-22, recent=4096)
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,10 @@ class LlamaArchitecture:
             if found is None:
                 return False
             fast = found.pairs
+        if part.recent is not None:
+            slow += 1
+            if nearest_head(head, positions, self.theta) is None:
+                return False
         return slow <= slow_pairs(head, positions, self.theta) and slow + fast <= head // 2
 
     def tensors(
@@ -144,22 +156,38 @@ def _scores(frame: Frame, part: HeadPart, theta: float) -> tuple[np.ndarray, np.
     k = np.zeros((size, frame.shape.width), np.float32)
     one, bos = frame.vector(always()), frame.vector({frame.bos: 1.0})
     last = half - 1  # the slowest pair
+    penalty, bos_score = PENALTY, -BOS_PENALTY
     if part.offsets:
-        found = offset_head(size, frame.positions, theta)
-        assert found is not None, "the size of heads was chosen to fit"
-        for row, back in part.offsets:
-            turn = frequencies(size, theta)[: found.pairs, None] * back
-            chosen = found.scale * root * frame.vector(row)[None, :]
-            q[: found.pairs] += np.cos(turn) * chosen
-            q[half : half + found.pairs] -= np.sin(turn) * chosen
-        k[: found.pairs] = frame.vector(constant(frame.bos))
-        q[last], k[last] = found.bos * root * one, bos
+        bos_score = _offset_rows(frame, part, theta, q, k)
+    if part.recent is not None:
+        near = nearest_head(size, frame.positions, theta)
+        assert near is not None, "the size of heads was chosen to fit"
+        q[half + near.pair] = near.scale * root * one
+        k[near.pair] = frame.vector(part.recent)
+        penalty, bos_score = near.penalty, -near.bos
+    if not part.counts_bos:
+        q[last], k[last] = bos_score * root * one, bos
         last -= 1
-    elif not part.counts_bos:
-        q[last], k[last] = -BOS_PENALTY * root * one, bos
+    for each in part.penalties:
+        q[last] = -penalty * root * frame.vector(each.query)
+        k[last] = frame.vector(each.key)
         last -= 1
-    for penalty in part.penalties:
-        q[last] = -PENALTY * root * frame.vector(penalty.query)
-        k[last] = frame.vector(penalty.key)
-        last -= 1
-    return q, k
+    split = power(float(np.abs(q).max(initial=0.0)) / HALF)
+    return q / split, k * split
+
+
+def _offset_rows(
+    frame: Frame, part: HeadPart, theta: float, q: np.ndarray, k: np.ndarray
+) -> float:
+    """Fills the fast pairs, which tell distances apart; what BOS is to score."""
+    size = frame.shape.head
+    half, root = size // 2, float(np.sqrt(size))
+    found = offset_head(size, frame.positions, theta)
+    assert found is not None, "the size of heads was chosen to fit"
+    for row, back in part.offsets:
+        turn = frequencies(size, theta)[: found.pairs, None] * back
+        chosen = found.scale * root * frame.vector(row)[None, :]
+        q[: found.pairs] += np.cos(turn) * chosen
+        q[half : half + found.pairs] -= np.sin(turn) * chosen
+    k[: found.pairs] = frame.vector(constant(frame.bos))
+    return found.bos

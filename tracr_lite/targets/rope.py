@@ -14,6 +14,8 @@ import numpy as np
 
 THETA = 10_000.0
 APART = 260.0  # least distance of the score at the right offset from all others
+NEARER = 130.0  # least distance of the scores of two keys, one before the other
+MOST_SCALE = 2.0**20  # of which float32 leaves enough of that distance
 BOS_BELOW = 128.0  # how far below the right offset BOS scores
 
 
@@ -58,3 +60,33 @@ def offset_head(size: int, positions: int, theta: float) -> Offset | None:
     if sinks > 24.0:
         return None
     return Offset(best.pairs, best.scale, top - BOS_BELOW)
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Weights of a head that prefers what is near: `-scale * sin(turn * distance)`.
+
+    **Arguments:** `pair`: which turns so; `bos`, `penalty`: below what is selected, and below
+    that, wherever they are.
+    """
+
+    pair: int
+    scale: float
+    bos: float
+    penalty: float
+
+
+@cache
+def nearest_head(size: int, positions: int, theta: float) -> Nearest | None:
+    """The fastest slow pair as a preference for what is near; None if none turns enough."""
+    slow = slow_pairs(size, positions, theta)
+    if slow < 2:
+        return None
+    turn = frequencies(size, theta)
+    here, last = turn[size // 2 - slow], turn[-1]
+    scale = float(np.ceil(NEARER / (here * np.cos(here * positions))))
+    if scale > MOST_SCALE:
+        return None
+    farthest = scale * np.sin(here * positions)
+    bos = float(np.ceil((farthest + BOS_BELOW) / np.cos(last * positions)))
+    return Nearest(size // 2 - slow, scale, bos, 2 * (bos + BOS_BELOW))

@@ -14,6 +14,7 @@ from tracr_lite.craft.conventions import ONE
 
 Row = dict[BasisDirection, float]
 ONE_COLUMN = BasisDirection(ONE)
+POSITION = BasisDirection("position")  # where embeddings know it: 0 at BOS, then up to 1
 
 
 def constant(bos: BasisDirection, value: float = 1.0) -> Row:

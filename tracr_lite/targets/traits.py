@@ -22,6 +22,7 @@ class Traits:
     **Arguments:**
     - `positions`: whether the embeddings know the position (GPT-2); else it is counted.
     - `gated`: whether a neuron multiplies two linear functions (SwiGLU).
+    - `recent`: positions in which a head can find the latest of several keys; 0 if it cannot.
     - `relative`: whether scores can depend on how far back a key is (RoPE).
     - `dtype`: of weights and activations; sums are taken in float32 at least.
     - `noise`: relative error of what is read in float32, beside what it is read from.
@@ -32,6 +33,7 @@ class Traits:
     gated: bool
     relative: bool
     noise: float
+    recent: int = 0
     dtype: Dtype = "float32"
     mode: Mode = "wide"
     indices: Indices = "counts"
