@@ -119,6 +119,21 @@ def test_single_files_are_those_of_transformers(tmp_path, transformers, torch, t
     }
 
 
+@pytest.mark.parametrize("size", [3000, 1500], ids=["all fit", "some are larger"])
+def test_shards_are_those_of_transformers(tmp_path, transformers, torch, size):
+    """Matrices of 2048 bytes: with files of 1500, each is alone."""
+    target = Target("hf", shard_bytes=size)
+    save_checkpoint(tmp_path / "ours", CONFIG, make_weights(CONFIG), target)
+    model, _ = logits_of(transformers, torch, tmp_path / "ours", [1])
+    model.save_pretrained(tmp_path / "theirs", max_shard_size=size)
+    names = {path.name for path in (tmp_path / "theirs").glob("model*")}
+    assert {path.name for path in (tmp_path / "ours").glob("model*")} == names
+    for name in names:
+        assert (tmp_path / "ours" / name).read_bytes() == (
+            tmp_path / "theirs" / name
+        ).read_bytes()
+
+
 def test_generation_by_transformers_follows_the_same_logits(tmp_path, transformers, torch):
     weights = scaled(GROUPED)
     save_checkpoint(tmp_path / "bin", GROUPED, weights, "v0")

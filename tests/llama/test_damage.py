@@ -185,6 +185,13 @@ def test_other_files_are_called_what_they_are(tmp_path, data, said):
     assert said in refusal(tmp_path, data)
 
 
+@pytest.mark.parametrize("dim", [640, 0x0380])
+def test_a_dim_may_begin_like_another_kind_of_file(tmp_path, dim):
+    """640 is 80 02 00 00 on disk; a pickle begins with 80 02, too."""
+    config = LlamaConfig(dim, 2, 1, 10 if dim == 640 else 14, 2, 5, 4, True)
+    assert loaded(tmp_path, book("v0", config)).config == config
+
+
 def test_what_is_no_file_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="does not exist"):
         load_checkpoint(tmp_path / "nothing")

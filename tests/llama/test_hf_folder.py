@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.llama.models import CONFIG, SHARED, make_weights, same_bits
-from tracr_lite.llama import LlamaWeights, Target, load_checkpoint, save_checkpoint
+from tracr_lite.llama import LlamaConfig, LlamaWeights, Target, load_checkpoint, save_checkpoint
 from tracr_lite.llama.errors import CannotStore, CheckpointError
 from tracr_lite.llama.formats.hf_names import from_hf, to_hf
 
@@ -82,6 +82,26 @@ def test_shards_are_read_together_and_listed(sharded):
     index = json.loads((sharded / INDEX).read_text())
     assert set(index["weight_map"].values()) == {path.name for path in model.paths}
     assert index["metadata"]["total_size"] == 4 * index["metadata"]["total_parameters"]
+
+
+def test_a_tensor_larger_than_a_shard_has_one_of_its_own(tmp_path):
+    """And those around it go on filling one file, as with huggingface_hub."""
+    wide = LlamaConfig(16, 64, 1, 2, 1, 3, 4, False)  # 4096 bytes in each matrix of the MLP
+    save_checkpoint(tmp_path / "hf", wide, make_weights(wide), Target("hf", shard_bytes=2800))
+    places = json.loads((tmp_path / "hf" / INDEX).read_text())["weight_map"]
+    files = {}
+    for name, file in places.items():
+        files.setdefault(file[6:11], []).append(
+            re.sub(r"model\.|layers\.0\.|\.weight", "", name)
+        )
+    assert files == {
+        "00001": ["mlp.down_proj"],
+        "00002": ["mlp.gate_proj"],
+        "00003": ["mlp.up_proj"],
+        "00004": ["lm_head", "embed_tokens", "input_layernorm"]
+        + ["post_attention_layernorm", "self_attn.k_proj", "self_attn.o_proj"],
+        "00005": ["self_attn.q_proj", "self_attn.v_proj", "norm"],
+    }
 
 
 def test_shards_may_be_links(sharded, tmp_path):

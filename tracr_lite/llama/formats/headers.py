@@ -50,7 +50,7 @@ def read_header(head: bytes, size: int) -> Header:
     """
     if len(head) < V0_HEADER:
         raise CheckpointError(f"it has {size} bytes, which is less than any header")
-    if kind := next((what for key, what in OTHERS.items() if head.startswith(key)), None):
+    if kind := _other(head):
         raise CheckpointError(f"this is {kind}")
     try:
         header = _versioned(head) if head.startswith(MAGIC) else _v0(head)
@@ -65,6 +65,14 @@ def read_header(head: bytes, size: int) -> Header:
             f"it {less}, or its header is damaged{_hint(head)}"
         )
     return header
+
+
+def _other(head: bytes) -> str | None:
+    """Which kind of file it is instead. The third byte tells a v0 file of dim 640 from a pickle:
+    it is zero in every dim below 65536, and never an operation of a pickle."""
+    return next(
+        (what for key, what in OTHERS.items() if head.startswith(key) and head[2]), None
+    )
 
 
 def _hint(head: bytes) -> str:

@@ -75,15 +75,22 @@ def _natural(each: Planned) -> list[tuple[int, str]]:
 
 
 def _split(tensors: Sequence[Planned], most: int) -> list[list[Planned]]:
-    """Fills one file after the other; a tensor is never cut."""
-    shards, size = [list[Planned]()], 0
+    """Fills one file after the other; a tensor is never cut.
+
+    One that is larger than a file has one of its own, before the file that is being filled, as
+    huggingface_hub has it.
+    """
+    shards, rest, size = list[list[Planned]](), list[Planned](), 0
     for each in tensors:
-        if shards[-1] and size + each.nbytes > most:
-            shards.append([])
-            size = 0
-        shards[-1].append(each)
+        if each.nbytes > most:
+            shards.append([each])
+            continue
+        if size + each.nbytes > most:
+            shards.append(rest)
+            rest, size = [], 0
+        rest.append(each)
         size += each.nbytes
-    return shards
+    return [*shards, rest] if rest else shards
 
 
 def write_folder(
