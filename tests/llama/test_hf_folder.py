@@ -98,8 +98,10 @@ def test_a_tensor_larger_than_a_shard_has_one_of_its_own(tmp_path):
         "00001": ["mlp.down_proj"],
         "00002": ["mlp.gate_proj"],
         "00003": ["mlp.up_proj"],
-        "00004": ["lm_head", "embed_tokens", "input_layernorm"]
-        + ["post_attention_layernorm", "self_attn.k_proj", "self_attn.o_proj"],
+        "00004": [
+            *("lm_head", "embed_tokens", "input_layernorm"),
+            *("post_attention_layernorm", "self_attn.k_proj", "self_attn.o_proj"),
+        ],
         "00005": ["self_attn.q_proj", "self_attn.v_proj", "norm"],
     }
 

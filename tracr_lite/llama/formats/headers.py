@@ -68,8 +68,11 @@ def read_header(head: bytes, size: int) -> Header:
 
 
 def _other(head: bytes) -> str | None:
-    """Which kind of file it is instead. The third byte tells a v0 file of dim 640 from a pickle:
-    it is zero in every dim below 65536, and never an operation of a pickle."""
+    """Which kind of file it is instead.
+
+    A v0 file of dim 640 begins like a pickle. The third byte tells them apart: it is zero in
+    every dim below 65536, and never an operation of a pickle.
+    """
     return next(
         (what for key, what in OTHERS.items() if head.startswith(key) and head[2]), None
     )
