@@ -74,6 +74,9 @@ SEEDS = [  # the number after -s, the state run.c starts from
     (2**31, 2**64 - 2**31),
     (-(2**31), 2**64 - 2**31),
     (0, 0),
+    (2**63, 2**64 - 1),  # more than 64 bits: the largest long, whose lower half is -1
+    (10**20, 2**64 - 1),
+    (-(10**20), 0),
 ]
 
 

@@ -44,8 +44,9 @@ class Xorshift:
 def run_c_seed(argument: int) -> int:
     """The seed that run.c makes of the number after `-s`: 32 bits, with the sign carried on.
 
-    So -1 is 2**64 - 1, and 2**32 + 1 is 1. For 0 run.c takes the time; here 0 comes back, and
-    the caller decides.
+    So -1 is 2**64 - 1, and 2**32 + 1 is 1. Its `atoi` stops at the ends of 64 bits, as that of
+    glibc does: 2**63 and all above are -1, too. For 0 run.c takes the time; here 0 comes back,
+    and the caller decides.
     """
-    low = argument & 0xFFFFFFFF
+    low = max(-(1 << 63), min(argument, (1 << 63) - 1)) & 0xFFFFFFFF
     return low if low < 1 << 31 else low | (MASK ^ 0xFFFFFFFF)

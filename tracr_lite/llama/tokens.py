@@ -9,8 +9,10 @@ from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.errors import LlamaError
 
 
-def check_tokens(tokens: Sequence[int], config: LlamaConfig, what: str = "tokens") -> list[int]:
-    """The ids as Python integers.
+def check_tokens(
+    tokens: Sequence[int], config: LlamaConfig, what: str = "tokens", *, fits: bool = True
+) -> list[int]:
+    """The ids as Python integers. `fits`: whether they have to fit into the context.
 
     **Raises:** `LlamaError` if there is none, one is not in the vocabulary or no integer, or
     there are more than the context holds; it names token, position and limit.
@@ -30,7 +32,7 @@ def check_tokens(tokens: Sequence[int], config: LlamaConfig, what: str = "tokens
             )
     if not found:
         raise LlamaError(f"{what}: empty; a sequence has at least one token, such as BOS (1)")
-    if len(found) > config.seq_len:
+    if fits and len(found) > config.seq_len:
         raise LlamaError(
             f"{what}: {len(found)} tokens, but the context of this model has room for "
             f"{config.seq_len} (seq_len)"
