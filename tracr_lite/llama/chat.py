@@ -16,21 +16,13 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Literal, TypeAlias
 
-import jax.numpy as jnp
-import numpy as np
-
-from tracr_lite.llama.cache import empty_cache
-from tracr_lite.llama.config import LlamaConfig
-from tracr_lite.llama.decoding import NOTHING, Fixed, State, advance, extend
+from tracr_lite.llama.batches import NOTHING, Engine
 from tracr_lite.llama.errors import LlamaError
-from tracr_lite.llama.params import Params
-from tracr_lite.llama.sampler_jax import NO_TOKEN, prepare, random_state
 from tracr_lite.llama.sampler_settings import SamplerSettings
 from tracr_lite.llama.sampler_stops import CHAT
-from tracr_lite.llama.token_stream import Pace, padded, slots_for
+from tracr_lite.llama.token_stream import NO_TOKEN, Pace
 from tracr_lite.llama.tokenizer import Tokenizer
 from tracr_lite.llama.tokenizer.vocabulary import EOS
 
@@ -50,8 +42,7 @@ class Chat:
 
     def __init__(
         self,
-        params: Params,
-        config: LlamaConfig,
+        engine: Engine,
         tokenizer: Tokenizer,
         system: str | bytes,
         steps: int,
@@ -59,19 +50,8 @@ class Chat:
         seed: int,
     ):
         self.system, self.steps, self.position = _bytes(system), steps, 0
-        self._params, self._config, self._tokenizer = params, config, tokenizer
-        stops = jnp.asarray(sorted(CHAT.ids), jnp.int32)
-        start = jnp.zeros(1, jnp.int32)
-        self._fixed = Fixed(start, jnp.int32(steps), stops, prepare(settings))
-        penalty = settings.repetition_penalty is not None
-        self._state = State(
-            empty_cache(config, 1, slots_for(steps)),
-            jnp.zeros(1, jnp.int32),
-            jnp.int32(0),
-            random_state(seed)[None],
-            jnp.ones(1, bool),
-            jnp.zeros((1, config.vocab_size), bool) if penalty else None,
-        )
+        self._tokenizer = tokenizer
+        self._batch = engine.batch([steps], steps, settings, [seed], sorted(CHAT.ids))
 
     @property
     def room(self) -> int:
@@ -139,37 +119,22 @@ class Chat:
         """Runs tokens; what is sampled behind each."""
         if not ids:
             return []
-        width = min(padded(len(ids)), self._state.cache.slots - self.position)
-        tokens = np.zeros((1, width), np.int32)
-        tokens[0, : len(ids)] = ids
-        self._state, found = extend(
-            self._params,
-            self._config,
-            replace(self._state, slot=jnp.int32(self.position)),
-            jnp.asarray(tokens),
-            jnp.int32(len(ids)),
-            self._fixed,
-        )
-        return self._advanced(np.asarray(found), len(ids))
+        return self._advanced(self._batch.extend(ids, self.position).tolist())
 
     def _continue(self, pace: Pace) -> list[int]:
         """Generates a few tokens."""
         with pace as count:
-            self._state, found = advance(
-                self._params, self._config, self._state, jnp.int32(count), self._fixed
-            )
-            ids = np.asarray(found[0])
-        return self._advanced(ids, int((ids != NOTHING).sum()))
+            ids = self._batch.advance(count)[0].tolist()
+        return self._advanced([each for each in ids if each != NOTHING])
 
-    def _advanced(self, ids: np.ndarray, count: int) -> list[int]:
-        found = [int(each) for each in ids[:count]]
+    def _advanced(self, found: list[int]) -> list[int]:
         if NO_TOKEN in found:
             where = self.position + found.index(NO_TOKEN)
             raise LlamaError(
                 f"nothing can be chosen after position {where}: "
                 "the logits hold a NaN or no finite maximum; the weights are damaged"
             )
-        self.position += count
+        self.position += len(found)
         return found
 
 

@@ -18,14 +18,12 @@ import jax.numpy as jnp
 from jax import Array, lax
 from jax.tree_util import register_dataclass
 
+from tracr_lite.llama.batches import CHUNK, NOTHING
 from tracr_lite.llama.cache import Cache, empty_cache
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.model import forward, logits
 from tracr_lite.llama.params import Params
 from tracr_lite.llama.sampler_jax import NO_TOKEN, Prepared, sample
-
-CHUNK = 64  # the most tokens per call of `advance`
-NOTHING = -2  # where a row that has ended would have a token
 
 
 @register_dataclass
@@ -149,6 +147,14 @@ def _choose(state: State, scores: Array, fixed: Fixed) -> State:
     return State(
         state.cache, token, state.slot + 1, random, state.alive & room & ~stopped, seen
     )
+
+
+@jax.jit
+def choose_tokens(
+    scores: Array, random: Array, seen: Array | None, how: Prepared
+) -> tuple[Array, Array]:
+    """The next token of each row, for scores that were computed elsewhere."""
+    return _sample_rows(scores, random, seen, how)
 
 
 def _sample_rows(

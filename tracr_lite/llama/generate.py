@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from tracr_lite.llama.batches import Engine
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.errors import LlamaError, LlamaWarning
-from tracr_lite.llama.params import Params
 from tracr_lite.llama.sampler_settings import SamplerSettings
 from tracr_lite.llama.sampler_stops import GENERATE, StopText
 from tracr_lite.llama.token_stream import TokenRequest, stream_tokens
@@ -193,7 +193,7 @@ class Row:
 
 
 def start_rows(
-    params: Params,
+    engine: Engine,
     config: LlamaConfig,
     tokenizer: Tokenizer | None,
     prompts: Sequence[Prompt],
@@ -224,7 +224,7 @@ def start_rows(
     if not ids or len(ids[0]) > steps:
         return rows, iter(())
     request = TokenRequest(ids, steps, options.settings, seeds, options.stop_tokens)
-    return rows, stream_tokens(params, config, request, often=often)
+    return rows, stream_tokens(engine, request, often=often)
 
 
 def resolve_steps(n: int | None, seq_len: int) -> int:

@@ -24,6 +24,8 @@ import numpy as np
 from jax import Array, lax
 from jax.tree_util import register_dataclass
 
+from tracr_lite.llama.arena import Arena
+
 PRECISION = lax.Precision.HIGHEST
 DIGITS = 3  # int8 digits that stand for a float32 number
 FEW = 4  # vectors that are multiplied in integers together
@@ -62,18 +64,28 @@ class Int8Matrix:
         return self.values.shape[2] // self.scales.shape[1]
 
 
-def int8_matrix(values: np.ndarray, scales: np.ndarray, activations: Activations) -> Int8Matrix:
+def int8_matrix(
+    values: np.ndarray,
+    scales: np.ndarray,
+    activations: Activations,
+    arena: Arena | None = None,
+) -> Int8Matrix:
     """From `values` (out, in) and `scales` (out, in / group), as they are in a file."""
     out, groups = scales.shape
     group = values.shape[1] // groups
     sizes = [size for size in range(1, groups + 1) if groups % size == 0]
     size = min(sizes, key=lambda size: abs(size * group - CHUNK))
     chunks = groups // size
-    return Int8Matrix(
-        jnp.asarray(values.reshape(out, chunks, -1).swapaxes(0, 1)),
-        jnp.asarray(scales.reshape(out, chunks, size).transpose(1, 2, 0)),
-        activations,
+    parts = (
+        values.reshape(out, chunks, -1).swapaxes(0, 1),
+        scales.reshape(out, chunks, size).transpose(1, 2, 0),
     )
+    arena, found = arena or Arena(), list[Array]()
+    for part in parts:
+        whole = arena.empty(part.shape, part.dtype)
+        whole[:] = part
+        found.append(jax.device_put(whole, may_alias=True))
+    return Int8Matrix(found[0], found[1], activations)
 
 
 def int8_rows(matrix: Int8Matrix, ids: Array) -> Array:

@@ -12,9 +12,10 @@ from typing import Literal, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, device_put
 from jax.tree_util import register_dataclass, tree_leaves
 
+from tracr_lite.llama.arena import Arena
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.formats.quantize import GROUP_SIZE, quantize
@@ -80,7 +81,7 @@ def load_params(
     **Raises:** `LlamaError` if "q80" is asked of matrices that are not int8, or of groups that
     reach from one row into the next, with which runq.c gives wrong results.
     """
-    put = _Putter(config, dtype, activations)
+    put = _Putter(config, dtype, activations, Arena())
 
     shared = config.shared_classifier
     cos, sin = rope_tables(config, 0, config.seq_len)
@@ -131,6 +132,7 @@ class _Putter:
     config: LlamaConfig
     dtype: Dtype | None
     activations: Activations
+    arena: Arena
 
     def matrix(self, name: str, *tensors: Tensor) -> Matrix:
         """One matrix of all rows of `tensors`."""
@@ -146,11 +148,13 @@ class _Putter:
                 f"activations in q80 need int8 matrices, but {name} is not; load with "
                 'dtype="int8", or a v2 file without a dtype'
             )
-        parts = [to_float32(tensor) for tensor in tensors]
-        dtype = jnp.bfloat16 if self.dtype == "bfloat16" else None
-        if len(parts) == 1:  # `array` copies: this may be a view of the file
-            return jnp.array(parts[0], dtype=dtype)
-        return jnp.asarray(np.concatenate(parts), dtype=dtype)
+        kind = np.dtype(jnp.bfloat16 if self.dtype == "bfloat16" else np.float32)
+        rows = sum(tensor.shape[0] for tensor in tensors)
+        whole, at = self.arena.empty((rows, tensors[0].shape[1]), kind), 0
+        for tensor in tensors:
+            whole[at : at + tensor.shape[0]] = to_float32(tensor)
+            at += tensor.shape[0]
+        return device_put(whole, may_alias=True)
 
     def _int8(self, name: str, tensors: list[Quantized]) -> Matrix:
         if any(each.shape[1] % each.group_size for each in tensors):
@@ -162,4 +166,4 @@ class _Putter:
             return jnp.asarray(np.concatenate([each.dequantize() for each in tensors]))
         values = np.concatenate([each.values for each in tensors])
         scales = np.concatenate([each.row_scales for each in tensors])
-        return int8_matrix(values, scales, self.activations)
+        return int8_matrix(values, scales, self.activations, self.arena)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,10 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from tracr_lite.llama.batch_jax import padded
+from tracr_lite.llama.batches import Engine
 from tracr_lite.llama.cache import empty_cache
 from tracr_lite.llama.chat import Chat
 from tracr_lite.llama.checkpoint import load_checkpoint
 from tracr_lite.llama.config import LlamaConfig
+from tracr_lite.llama.engines import EngineChoice, choose_engine
 from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.generate import (
     Generation,
@@ -33,7 +36,6 @@ from tracr_lite.llama.generate import (
 from tracr_lite.llama.int8 import Activations
 from tracr_lite.llama.model import Trace, forward, logits
 from tracr_lite.llama.params import Dtype, Params, Progress, load_params
-from tracr_lite.llama.token_stream import padded
 from tracr_lite.llama.tokenizer import Tokenizer, load_tokenizer
 from tracr_lite.llama.tokens import check_tokens
 
@@ -58,11 +60,24 @@ class LlamaOutput:
 
 @dataclass(frozen=True, eq=False)
 class Llama:
-    """A Llama model on the device, with its tokenizer if it has one."""
+    """A Llama model on the device, with its tokenizer if it has one.
+
+    `engine` and `threads` say what generates: see `load`. Logits and activations are JAX's.
+    """
 
     config: LlamaConfig
     params: Params
     tokenizer: Tokenizer | None = None
+    engine: EngineChoice = "auto"
+    threads: int | None = None
+
+    @cached_property
+    def runner(self) -> Engine:
+        """The engine that generates; its `name` is "native" or "jax".
+
+        **Raises:** `LlamaError` where "native" was asked for and cannot be, with the reason.
+        """
+        return choose_engine(self.engine, self.params, self.config, self.threads)
 
     def logits(self, tokens: Sequence[int]) -> np.ndarray:
         """[T, vocab], float32: row i scores the token after `tokens[: i + 1]`.
@@ -105,10 +120,9 @@ class Llama:
         """
         one = _is_one(prompt)
         prompts = [prompt] if one else list(prompt)
-        found = start_rows(
-            self.params, self.config, self.tokenizer, prompts, Options(**options), often=False
+        rows, chunks = start_rows(
+            self.runner, self.config, self.tokenizer, prompts, Options(**options), often=False
         )
-        rows, chunks = found
         for row in rows:
             row.begin()
         for chunk in chunks:
@@ -130,7 +144,7 @@ class Llama:
             raise LlamaError("a stream takes one prompt; use generate for several")
         return TextStream(
             *start_rows(
-                self.params,
+                self.runner,
                 self.config,
                 self.tokenizer,
                 [prompt],
@@ -152,9 +166,7 @@ class Llama:
             raise LlamaError("a conversation needs a tokenizer; load the model with one")
         steps = resolve_steps(given.n, self.config.seq_len)
         seed = given.seeds(1)[0]
-        return Chat(
-            self.params, self.config, self.tokenizer, system, steps, given.settings, seed
-        )
+        return Chat(self.runner, self.tokenizer, system, steps, given.settings, seed)
 
 
 def load(
@@ -163,6 +175,8 @@ def load(
     *,
     dtype: Dtype | None = None,
     activations: Activations = "float32",
+    engine: EngineChoice = "auto",
+    threads: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Llama:
     """Loads a model of any format that `load_checkpoint` knows.
@@ -174,6 +188,9 @@ def load(
     - `dtype`: "float32", "bfloat16" or "int8"; see `load_params`. By default quantized weights
       stay int8, and others become float32.
     - `activations`: "q80" computes as runq.c does, which needs int8 weights.
+    - `engine`: "native" generates with kernels that numba compiles, on CPUs; "jax" with XLA,
+      anywhere; "auto" takes the native one where it can. Seeds give the same tokens.
+    - `threads`: of the native engine; by default one per core, at most 8.
     - `progress`: called with what has just been done, and with all there is to do.
 
     **Raises:** `LlamaError` if a file cannot be read, or the two do not belong together.
@@ -188,7 +205,7 @@ def load(
             "of a longer tokenizer, as run.c does, give load_tokenizer(path, vocab_size)"
         )
     params = load_params(checkpoint.config, checkpoint.source, dtype, activations, progress)
-    return Llama(checkpoint.config, params, tokenizer)
+    return Llama(checkpoint.config, params, tokenizer, engine, threads)
 
 
 def _is_one(prompt: Any) -> bool:

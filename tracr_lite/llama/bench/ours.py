@@ -13,12 +13,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from tracr_lite.llama.batch_jax import padded
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.decoding import CHUNK, Fixed, State, advance, begin
 from tracr_lite.llama.params import Params
 from tracr_lite.llama.sampler_jax import prepare, random_state
 from tracr_lite.llama.sampler_settings import SamplerSettings
-from tracr_lite.llama.token_stream import padded
 
 SLOTS = 256  # of the caches that are measured
 STEPS = 1 << 30  # nothing ends before it is told to

@@ -1,0 +1,55 @@
+"""Which engine generates: XLA's loops anywhere, or native kernels on CPUs."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import Literal, TypeAlias
+
+from tracr_lite.llama.batch_jax import JaxEngine
+from tracr_lite.llama.batches import Engine
+from tracr_lite.llama.config import LlamaConfig
+from tracr_lite.llama.errors import LlamaError
+from tracr_lite.llama.params import Params
+
+EngineChoice: TypeAlias = Literal["auto", "jax", "native"]
+CHOICES = ("auto", "jax", "native")
+
+
+def choose_engine(
+    choice: str, params: Params, config: LlamaConfig, threads: int | None = None
+) -> Engine:
+    """The engine for a model.
+
+    **Arguments:** `choice`: "auto" is "native" where that works. `threads`: of "native".
+    **Raises:** `LlamaError` for other words, and where "native" was asked for and cannot be.
+    """
+    if choice not in CHOICES:
+        raise LlamaError(f"there is no engine {choice!r}; there are {', '.join(CHOICES)}")
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise LlamaError(f"threads is {threads!r}, not a positive integer")
+    if choice == "jax":
+        return JaxEngine(params, config)
+    reason = missing()
+    if reason is None:
+        from tracr_lite.llama.native.describe import refusal
+
+        reason = refusal(params)
+    if reason is not None:
+        if choice == "native":
+            raise LlamaError(f'the native engine cannot be used: {reason}; or use "jax"')
+        return JaxEngine(params, config)
+    from tracr_lite.llama.native.engine import NativeEngine
+
+    return NativeEngine(params, config, threads)
+
+
+def missing() -> str | None:
+    """Why there is no native engine here; None if there is one."""
+    if os.name != "posix":
+        return "it needs the threads of a POSIX system"
+    if find_spec("numba") is None:
+        return "it needs numba, which is not installed: pip install 'tracr_lite[fast]'"
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
+        return "NUMBA_DISABLE_JIT is set, so that nothing is compiled"
+    return None

@@ -1,0 +1,116 @@
+"""The edge to numba and LLVM, which have few types: decorators, addresses, atomic numbers.
+
+What is compiled looks like plain Python with types; the names below say what they become.
+"""
+
+# numba and llvmlite have few annotations; this file is where that ends.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+# pyright: reportUnknownParameterType=false, reportUntypedFunctionDecorator=false
+# pyright: reportMissingParameterType=false, reportUnknownLambdaType=false
+# pyright: reportMissingTypeArgument=false
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic as _intrinsic
+
+F = TypeVar("F", bound=Callable[..., Any])
+# Sums may take any order, so that they fill vectors. NaN and infinities stay what they are.
+RELAXED = {"reassoc", "contract", "nsz"}
+HOW: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+instruction: Any = _intrinsic  # a function that writes LLVM's code itself
+Entry: TypeAlias = Callable[..., int]
+_array: Any = numba.carray  # pyright: ignore[reportPrivateImportUsage]
+
+
+def compiled(function: F) -> F:
+    """A part of compiled code; sums of floats may be reordered."""
+    return numba.njit(fastmath=RELAXED, **HOW)(function)  # pyright: ignore[reportReturnType]
+
+
+def compiled_strictly(function: F) -> F:
+    """A part of compiled code whose arithmetic keeps its order."""
+    return numba.njit(**HOW)(function)  # pyright: ignore[reportReturnType]
+
+
+def compiled_on_disk(function: Callable[..., int]) -> Entry:
+    """Compiled code that is kept on disk: beside its source or in the folder of the user."""
+    try:
+        return numba.njit(cache=True, **HOW)(function)
+    except RuntimeError:  # neither of the two can be written: compiled in each process then
+        return numba.njit(**HOW)(function)
+
+
+@instruction
+def _pointer(_context: Any, _address: Any) -> Any:
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), generate
+
+
+@compiled
+def floats(address: int, rows: int, columns: int) -> np.ndarray:
+    """The matrix of float32 at an address."""
+    return _array(_pointer(address), (rows, columns), np.float32)
+
+
+@compiled
+def shorts(address: int, rows: int, columns: int) -> np.ndarray:
+    """The matrix of int16 at an address."""
+    return _array(_pointer(address), (rows, columns), np.int16)
+
+
+@compiled
+def bytes_in_groups(address: int, chunks: int, rows: int, groups: int, size: int) -> np.ndarray:
+    """The int8 numbers at an address, (chunks, rows, groups, size)."""
+    return _array(_pointer(address), (chunks, rows, groups, size), np.int8)
+
+
+@compiled
+def scales_of_groups(address: int, chunks: int, groups: int, rows: int) -> np.ndarray:
+    """The float32 numbers at an address, (chunks, groups, rows)."""
+    return _array(_pointer(address), (chunks, groups, rows), np.float32)
+
+
+@instruction
+def add_atomically(_context: Any, _address: Any, _more: Any) -> Any:
+    """Adds to the int64 at an address; what was there before."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.atomic_rmw("add", place, args[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@instruction
+def read_atomically(_context: Any, _address: Any) -> Any:
+    """The int64 at an address, as other threads left it."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        place = builder.inttoptr(args[0], ir.IntType(64).as_pointer())
+        return builder.load_atomic(place, "seq_cst", 8)
+
+    return types.int64(types.int64), generate
+
+
+@instruction
+def let_others_run(_context: Any) -> Any:
+    """Offers the core to other threads (POSIX `sched_yield`)."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, _args: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32), [])
+        return builder.call(
+            cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), []
+        )
+
+    return types.int32(), generate

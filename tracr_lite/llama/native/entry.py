@@ -1,0 +1,46 @@
+"""The compiled entry, kept on disk between runs of Python.
+
+numba compares a cache with the file of the function only, so that changes in the other files
+here would not be seen. A digest of all of them is a constant of the function, and numba makes
+that a part of the key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from tracr_lite.llama.native.edge import Entry, compiled_on_disk
+from tracr_lite.llama.native.generating import run
+from tracr_lite.llama.native.plan import Batch, Model
+
+
+def sources() -> int:
+    """A number for what the files of this package say."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return int.from_bytes(digest.digest()[:6], "big")
+
+
+@cache
+def entry() -> Entry:
+    """`generating.run`, compiled when it is called first, or taken from the cache of numba."""
+    said = sources()
+
+    def generate(
+        model: Model,
+        batch: Batch,
+        steps: int,
+        stops: np.ndarray,
+        found: np.ndarray,
+        thread: int,
+        threads: int,
+    ) -> int:
+        run(model, batch, steps, stops, found, thread, threads)
+        return said
+
+    return compiled_on_disk(generate)

@@ -1,0 +1,164 @@
+"""The forward pass of Llama 2 in compiled code, run by all threads at once.
+
+Every thread calls every function here; each does its share, and `meet` keeps them together. A
+row is one token of one text: decoding has one for each text, a prompt has many of the same.
+
+Source: Touvron et al. 2023, arXiv:2307.09288, section 2.2; `tracr_lite.llama.model`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracr_lite.llama.native.arithmetic import exp, gate, normalize, turn
+from tracr_lite.llama.native.edge import compiled
+from tracr_lite.llama.native.plan import (
+    PASSED,
+    PER_LAYER,
+    QKV,
+    SCORED,
+    W2,
+    W13,
+    WO,
+    Batch,
+    Model,
+)
+from tracr_lite.llama.native.products import copy_row, product, settle
+from tracr_lite.llama.native.threads import meet, share
+
+F32 = np.float32
+
+
+@compiled
+def run_pass(model: Model, batch: Batch, thread: int, threads: int) -> None:
+    """Runs the rows of a batch; then the residual stream is in `x`, for `score`."""
+    count = batch.counts[PASSED]
+    embedding = model.matrices[PER_LAYER * model.layers]
+    first, last = share(count, 1, thread, threads)
+    for row in range(first, last):
+        copy_row(embedding, batch.tokens[row], batch.x[row], True)
+    for layer in range(model.layers):
+        _attend(model, batch, layer, count, thread, threads)
+        _feed_forward(model, batch, layer, count, thread, threads)
+
+
+@compiled
+def score(model: Model, batch: Batch, thread: int, threads: int) -> tuple[int, int]:
+    """The logits of the rows that are `scored`; which tokens this thread has computed."""
+    count, which = batch.counts[SCORED], PER_LAYER * model.layers + 1
+    matrix, weight = model.matrices[which], model.norms[2 * model.layers]
+    first, last = share(count, 1, thread, threads)
+    for row in range(first, last):
+        normalize(batch.x[batch.scored[row]], weight, model.eps, batch.given[row])
+        settle(matrix, batch, row, count)
+    meet(batch.sync, threads)
+    part = share(model.vocab, 16, thread, threads)
+    product(matrix, batch, count, part, thread, batch.logits, False)
+    return part
+
+
+@compiled
+def _attend(
+    model: Model, batch: Batch, layer: int, count: int, thread: int, threads: int
+) -> None:
+    """Adds to the residual stream what attention finds."""
+    matrix = model.matrices[PER_LAYER * layer + QKV]
+    first, last = share(count, 1, thread, threads)
+    for row in range(first, last):
+        normalize(batch.x[row], model.norms[2 * layer], model.eps, batch.given[row])
+        settle(matrix, batch, row, count)
+    meet(batch.sync, threads)
+    part = share(model.dim + 2 * model.kv_dim, 16, thread, threads)
+    product(matrix, batch, count, part, thread, batch.joined, False)
+    meet(batch.sync, threads)
+    first, last = share(count * model.kv_heads, 1, thread, threads)
+    for item in range(first, last):
+        _remember(model, batch, layer, item // model.kv_heads, item % model.kv_heads)
+    meet(batch.sync, threads)
+    first, last = share(count * model.heads, 1, thread, threads)
+    for item in range(first, last):
+        _look_back(model, batch, layer, item // model.heads, item % model.heads, thread)
+    meet(batch.sync, threads)
+    matrix = model.matrices[PER_LAYER * layer + WO]
+    first, last = share(count, 1, thread, threads)
+    for row in range(first, last):
+        batch.given[row, : model.dim] = batch.mixed[row]
+        settle(matrix, batch, row, count)
+    meet(batch.sync, threads)
+    part = share(model.dim, 16, thread, threads)
+    product(matrix, batch, count, part, thread, batch.x, True)
+    meet(batch.sync, threads)
+
+
+@compiled
+def _remember(model: Model, batch: Batch, layer: int, row: int, kv_head: int) -> None:
+    """Turns the queries and the key of a head, and keeps key and value in the cache."""
+    place, text, size = batch.places[row], batch.texts[row], model.size
+    cos, sin, joined = model.cos[place], model.sin[place], batch.joined[row]
+    repeat = model.heads // model.kv_heads
+    for head in range(kv_head * repeat, (kv_head + 1) * repeat):
+        turn(joined, head * size, cos, sin)
+    at = model.dim + kv_head * size
+    turn(joined, at, cos, sin)
+    keys = batch.keys[layer, text, kv_head, place]
+    values = batch.values[layer, text, kv_head, place]
+    for i in range(size):
+        keys[i] = joined[at + i]
+        values[i] = joined[at + model.kv_dim + i]
+
+
+@compiled
+def _look_back(
+    model: Model, batch: Batch, layer: int, row: int, head: int, thread: int
+) -> None:
+    """Attention of one head of one row: to the places up to its own, and to no others."""
+    size, text, length = model.size, batch.texts[row], batch.places[row] + 1
+    kv_head = head // (model.heads // model.kv_heads)
+    keys, values = batch.keys[layer, text, kv_head], batch.values[layer, text, kv_head]
+    query, weights = batch.joined[row, head * size :], batch.attention[thread]
+    root, greatest = F32(np.sqrt(F32(size))), F32(-np.inf)
+    for place in range(length):
+        total = F32(0)
+        for i in range(size):
+            total += keys[place, i] * query[i]
+        weights[place] = total / root
+        greatest = max(greatest, weights[place])
+    total = F32(0)
+    for place in range(length):
+        weights[place] = exp(weights[place] - greatest)
+        total += weights[place]
+    out = batch.mixed[row, head * size : (head + 1) * size]
+    out[:] = F32(0)
+    for place in range(length):
+        weight = weights[place] / total
+        for i in range(size):
+            out[i] += weight * values[place, i]
+
+
+@compiled
+def _feed_forward(
+    model: Model, batch: Batch, layer: int, count: int, thread: int, threads: int
+) -> None:
+    """Adds to the residual stream what the feed-forward network makes of it."""
+    matrix, hidden = model.matrices[PER_LAYER * layer + W13], model.hidden
+    first, last = share(count, 1, thread, threads)
+    for row in range(first, last):
+        normalize(batch.x[row], model.norms[2 * layer + 1], model.eps, batch.given[row])
+        settle(matrix, batch, row, count)
+    meet(batch.sync, threads)
+    part = share(hidden, 16, thread, threads)
+    up = (hidden + part[0], hidden + part[1])
+    product(matrix, batch, count, part, thread, batch.joined, False)
+    product(matrix, batch, count, up, thread, batch.joined, False)
+    for row in range(count):
+        gate(batch.joined[row], part[0], part[1], hidden)
+    meet(batch.sync, threads)
+    matrix = model.matrices[PER_LAYER * layer + W2]
+    first, last = share(count, 1, thread, threads)
+    for row in range(first, last):
+        batch.given[row, :hidden] = batch.joined[row, :hidden]
+        settle(matrix, batch, row, count)
+    meet(batch.sync, threads)
+    part = share(model.dim, 16, thread, threads)
+    product(matrix, batch, count, part, thread, batch.x, True)
+    meet(batch.sync, threads)

@@ -1,0 +1,65 @@
+"""What compiled code is told of a model and a batch: numbers, arrays, addresses of matrices."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+# Columns of `Model.matrices`, one row for each matrix.
+KIND, ADDRESS, SCALES, OUT, IN, CHUNKS, GROUPS, SIZE = range(8)
+# What KIND can be. INT8 multiplies activations as they are; Q80 rounds them to int8 before.
+FLOAT32, BFLOAT16, INT8, Q80 = range(4)
+# The matrices of a layer; behind those of all layers come the embedding and the classifier.
+QKV, WO, W13, W2 = range(4)
+PER_LAYER = 4
+# Places in `Batch.counts`: rows of a pass, and how many of them are scored.
+PASSED, SCORED = range(2)
+APART = 16  # int64 numbers between two that different threads write
+
+
+class Model(NamedTuple):
+    """A model. Matrices stay where they are, so their arrays have to be kept by the caller."""
+
+    dim: int
+    kv_dim: int
+    hidden: int
+    layers: int
+    heads: int
+    kv_heads: int
+    size: int  # of a head
+    vocab: int
+    eps: float
+    matrices: np.ndarray  # int64 (4 layers + 2, 8)
+    norms: np.ndarray  # float32 (2 layers + 1, dim): attention, feed-forward, ..., final
+    cos: np.ndarray  # float32 (positions, size / 2)
+    sin: np.ndarray
+
+
+class Batch(NamedTuple):
+    """What is being computed, and room for it. A row is one token of a pass.
+
+    `tokens`, `texts`, `places`: (rows,) int64: its id, whose cache it belongs to, its position.
+    `scored`: (rows,) int64, the rows of which scores are wanted, in this order.
+    """
+
+    counts: np.ndarray  # int64, at PASSED and SCORED
+    tokens: np.ndarray
+    texts: np.ndarray
+    places: np.ndarray
+    scored: np.ndarray
+    keys: np.ndarray  # float32 (layers, texts, kv heads, slots, size)
+    values: np.ndarray
+    x: np.ndarray  # float32 (rows, dim), the residual stream
+    given: np.ndarray  # float32 (rows, widest input): what a matrix is multiplied with
+    scales: np.ndarray  # float32 (rows, groups of it), all 1 but for Q80
+    packed: np.ndarray  # float32 (rows / LANES, widest input, LANES), the same for tiles
+    joined: np.ndarray  # float32 (rows, widest of two matrices): q k v; gate and up
+    mixed: np.ndarray  # float32 (rows, dim): what attention found
+    logits: np.ndarray  # float32 (rows scored, vocab)
+    attention: np.ndarray  # float32 (threads, slots)
+    blocks: np.ndarray  # float32 (threads, ROWS, widest input): rows of a matrix in float32
+    tiles: np.ndarray  # float32 (threads, 2, ROWS, LANES)
+    best: np.ndarray  # float32 (rows, threads): each thread's greatest score
+    where: np.ndarray  # int64 (rows, threads): its token; below 0 if there is a NaN
+    sync: np.ndarray  # int64: counts the arrivals of threads

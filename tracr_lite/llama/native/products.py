@@ -1,0 +1,224 @@
+"""Products with the matrices of a model, of each kind, for one row or many.
+
+The rows of a matrix are shared among threads, and each is read once. With few vectors, each row
+of the matrix is multiplied with one after another: it stays in the first cache. With many they
+lie side by side in the lanes of registers (`tile`), and blocks of `ROWS` rows that are not
+float32 are made so first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracr_lite.llama.native.arithmetic import (
+    rounded_to_bfloat16,
+    rounded_to_q80,
+    widened,
+)
+from tracr_lite.llama.native.edge import (
+    bytes_in_groups,
+    compiled,
+    floats,
+    scales_of_groups,
+    shorts,
+)
+from tracr_lite.llama.native.plan import (
+    ADDRESS,
+    BFLOAT16,
+    CHUNKS,
+    FLOAT32,
+    GROUPS,
+    IN,
+    KIND,
+    OUT,
+    Q80,
+    SCALES,
+    SIZE,
+    Batch,
+)
+from tracr_lite.llama.native.tile import LANES, ROWS, multiply_tile
+
+FEW = 8  # vectors that are multiplied one after another
+F32 = np.float32
+
+
+@compiled
+def settle(matrix: np.ndarray, batch: Batch, row: int, count: int) -> None:
+    """Makes `given[row]` what the kernels of a matrix take, for a pass of `count` rows."""
+    given, size = batch.given[row], matrix[SIZE]
+    if matrix[KIND] == BFLOAT16:
+        rounded_to_bfloat16(given, matrix[IN])
+    elif matrix[KIND] == Q80:
+        rounded_to_q80(given, batch.scales[row], matrix[IN] // size, size)
+    if count >= FEW:
+        for i in range(matrix[IN]):
+            batch.packed[row // LANES, i, row % LANES] = given[i]
+
+
+@compiled
+def product(
+    matrix: np.ndarray,
+    batch: Batch,
+    count: int,
+    part: tuple[int, int],
+    thread: int,
+    out: np.ndarray,
+    adds: bool,
+) -> None:
+    """`out[row, i] = sum_k matrix[i, k] given[row, k]` for i in `part`; or adds it there."""
+    if count >= FEW:
+        _tiles(matrix, batch, count, part, thread, out, adds)
+    elif matrix[KIND] == FLOAT32:
+        _float32(matrix, batch.given, count, part, out, adds)
+    elif matrix[KIND] == BFLOAT16:
+        _bfloat16(matrix, batch.given, count, part, out, adds)
+    else:
+        _int8(matrix, batch, count, part, out, adds)
+
+
+@compiled
+def _float32(
+    matrix: np.ndarray,
+    given: np.ndarray,
+    count: int,
+    part: tuple[int, int],
+    out: np.ndarray,
+    adds: bool,
+) -> None:
+    weights = floats(matrix[ADDRESS], matrix[OUT], matrix[IN])
+    for i in range(part[0], part[1]):
+        for row in range(count):
+            total = F32(0)
+            for k in range(matrix[IN]):
+                total += weights[i, k] * given[row, k]
+            out[row, i] = out[row, i] + total if adds else total
+
+
+@compiled
+def _bfloat16(
+    matrix: np.ndarray,
+    given: np.ndarray,
+    count: int,
+    part: tuple[int, int],
+    out: np.ndarray,
+    adds: bool,
+) -> None:
+    weights = shorts(matrix[ADDRESS], matrix[OUT], matrix[IN])
+    for i in range(part[0], part[1]):
+        for row in range(count):
+            total = F32(0)
+            for k in range(matrix[IN]):
+                total += widened(weights[i, k]) * given[row, k]
+            out[row, i] = out[row, i] + total if adds else total
+
+
+@compiled
+def _int8(
+    matrix: np.ndarray,
+    batch: Batch,
+    count: int,
+    part: tuple[int, int],
+    out: np.ndarray,
+    adds: bool,
+) -> None:
+    chunks, groups, size = matrix[CHUNKS], matrix[GROUPS], matrix[SIZE]
+    weights = bytes_in_groups(matrix[ADDRESS], chunks, matrix[OUT], groups, size)
+    scales = scales_of_groups(matrix[SCALES], chunks, groups, matrix[OUT])
+    for i in range(part[0], part[1]):
+        for row in range(count):
+            total = F32(0)
+            for group in range(chunks * groups):
+                c, g, part_sum = group // groups, group % groups, F32(0)
+                for k in range(size):
+                    part_sum += F32(weights[c, i, g, k]) * batch.given[row, group * size + k]
+                total += part_sum * (scales[c, g, i] * batch.scales[row, group])
+            out[row, i] = out[row, i] + total if adds else total
+
+
+@compiled
+def _tiles(
+    matrix: np.ndarray,
+    batch: Batch,
+    count: int,
+    part: tuple[int, int],
+    thread: int,
+    out: np.ndarray,
+    adds: bool,
+) -> None:
+    block, whole = batch.blocks[thread], batch.tiles[thread, 0]
+    for first in range(part[0], part[1], ROWS):
+        rows = min(ROWS, part[1] - first)
+        address, stride = _block(matrix, first, rows, block)
+        for tile in range((count + LANES - 1) // LANES):
+            x = batch.packed[tile]
+            if matrix[KIND] == Q80:
+                _grouped_tile(matrix, batch, tile, first, rows, thread)
+            else:
+                multiply_tile(address, stride, x.ctypes.data, matrix[IN], whole.ctypes.data)
+            for lane in range(min(LANES, count - tile * LANES)):
+                row = tile * LANES + lane
+                for r in range(rows):
+                    found = whole[r, lane]
+                    out[row, first + r] = out[row, first + r] + found if adds else found
+
+
+@compiled
+def _grouped_tile(
+    matrix: np.ndarray, batch: Batch, tile: int, first: int, rows: int, thread: int
+) -> None:
+    """A tile for Q80: sums of each group are exact, and scaled by both sides."""
+    groups, size = matrix[GROUPS], matrix[SIZE]
+    scales = scales_of_groups(matrix[SCALES], matrix[CHUNKS], groups, matrix[OUT])
+    whole, part = batch.tiles[thread, 0], batch.tiles[thread, 1]
+    block, x = batch.blocks[thread], batch.packed[tile]
+    whole[:] = F32(0)
+    for group in range(matrix[CHUNKS] * groups):
+        weights = block.ctypes.data + group * size * 4
+        multiply_tile(
+            weights,
+            block.shape[1],
+            x.ctypes.data + group * size * LANES * 4,
+            size,
+            part.ctypes.data,
+        )
+        for r in range(rows):
+            scale = scales[group // groups, group % groups, first + r]
+            for lane in range(LANES):
+                row = min(tile * LANES + lane, len(batch.scales) - 1)
+                whole[r, lane] += part[r, lane] * (scale * batch.scales[row, group])
+
+
+@compiled
+def _block(matrix: np.ndarray, first: int, rows: int, block: np.ndarray) -> tuple[int, int]:
+    """The address of `ROWS` rows in float32, from `first` on, and how far apart they are."""
+    if matrix[KIND] == FLOAT32 and rows == ROWS:
+        return matrix[ADDRESS] + first * matrix[IN] * 4, matrix[IN]
+    for r in range(rows):
+        copy_row(matrix, first + r, block[r], matrix[KIND] != Q80)
+    return block.ctypes.data, block.shape[1]
+
+
+@compiled
+def copy_row(matrix: np.ndarray, i: int, out: np.ndarray, scaled: bool) -> None:
+    """Row `i` of a matrix in float32; the integers of a quantized one are scaled or not."""
+    width = matrix[IN]
+    if matrix[KIND] == FLOAT32:
+        out[:width] = floats(matrix[ADDRESS], matrix[OUT], width)[i]
+    elif matrix[KIND] == BFLOAT16:
+        numbers = shorts(matrix[ADDRESS], matrix[OUT], width)[i]
+        for k in range(width):
+            out[k] = widened(numbers[k])
+    else:
+        _copy_int8(matrix, i, out, scaled)
+
+
+@compiled
+def _copy_int8(matrix: np.ndarray, i: int, out: np.ndarray, scaled: bool) -> None:
+    chunks, groups, size = matrix[CHUNKS], matrix[GROUPS], matrix[SIZE]
+    weights = bytes_in_groups(matrix[ADDRESS], chunks, matrix[OUT], groups, size)
+    scales = scales_of_groups(matrix[SCALES], chunks, groups, matrix[OUT])
+    for group in range(chunks * groups):
+        c, g = group // groups, group % groups
+        scale = scales[c, g, i] if scaled else F32(1)
+        for k in range(size):
+            out[group * size + k] = F32(weights[c, i, g, k]) * scale

@@ -1,0 +1,52 @@
+"""Makes the arrays of `plan.Batch`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracr_lite.llama.native.plan import APART, Batch, Model
+from tracr_lite.llama.native.tile import LANES, ROWS
+
+Caches = tuple[np.ndarray, np.ndarray]
+
+
+def make_caches(model: Model, texts: int, slots: int) -> Caches:
+    """Keys and values of all layers; pages that are not used need no memory."""
+    shape = (model.layers, texts, model.kv_heads, slots, model.size)
+    return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+
+
+def make_room(model: Model, caches: Caches, rows: int, scored: int, threads: int) -> Batch:
+    """Room for passes of up to `rows` rows, of which `scored` may be scored."""
+    widest = max(model.dim, model.hidden)
+    joined = max(model.dim + 2 * model.kv_dim, 2 * model.hidden)
+    return Batch(
+        counts=_integers(APART),
+        tokens=_integers(rows),
+        texts=_integers(rows),
+        places=_integers(rows),
+        scored=_integers(rows),
+        keys=caches[0],
+        values=caches[1],
+        x=_floats(rows, model.dim),
+        given=_floats(rows, widest),
+        scales=np.ones((rows, widest), np.float32),
+        packed=_floats(-(-rows // LANES), widest, LANES),
+        joined=_floats(rows, joined),
+        mixed=_floats(rows, model.dim),
+        logits=_floats(scored, model.vocab),
+        attention=_floats(threads, caches[0].shape[3]),
+        blocks=_floats(threads, ROWS, widest),
+        tiles=_floats(threads, 2, ROWS, LANES),
+        best=_floats(rows, threads),
+        where=_integers(rows, threads),
+        sync=_integers(APART),
+    )
+
+
+def _floats(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.float32)
+
+
+def _integers(*shape: int) -> np.ndarray:
+    return np.zeros(shape, np.int64)
