@@ -32,7 +32,8 @@ OLD = SIZES | {  # as transformers 4.31 wrote it
     **{"rope_scaling": None, "tie_word_embeddings": False, "torch_dtype": "float16"},
     **{"transformers_version": "4.31.0.dev0", "use_cache": True},
 }
-FIRST = {k: v for k, v in OLD.items() if k not in ("num_key_value_heads", "rope_scaling")} | {
+LATER = ("num_key_value_heads", "rope_scaling", "max_position_embeddings")
+FIRST = {k: v for k, v in OLD.items() if k not in LATER} | {
     **{"architectures": ["LLaMAForCausalLM"], "max_sequence_length": 6, "rms_norm_eps": 1e-06},
 }
 
@@ -44,7 +45,7 @@ def test_both_generations_are_the_same_model():
 
 def test_the_first_files_have_no_groups_and_another_eps():
     config, notes = read_config(FIRST)
-    assert (config.n_kv_heads, config.norm_eps, notes) == (4, 1e-6, ())
+    assert (config.n_kv_heads, config.norm_eps, config.seq_len, notes) == (4, 1e-6, 6, ())
 
 
 READ = [
@@ -86,6 +87,8 @@ REFUSED = [
     ({"quantization_config": {"bits": 4}}, "quantization_config is there"),
     ({"auto_map": {"AutoModel": "x.py"}}, "auto_map is there"),
     ({"vocab_size": None}, "vocab_size is missing"),
+    ({"max_position_embeddings": None}, "max_position_embeddings is missing"),
+    ({"rms_norm_eps": 10**400}, "norm_eps is 1000"),
     ({"hidden_size": "16"}, "dim is '16'"),
     ({"hidden_size": 16.0}, "dim is 16.0"),
     ({"hidden_size": -16}, "dim is -16"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from dataclasses import dataclass, fields
 
 from tracr_lite.llama.errors import ConfigError
@@ -76,7 +76,8 @@ def _problems(config: LlamaConfig) -> list[str]:
 
 
 def _positive(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value) and value > 0  # type: ignore[arg-type,operator]
+    """Whether it is a number that a float can hold; integers in JSON may be of any length."""
+    return type(value) in (int, float) and 0 < value <= sys.float_info.max  # type: ignore[operator]
 
 
 def _misfits(config: LlamaConfig) -> list[str]:

@@ -110,6 +110,8 @@ def _unlike_llama(known: JsonObject) -> list[str]:
 def _sizes(known: JsonObject) -> tuple[dict[str, int], list[str]]:
     if known.get("num_key_value_heads") is None:  # older files of models without groups
         known = known | {"num_key_value_heads": known.get("num_attention_heads")}
+    if known.get("max_position_embeddings") is None:  # as the first of all files have it
+        known = known | {"max_position_embeddings": known.get("max_sequence_length")}
     missing = [f"{key} is missing" for key in SIZES.values() if known.get(key) is None]
     return {ours: cast(int, known.get(theirs)) for ours, theirs in SIZES.items()}, missing
 
