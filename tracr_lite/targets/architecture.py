@@ -10,7 +10,7 @@ import numpy as np
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.ballast import Ballast
 from tracr_lite.targets.blocks import HeadPart, Unit
-from tracr_lite.targets.placing import PlacedLayer, Shape
+from tracr_lite.targets.placing import PlacedHead, PlacedLayer, Shape
 from tracr_lite.targets.rows import ONE_COLUMN, Row
 from tracr_lite.targets.stock_model import Architecture as Name
 from tracr_lite.targets.stock_model import StockVocabulary
@@ -72,6 +72,10 @@ class Architecture(Protocol):
 
     def fits(self, part: HeadPart, head: int, positions: int) -> bool:
         """Whether a head of this size can score what the part asks for."""
+        ...
+
+    def shares(self, heads: list[PlacedHead], head: int, positions: int) -> bool:
+        """Whether heads that fit can do with the keys and the values of one."""
         ...
 
     def ballast_columns(self, width: int) -> int:

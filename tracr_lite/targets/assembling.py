@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,15 @@ from tracr_lite.targets.ballast import ballast_of
 from tracr_lite.targets.blocks import HeadPart, Part
 from tracr_lite.targets.lower import Lowered
 from tracr_lite.targets.node_map import places_of
-from tracr_lite.targets.placing import PlacedLayer, layers_of, shapes, used, written
+from tracr_lite.targets.placing import (
+    Groups,
+    PlacedHead,
+    PlacedLayer,
+    layers_of,
+    shapes,
+    used,
+    written,
+)
 from tracr_lite.targets.reuse import allocate, without_dead
 from tracr_lite.targets.rows import POSITION, Row, column, reading, scaled, total
 from tracr_lite.targets.statement import statement
@@ -72,8 +81,9 @@ def plan(lowered: Lowered, request: Request, target: Architecture) -> Plan:
     parts = (*parts, *found.clearing)
     sizes = _head_sizes(lowered, parts, request.positions, target)
     overhead = found.count + target.extra
+    groups = Groups(target.group, partial(_share, target, request.positions))
     shape = min(
-        shapes(parts, overhead, iter(sizes), target.ballast_columns, target.group),
+        shapes(parts, overhead, iter(sizes), target.ballast_columns, groups),
         key=lambda s: (s.width, s.heads),
     )
     ballast = ballast_of(shape.width, shape.ballast, content_of(lowered))
@@ -81,7 +91,7 @@ def plan(lowered: Lowered, request: Request, target: Architecture) -> Plan:
         raise _too_great(lowered)
     first = shape.ballast + target.extra
     place = {d: first + i for d, i in found.place.items()}
-    layers = layers_of(parts, shape.head)
+    layers = layers_of(parts, shape.head, groups)
     most = max(neurons_in(layer, lowered, target) for layer in layers)
     hidden = max(64, -(-most // 64) * 64)
     bos = lowered.lowering.bos
@@ -110,6 +120,10 @@ def assemble(
         dtype=target.traits.dtype,
         options=request.options,
     )
+
+
+def _share(target: Architecture, positions: int, heads: list[PlacedHead], head: int) -> bool:
+    return target.shares(heads, head, positions)
 
 
 def neurons_in(layer: PlacedLayer, lowered: Lowered, target: Architecture) -> int:

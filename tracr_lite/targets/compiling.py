@@ -127,7 +127,7 @@ def _compile(
     try:
         lowered, planned = _planned(graph, request, target)
     except CompileError as error:
-        if error.stage not in ("lower", "place"):
+        if error.stage not in ("infer", "lower", "place"):
             raise
         raise with_largest(error, size, lambda n: _fits(graph, request, target, n)) from error
     return assemble(lowered, request, target, planned)

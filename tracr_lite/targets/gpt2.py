@@ -55,6 +55,11 @@ class GPT2Architecture:
         del positions
         return len(part.penalties) + (not part.counts_bos) + (part.recent is not None) <= head
 
+    def shares(self, heads: list[PlacedHead], head: int, positions: int) -> bool:
+        """No: every head has its own keys."""
+        del head, positions
+        return len(heads) == 1
+
     def tensors(
         self, frame: Frame, embedding: np.ndarray, output: list[tuple[int, Row]]
     ) -> Tensors:
@@ -151,10 +156,11 @@ def _mlp(frame: Frame, layer: PlacedLayer) -> Tensors:
 def _attention(frame: Frame, heads: tuple[PlacedHead, ...]) -> Tensors:
     d, size = frame.shape.width, frame.shape.head
     q, k, v, o = (np.zeros((d, d), np.float32) for _ in range(4))
-    for at, head in enumerate(heads):
+    for head in heads:
+        at = head.at
         mine = slice(at * size, (at + 1) * size)
         q[:, mine], k[:, mine] = _scores(frame, head.part)
-        for place, (row, direction) in enumerate(head.part.value[head.first : head.stop]):
+        for place, (row, direction) in enumerate(head.values):
             v[:, at * size + place] = _reader(frame, row)
             o[at * size + place] = _writer(frame, {direction: 1.0})
     return {

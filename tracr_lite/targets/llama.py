@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Literal
 
 import numpy as np
@@ -11,21 +12,14 @@ from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.architecture import Frame, Tensors
 from tracr_lite.targets.ballast import columns_in
 from tracr_lite.targets.blocks import HeadPart, Unit
-from tracr_lite.targets.llama_neurons import Neuron, neurons, power
+from tracr_lite.targets.llama_heads import fit, scores
+from tracr_lite.targets.llama_neurons import Neuron, neurons
 from tracr_lite.targets.placing import PlacedHead, PlacedLayer
-from tracr_lite.targets.rope import (
-    THETA,
-    frequencies,
-    nearest_head,
-    offset_head,
-    slow_pairs,
-)
-from tracr_lite.targets.rows import Row, always, constant
+from tracr_lite.targets.rope import THETA
+from tracr_lite.targets.rows import Row
 from tracr_lite.targets.stock_model import EOS, StockVocabulary
 from tracr_lite.targets.traits import Traits
 
-PENALTY, BOS_PENALTY = 512.0, 128.0
-HALF = 2.0**15  # what queries and keys are kept below: some runtimes hold them in float16
 EPS = 1e-5
 RECENT = {"float32": 4096, "bfloat16": 128}  # positions in which the latest key is found
 TRAITS = Traits(positions=False, gated=True, relative=True, noise=2.0**-22, recent=4096)
@@ -55,17 +49,12 @@ class LlamaArchitecture:
 
     def fits(self, part: HeadPart, head: int, positions: int) -> bool:
         """Whether a head of this size has the pairs that the part needs."""
-        slow, fast = len(part.penalties) + (not part.counts_bos), 0
-        if part.offsets:
-            found = offset_head(head, positions, self.theta)
-            if found is None:
-                return False
-            fast = found.pairs
-        if part.recent is not None:
-            slow += 1
-            if nearest_head(head, positions, self.theta) is None:
-                return False
-        return slow <= slow_pairs(head, positions, self.theta) and slow + fast <= head // 2
+        return fit([part], head, positions, self.theta)
+
+    def shares(self, heads: list[PlacedHead], head: int, positions: int) -> bool:
+        """Whether there is room for the keys and the values of all of them."""
+        rows = sum(len(each.values) for each in heads)
+        return rows <= head and fit([each.part for each in heads], head, positions, self.theta)
 
     def tensors(
         self, frame: Frame, embedding: np.ndarray, output: list[tuple[int, Row]]
@@ -99,13 +88,17 @@ class LlamaArchitecture:
         d, size = shape.width, shape.head
         q, o = np.zeros((d, d), np.float32), np.zeros((d, d), np.float32)
         k, v = np.zeros((d // group, d), np.float32), np.zeros((d // group, d), np.float32)
-        for at, head in enumerate(heads):
-            mine = slice(at * group * size, (at * group + 1) * size)
-            shared = slice(at * size, (at + 1) * size)
-            q[mine], k[shared] = _scores(frame, head.part, self.theta)
-            for place, (row, direction) in enumerate(head.part.value[head.first : head.stop]):
-                v[at * size + place] = frame.vector(row)
-                o[frame.place[direction], at * group * size + place] = 1.0
+        for at, members in groupby(heads, key=lambda head: head.at // group):
+            used, first = list(members), at * size
+            queries, keys = scores(frame, [head.part for head in used], self.theta)
+            k[first : first + size] = keys
+            for head, rows in zip(used, queries, strict=True):
+                mine = head.at * size
+                q[mine : mine + size] = rows
+                for row, direction in head.values:
+                    v[first] = frame.vector(row)
+                    o[frame.place[direction], mine + first - at * size] = 1.0
+                    first += 1
         return {"q_proj": q, "k_proj": k, "v_proj": v, "o_proj": o}
 
     def _neurons(self, unit: Unit, bos: BasisDirection) -> list[Neuron]:
@@ -146,48 +139,3 @@ class LlamaArchitecture:
             "eos_token_id": EOS if vocabulary.end is None else vocabulary.end,
             "torch_dtype": self.traits.dtype,
         }
-
-
-def _scores(frame: Frame, part: HeadPart, theta: float) -> tuple[np.ndarray, np.ndarray]:
-    """Query and key rows; pair i of a head is its elements i and i + size / 2."""
-    size = frame.shape.head
-    half, root = size // 2, float(np.sqrt(size))
-    q = np.zeros((size, frame.shape.width), np.float32)
-    k = np.zeros((size, frame.shape.width), np.float32)
-    one, bos = frame.vector(always()), frame.vector({frame.bos: 1.0})
-    last = half - 1  # the slowest pair
-    penalty, bos_score = PENALTY, -BOS_PENALTY
-    if part.offsets:
-        bos_score = _offset_rows(frame, part, theta, q, k)
-    if part.recent is not None:
-        near = nearest_head(size, frame.positions, theta)
-        assert near is not None, "the size of heads was chosen to fit"
-        q[half + near.pair] = near.scale * root * one
-        k[near.pair] = frame.vector(part.recent)
-        penalty, bos_score = near.penalty, -near.bos
-    if not part.counts_bos:
-        q[last], k[last] = bos_score * root * one, bos
-        last -= 1
-    for each in part.penalties:
-        q[last] = -penalty * root * frame.vector(each.query)
-        k[last] = frame.vector(each.key)
-        last -= 1
-    split = power(float(np.abs(q).max(initial=0.0)) / HALF)
-    return q / split, k * split
-
-
-def _offset_rows(
-    frame: Frame, part: HeadPart, theta: float, q: np.ndarray, k: np.ndarray
-) -> float:
-    """Fills the fast pairs, which tell distances apart; what BOS is to score."""
-    size = frame.shape.head
-    half, root = size // 2, float(np.sqrt(size))
-    found = offset_head(size, frame.positions, theta)
-    assert found is not None, "the size of heads was chosen to fit"
-    for row, back in part.offsets:
-        turn = frequencies(size, theta)[: found.pairs, None] * back
-        chosen = found.scale * root * frame.vector(row)[None, :]
-        q[: found.pairs] += np.cos(turn) * chosen
-        q[half : half + found.pairs] -= np.sin(turn) * chosen
-    k[: found.pairs] = frame.vector(constant(frame.bos))
-    return found.bos

@@ -16,9 +16,9 @@ def places_of(lowered: Lowered, frame: Frame, target: Architecture) -> tuple[Nod
     spans: dict[int, list[tuple[int, int, int]]] = {}
     since: dict[BasisDirection, int] = {}
     for number, layer in enumerate(frame.layers):
-        for at, placed in enumerate(layer.heads):
+        for placed in layer.heads:
             for node in placed.part.nodes:
-                heads.setdefault(node, []).append((number, at * target.group))
+                heads.setdefault(node, []).append((number, placed.at))
         start = 0
         for part in layer.mlps:
             stop = start + sum(target.count(u, frame.bos) for u in part.units)

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import lcm
 
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.targets.blocks import HeadPart, MLPPart, Part
-from tracr_lite.targets.rows import ONE_COLUMN
+from tracr_lite.targets.rows import ONE_COLUMN, Row
 
 
 @dataclass(frozen=True)
 class PlacedHead:
-    """One head of the network: a part, and which of its values it carries."""
+    """One head of the network: a part, and which of its values it carries.
+
+    **Arguments:** `at`: its number; those of a group have one key and one value head.
+    """
 
     part: HeadPart
     first: int
     stop: int
+    at: int = 0
+
+    @property
+    def values(self) -> tuple[tuple[Row, BasisDirection], ...]:
+        """What it carries."""
+        return self.part.value[self.first : self.stop]
 
 
 @dataclass(frozen=True)
@@ -51,7 +60,28 @@ def depth(parts: tuple[Part, ...]) -> int:
     return max((part.slot for part in parts), default=0) // 2 + 1
 
 
-def layers_of(parts: tuple[Part, ...], head: int) -> tuple[PlacedLayer, ...]:
+@dataclass(frozen=True)
+class Groups:
+    """How query heads share keys and values: `size` of them, where `share` says they can."""
+
+    size: int
+    share: Callable[[list[PlacedHead], int], bool]
+
+    def numbered(self, heads: list[PlacedHead], head: int) -> tuple[PlacedHead, ...]:
+        """Each head in the first group that has room for it."""
+        groups: list[list[PlacedHead]] = []
+        for each in heads:
+            for group in groups:
+                if len(group) < self.size and self.share([*group, each], head):
+                    group.append(each)
+                    break
+            else:
+                groups.append([each])
+        pairs = ((i * self.size + j, h) for i, g in enumerate(groups) for j, h in enumerate(g))
+        return tuple(replace(each, at=at) for at, each in pairs)
+
+
+def layers_of(parts: tuple[Part, ...], head: int, groups: Groups) -> tuple[PlacedLayer, ...]:
     """The parts of each layer; a head that writes more than fits is repeated."""
     count = depth(parts)
     heads: list[list[PlacedHead]] = [[] for _ in range(count)]
@@ -64,7 +94,7 @@ def layers_of(parts: tuple[Part, ...], head: int) -> tuple[PlacedLayer, ...]:
             stop = min(first + head, len(part.value))
             heads[part.slot // 2].append(PlacedHead(part, first, stop))
     pairs = zip(heads, mlps, strict=True)
-    return tuple(PlacedLayer(tuple(h), tuple(m)) for h, m in pairs)
+    return tuple(PlacedLayer(groups.numbered(h, head), tuple(m)) for h, m in pairs)
 
 
 def shapes(
@@ -72,15 +102,17 @@ def shapes(
     columns: int,
     sizes: Iterator[int],
     ballast: Callable[[int], int],
-    group: int,
+    groups: Groups,
 ) -> Iterator[Shape]:
     """For each size of heads the smallest network that holds the parts.
 
-    **Arguments:** `columns`: needed besides the ballast; `ballast`: columns of it in a width;
-    `group`: query heads per key head.
+    **Arguments:** `columns`: needed besides the ballast; `ballast`: columns of it in a width.
     """
+    group = groups.size
     for head in sizes:
-        needed = max(len(layer.heads) for layer in layers_of(parts, head)) * group
+        layers = layers_of(parts, head, groups)
+        last = max((each.at for layer in layers for each in layer.heads), default=-1)
+        needed = (last // group + 1) * group
         step = lcm(64, head * group)
         width = step
         while width < head * needed or width - ballast(width) < columns:

@@ -21,6 +21,7 @@ from tracr_lite.rasp.rasp import Value
 from tracr_lite.targets.prompt_functions import (
     Again,
     Is,
+    KeyIsAtMost,
     KeyIsSomething,
     KeyIsTrue,
     Known,
@@ -54,12 +55,14 @@ class PromptForm:
         separators = rasp.Select(rasp.tokens, rasp.tokens, Is(separator))
         seen = rasp.SelectorWidth(separators)
         in_prompt = (seen == 0).named("in_prompt")
-        self._prompt = rasp.Select(in_prompt, in_prompt, KeyIsTrue())
+        last = max_seq_len - 1
+        # Implied for a prompt that is not too long; inference would not know it.
+        near_enough = rasp.Select(rasp.indices, rasp.indices, KeyIsAtMost(last))
+        self._prompt = rasp.Select(in_prompt, in_prompt, KeyIsTrue()) & near_enough
         size = rasp.SelectorWidth(self._prompt).named("prompt_size")
         place = rasp.categorical(rasp.LinearSequenceMap(rasp.indices, size, 1, -1))
         beyond = rasp.categorical(rasp.LinearSequenceMap(rasp.indices, size, 1, -2))
         self.done = (beyond >= 0).named("done")
-        last = max_seq_len - 1
         near = rasp.Map(Within(0, last), place)
         self._at = rasp.SequenceMap(ZeroIf(), near, self.done).named("answered_index")
         self._length = rasp.Map(Within(1, max_seq_len), size).named("prompt_length")

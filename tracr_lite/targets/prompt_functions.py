@@ -30,6 +30,16 @@ class KeyIsTrue:
 
 
 @dataclass(frozen=True)
+class KeyIsAtMost:
+    """Selects the keys up to a number."""
+
+    most: int
+
+    def __call__(self, key: Any, query: Any) -> bool:
+        return key <= self.most
+
+
+@dataclass(frozen=True)
 class Within:
     """A number, moved into the bounds."""
 
