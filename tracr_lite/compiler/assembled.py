@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tracr_lite.compiler.batched import Batched, checked_ids
-from tracr_lite.compiler.forward import Shape, bucket, jitted, jitted_answer
+from tracr_lite.compiler.forward import Shape, bucket, jitted, jitted_by_position
 from tracr_lite.compiler.model_html import model_html
 from tracr_lite.compiler.modules import ModelForward as ModelForward
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
@@ -237,8 +237,8 @@ class AssembledTransformerModel:
             heads = config.num_heads * max(config.key_size, positions)
             width = max(len(self.residual_labels), config.mlp_hidden_size, heads, 1)
             sizes = (*self._table(), width, pad, *encoders)
-            return Batched(lambda ids: self._run(ids).unembedded_output, *sizes)
-        held, run = device.pruned_on_device(), jitted_answer(shape)
+            return Batched(lambda ids: self._run(ids).unembedded_output.T, *sizes)
+        held, run = device.pruned_on_device(), jitted_by_position(shape)
         forward: Callable[[np.ndarray], jax.Array] = lambda ids: run(held, ids)  # noqa: E731
         return Batched(forward, *self._table(), pruned.width, pad, *encoders)
 

@@ -21,7 +21,7 @@ class Batched:
     """How to run a model on arrays of ids.
 
     **Arguments:**
-    - `forward`: from ids [rows, size] to answers of the same shape.
+    - `forward`: from ids [rows, size] to answers [size, rows], by position.
     - `vocab_size`: number of ids. `positions`: the most tokens with BOS.
     - `width`: numbers per position of the widest activation.
     - `pad`: the id that fills sequences up; None if the model cannot hide it from attention.
@@ -46,6 +46,7 @@ class Batched:
         encoder, decoder = ManyEncoder(self.input_encoder), ManyDecoder(self.output_encoder)
         bos = None if self.input_encoder is None else self.input_encoder.bos_token
         lengths = list(map(len, sequences))
+        longest, mixed = max(lengths, default=0), len(set(lengths)) > 1
         plan = self._plan(lengths)
         numbers: Sequence[int] = range(len(sequences))
         if plan.order is not None:
@@ -60,10 +61,12 @@ class Batched:
             return batches.padded(ids, lengths[part], chunk, self.pad or 0)
 
         def finish(chunk: batches.Chunk, answers: np.ndarray) -> None:
-            used = lengths[chunk.start : chunk.stop]
-            results.extend(decoder.decode(answers[: len(used)], used, bos))
+            answers = answers[:longest, : chunk.stop - chunk.start]
+            used = lengths[chunk.start : chunk.stop] if mixed else None
+            results.extend(decoder.by_position(answers, used, bos))
 
-        batches.run(plan.chunks, prepare, self.forward, finish)
+        with batches.without_collector():
+            batches.run(plan.chunks, prepare, self.forward, finish)
         if plan.order is None:
             return results
         return [
@@ -86,7 +89,7 @@ class Batched:
             )
         count, size = checked_ids(ids, self.vocab_size).shape
         if count == 0:  # of the right type
-            return np.asarray(self.forward(np.zeros((1, size), np.int32)))[:0]
+            return np.asarray(self.forward(np.zeros((1, size), np.int32))).T[:0]
         results: list[np.ndarray] = []
 
         def prepare(chunk: batches.Chunk) -> np.ndarray:
@@ -96,7 +99,7 @@ class Batched:
             )
 
         def finish(chunk: batches.Chunk, answers: np.ndarray) -> None:
-            results.append(answers[: chunk.stop - chunk.start, :size])
+            results.append(answers[:size, : chunk.stop - chunk.start].T)
 
         batches.run(self._plan([size] * count).chunks, prepare, self.forward, finish)
         return np.concatenate(results)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import gc
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,7 @@ from tracr_lite.compiler.forward import bucket
 from tracr_lite.errors import InputError
 
 CHUNK = 2**20  # numbers of the widest activation of one chunk
-MOST, LEAST = 1024, 8  # rows: few shapes to compile, and little padding in the last chunk
+MOST, LEAST = 2048, 8  # rows: few shapes to compile, and little padding in the last chunk
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,15 @@ def plan(lengths: Sequence[int], positions: int, width: int, *, pads: bool = Tru
     `pads`: whether the model hides padding, so that lengths may be mixed.
     """
     size_of = {n: bucket(n, positions) if pads else n for n in sorted(set(lengths))}
-    sizes = list(map(size_of.__getitem__, lengths))
-    order = None
-    if len(set(sizes)) > 1:
+    counts, order = dict.fromkeys(size_of.values(), len(lengths)), None
+    if len(counts) > 1:
+        sizes = list(map(size_of.__getitem__, lengths))
+        counts = {size: sizes.count(size) for size in counts}
         order = tuple(sorted(range(len(sizes)), key=sizes.__getitem__))
     chunks: list[Chunk] = []
-    for size in dict.fromkeys(size_of.values()):
+    for size, count in counts.items():
         most = _power_of_two_below(CHUNK // (max(size, 1) * max(width, size)))
-        chunks += _cut(sizes.count(size), chunks[-1].stop if chunks else 0, most, size)
+        chunks += _cut(count, chunks[-1].stop if chunks else 0, most, size)
     return Plan(order, tuple(chunks))
 
 
@@ -77,16 +80,20 @@ def padded(flat: np.ndarray, lengths: Sequence[int], chunk: Chunk, pad: int) -> 
     Rows without a sequence hold padding only.
     **Raises:** `InputError` if a sequence is longer than the chunk.
     """
-    if max(lengths) > chunk.size:
+    longest = max(lengths)
+    if longest > chunk.size:
         raise InputError(
-            f"a sequence has {max(lengths)} tokens with BOS, but the model has {chunk.size} "
+            f"a sequence has {longest} tokens with BOS, but the model has {chunk.size} "
             "positions"
         )
     if len(flat) == chunk.rows * chunk.size:  # none is shorter, as none is longer
         return flat.reshape(chunk.rows, chunk.size)
     array = np.full((chunk.rows, chunk.size), pad, np.int32)
-    used = array[: len(lengths)]
-    used[np.arange(chunk.size) < np.asarray(lengths)[:, None]] = flat
+    used = array[: len(lengths), :longest]
+    if len(flat) == used.size:
+        used[:] = flat.reshape(used.shape)
+    else:
+        used[np.arange(longest) < np.asarray(lengths)[:, None]] = flat
     return array
 
 
@@ -105,3 +112,18 @@ def run(
         waiting = chunk, answers
     if waiting is not None:
         finish(waiting[0], np.asarray(waiting[1]))
+
+
+@contextmanager
+def without_collector() -> Generator[None, None, None]:
+    """Thousands of new lists make the collector of garbage look at all objects there are.
+
+    None of the lists is garbage, and looking takes several times as long as making them.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -17,7 +17,7 @@ import numpy as np
 
 from tracr_lite.compiler.modules import ModelForward
 from tracr_lite.errors import InputError
-from tracr_lite.transformer import pruned_model
+from tracr_lite.transformer import batch_last, pruned_model
 from tracr_lite.transformer.attention import PRECISION
 from tracr_lite.transformer.model import (
     CompiledTransformerModel,
@@ -121,16 +121,29 @@ class Shape:
         An ordinary function: it may be jitted, vmapped, differentiated and sharded.
         **Raises:** as `check_length`.
         """
+        return self.answer_by_position(pruned, tokens).T
+
+    def answer_by_position(self, pruned: Pruned, tokens: jax.Array) -> jax.Array:
+        """As `answer`, from token ids [batch, seq] to answers [seq, batch]."""
         self.check_length(tokens)
-        stream = pruned_model.run(
+        if batch_last.suits(pruned, tokens.shape[-1]):
+            return self._answer(batch_last.run, pruned, tokens.T, axis=0)
+        return self._answer(pruned_model.run, pruned, tokens, axis=-1).T
+
+    def _answer(
+        self, run: Callable[..., jax.Array], pruned: Pruned, tokens: jax.Array, axis: int
+    ) -> jax.Array:
+        """`axis`: of the columns in the stream that `run` makes."""
+        stream = run(
             pruned,
             tokens,
             key_size=self.config.key_size,
             causal=self.config.causal,
             pad_token=self.pad_token,
         )
-        out = stream[..., np.asarray(self.readout.columns, np.int32)]
-        return self.readout.answers(out, self.readout.categorical)
+        columns = np.asarray(self.readout.columns, np.int32)
+        out = jnp.take(stream, columns, axis=axis, mode="clip")  # none is outside
+        return self.readout.answers(jnp.moveaxis(out, axis, -1), self.readout.categorical)
 
 
 @dataclass(frozen=True)
@@ -156,6 +169,12 @@ def jitted(shape: Shape) -> Callable[..., Any]:
 def jitted_answer(shape: Shape) -> Callable[..., jax.Array]:
     """The jitted `answer` of a shape."""
     return cast("Callable[..., jax.Array]", jax.jit(shape.answer))
+
+
+@lru_cache(maxsize=256)
+def jitted_by_position(shape: Shape) -> Callable[..., jax.Array]:
+    """The jitted `answer_by_position` of a shape."""
+    return cast("Callable[..., jax.Array]", jax.jit(shape.answer_by_position))
 
 
 def bucket(length: int, limit: int) -> int:

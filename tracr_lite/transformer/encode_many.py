@@ -5,8 +5,9 @@ An encoder of a class of the user's own is called sequence by sequence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
+from operator import itemgetter
 from typing import Any, cast
 
 import numpy as np
@@ -25,6 +26,7 @@ class ManyEncoder:
         self.encoder = encoder
         self._ids: dict[Any, int] = {}
         self._typed: dict[tuple[type, Any], int] = {}
+        self._small = False  # whether ids fit into a byte
         if type(encoder) is CategoricalEncoder and encoder.enforce_bos:
             ids = dict(encoder.encoding_map)
             if encoder.pad_token is not None and not encoder.allow_pad:
@@ -32,7 +34,9 @@ class ManyEncoder:
             self._ids = ids
             # keyed by type too: 1, 1.0 and True are equal, but not the same token
             self._typed = {(type(v), v): i for v, i in ids.items()}
-        self._numbers: set[type] = {type(v) for v in self._ids} & NUMBERS
+            self._small = len(encoder.basis) <= 256
+        self._types = set(map(type, self._ids))
+        self._plain = self._types <= PLAIN and len(self._types & NUMBERS) < 2
 
     def encode(self, sequences: Sequence[Sequence[Any]], numbers: Sequence[int]) -> np.ndarray:
         """The ids of all sequences, one after the other, int32.
@@ -42,7 +46,7 @@ class ManyEncoder:
         """
         if self._ids:
             ids = self._at_once(list(chain.from_iterable(sequences)))
-            if ids is not None and self._fits(list(map(len, sequences)), ids):
+            if ids is not None and self._fits(sequences, ids):
                 return ids
         pairs = zip(sequences, numbers, strict=True)
         parts = [self._one(tokens, number) for tokens, number in pairs]
@@ -53,30 +57,39 @@ class ManyEncoder:
 
     def _at_once(self, flat: list[Any]) -> np.ndarray | None:
         """Ids of tokens that all are in the table; None sends them to the encoder."""
-        types: set[type] = set(map(type, flat))
-        plain = types <= PLAIN and (types & NUMBERS) <= self._numbers and len(self._numbers) < 2
-        found = (
-            map(self._ids.get, flat)
-            if plain  # then a token that equals a known one is of its type
-            else map(self._typed.get, zip(map(type, flat), flat, strict=True))
-        )
         try:
-            return np.fromiter(cast("Iterator[int]", found), np.int32, len(flat))
-        except TypeError:  # no id, or an unhashable token: found again, and named, one by one
+            if not self._all_known(flat):
+                pairs = zip(map(type, flat), flat, strict=True)
+                found = tuple(map(self._typed.__getitem__, pairs))
+            elif len(flat) > 1:  # the fastest way to look up many, which needs two
+                found = cast("tuple[int, ...]", itemgetter(*flat)(self._ids))
+            else:
+                found = tuple(map(self._ids.__getitem__, flat))
+        except (KeyError, TypeError):  # unknown or unhashable: found again, and named
             return None
+        if self._small:  # numpy reads bytes faster than numbers
+            return np.frombuffer(bytes(found), np.uint8).astype(np.int32)
+        return np.fromiter(found, np.int32, len(found))
 
-    def _fits(self, lengths: list[int], ids: np.ndarray) -> bool:
+    def _all_known(self, flat: list[Any]) -> bool:
+        """Whether each token is of the type of any known one that it equals."""
+        if len(self._types) == 1:  # counting is faster than making a set
+            return self._plain and list(map(type, flat)).count(*self._types) == len(flat)
+        return self._plain and self._types.issuperset(map(type, flat))
+
+    def _fits(self, sequences: Sequence[Sequence[Any]], ids: np.ndarray) -> bool:
         """One BOS per sequence, in front, and no sequence too long."""
         encoder = self.encoder
         assert isinstance(encoder, CategoricalEncoder)
-        if min(lengths, default=0) == 0:
-            return False
-        limit = encoder.max_seq_len
-        if limit is not None and max(lengths) > limit + 1:
+        sizes, limit = set(map(len, sequences)), encoder.max_seq_len
+        if not sizes or 0 in sizes or (limit is not None and max(sizes) > limit + 1):
             return False
         bos = ids == encoder.bos_encoding
-        starts = np.cumsum([0, *lengths[:-1]])
-        return bool(bos[starts].all()) and np.count_nonzero(bos) == len(lengths)
+        if len(sizes) == 1:
+            starts = bos[:: sizes.pop()]
+        else:
+            starts = bos[np.cumsum([0, *map(len, sequences[:-1])])]
+        return bool(starts.all()) and np.count_nonzero(bos) == len(sequences)
 
     def _one(self, tokens: Sequence[Any], number: int) -> list[Any]:
         if self.encoder is None:
@@ -111,20 +124,26 @@ class ManyDecoder:
 
         **Arguments:** `lengths`: how much of each row counts; what follows means nothing.
         """
-        size = answers.shape[1]
-        lengths = [size] * len(answers) if lengths is None else lengths
+        return self.by_position(answers.T, lengths, first)
+
+    def by_position(
+        self, answers: np.ndarray, lengths: Sequence[int] | None = None, first: Any = None
+    ) -> list[list[Any]]:
+        """The same for answers [seq, batch]."""
+        size, count = answers.shape
+        used = [size] * count if lengths is None else lengths
         values = self._decode(answers)
         if values is None:  # one by one, and without what means nothing
-            pairs = zip(answers, lengths, strict=True)
+            pairs = zip(answers.T, used, strict=True)
             rows = [self._one(row[:length].tolist()) for row, length in pairs]
             return rows if first is None else [[first, *row[1:]] for row in rows]
-        rows = values.tolist()
-        if min(lengths, default=size) < size:
-            rows = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        columns: list[Iterable[Any]] = values.tolist()
         if first is not None:
-            for row in filter(None, rows):
-                row[0] = first
-        return rows
+            columns[:1] = [repeat(first, count)]
+        rows: list[list[Any]] = list(map(list, zip(*columns, strict=True)))
+        if lengths is not None and min(lengths, default=size) < size:
+            rows = [row[:length] for row, length in zip(rows, lengths, strict=True)]
+        return rows if size else [[] for _ in range(count)]
 
     def _one(self, row: list[Any]) -> list[Any]:
         return row if self.encoder is None else self.encoder.decode(row)
@@ -143,7 +162,7 @@ class ManyDecoder:
     def _numbers(self, answers: np.ndarray, encoder: NumericalEncoder) -> np.ndarray:
         """Each number, or the nearest known one, or None for NaN; of type object."""
         numbers = answers.astype(float)
-        results = numbers.astype(object)
+        nearest, close = np.zeros(numbers.shape, int), np.zeros(numbers.shape, bool)
         if encoder.values:
             known = np.asarray(encoder.values, dtype=float)
             after = np.searchsorted(known, numbers).clip(0, len(known) - 1)
@@ -152,7 +171,10 @@ class ManyDecoder:
             nearer &= numbers <= known[-1]  # infinity is as far from all
             nearest = np.where(nearer, before, after)
             close = np.abs(known[nearest] - numbers) <= encoder.tolerance
-            results[close] = self._values[nearest[close]]
+        if close.all():
+            return self._values[nearest]
+        results = numbers.astype(object)
+        results[close] = self._values[nearest[close]]
         results[np.isnan(numbers)] = None
         return results
 
