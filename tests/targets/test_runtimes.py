@@ -7,7 +7,9 @@ llama-cpp-python, which is built from source, bring them.
 import dataclasses
 import importlib
 import json
+import logging
 import random
+from contextlib import nullcontext
 from functools import cache
 
 import numpy as np
@@ -16,6 +18,7 @@ import pytest
 from tests.targets.runtimes import inputs, transformers_of, wrong
 from tracr_lite import catalog
 from tracr_lite.llama import runtime
+from tracr_lite.llama.errors import LlamaError
 from tracr_lite.rasp import causal_eval
 from tracr_lite.targets import compile_rasp_to_gpt2, compile_rasp_to_llama, generate
 from tracr_lite.targets.export import export
@@ -245,6 +248,49 @@ def test_llama_cpp_has_the_values_at_every_position(name, flash, folder):
         expected = causal_eval.evaluate(compiled(name).program, tokens)
         assert compiled(name).decode(found[1:]) == expected
     model.close()
+
+
+# Texts that are too long
+
+
+@every_architecture
+def test_transformers_warns_of_texts_that_are_too_long(architecture, folder, caplog):
+    tokenizer, model = load_transformers(folder("generate_reverse", "hf", architecture))
+    torch, longest = pytest.importorskip("torch"), compiled("generate_reverse").max_seq_len
+    logging.getLogger("transformers").addHandler(caplog.handler)
+    fitting = tokenizer(" ".join("a" * longest), return_tensors="pt").input_ids
+    assert fitting.shape == (1, longest + 1) == (1, tokenizer.model_max_length)
+    assert caplog.text == ""
+    ids = tokenizer(" ".join("a" * (longest + 2)), return_tensors="pt").input_ids
+    assert "longer than the specified maximum sequence length" in caplog.text
+    with pytest.raises(ValueError, match="max_length"):
+        model.generate(ids)
+    with torch.no_grad(), nothing_or_index_error(architecture):
+        assert model(ids).logits.shape[1] == longest + 3  # Llama computes on
+    caplog.clear()
+    with nothing_or_index_error(architecture):
+        model.generate(fitting[:, :-2], max_new_tokens=9, eos_token_id=None)
+    if architecture == "llama":  # the other is refused before it says so
+        assert "exceeded the model's predefined maximum length" in caplog.text
+    logging.getLogger("transformers").removeHandler(caplog.handler)
+
+
+def nothing_or_index_error(architecture):
+    """GPT-2 has no more positions than it was made for."""
+    return pytest.raises(IndexError) if architecture == "gpt2" else nullcontext()
+
+
+@pytest.mark.parametrize("to", ["hf", "llama2c"])
+def test_our_runtime_refuses_texts_that_are_too_long(to, folder):
+    path = folder("generate_reverse", to)
+    model = runtime.load(path if to == "hf" else path / "model.bin", path)
+    ids = [1, *[compiled("generate_reverse").encode("a")[1]] * 13]
+    assert model.logits(ids[:13]).shape[0] == 13
+    with pytest.raises(LlamaError, match=r"14 tokens.*room for 13"):
+        model.logits(ids)
+    if to == "llama2c":
+        with pytest.raises(LlamaError, match="room for 13"):
+            model.generate([" ".join("a" * 13)], temperature=0.0)
 
 
 def variables(folder, stream, tokens):

@@ -25,7 +25,7 @@ The weights were computed from a program; nothing was trained. The architecture 
 
 {statement}
 
-- **Longest input**: {longest} tokens, and BOS (id {bos}) in front of them, once.
+- **Longest input**: {longest} tokens, and BOS (id {bos}) in front of them, once. {beyond}
 - **Input tokens**: {inputs}.
 - **Output**: {outputs}
 {end}
@@ -67,6 +67,15 @@ _USE = {
     llama-cli -m model.gguf --temp 0 -no-cnv -p {quoted}
 """,
 }
+_BEYOND = {
+    "hf": {
+        "llama": "Longer ones are computed without an error, and wrongly: the tokenizer warns, "
+        "`generate` refuses a longer prompt, and warns where it writes on.",
+        "gpt2": "Longer ones are an IndexError; the tokenizer warns before.",
+    },
+    "llama2c": {"llama": "run.c stops there."},
+    "gguf": {"llama": "llama.cpp warns of a longer context and computes on, wrongly."},
+}
 _WRITES = "print(tokenizer.decode(model.generate(**ids)[0], skip_special_tokens=True))"
 _NUMBERS = "print(model(**ids).logits[0, 1:, {number}])  # one for each token"
 _VALUES = """\
@@ -98,6 +107,7 @@ def card_of(model: StockModel, to: str) -> str:
         sizes=" | ".join(sizes.values()),
         statement=model.statement.strip(),
         longest=model.max_seq_len,
+        beyond=_BEYOND[to][model.architecture],
         bos=known.bos,
         inputs=_values(model, known.inputs),
         outputs=_outputs(model),

@@ -15,6 +15,8 @@ from tracr_lite.targets.export.errors import ExportError
 from tracr_lite.targets.export.tokenizer import HUGGING_FACE_PAD, hugging_face_tokenizer
 from tracr_lite.targets.stock_model import EOS, StockModel
 
+_CONFIG = "tokenizer_config.json"
+
 
 def write_hugging_face(model: StockModel, folder: Path) -> None:
     """Writes all but the page and the record into a folder that is empty.
@@ -23,7 +25,7 @@ def write_hugging_face(model: StockModel, folder: Path) -> None:
     vocabulary.
     """
     for name, data in hugging_face_tokenizer(model).items():
-        write_whole(folder / name, _padded(data) if name == "tokenizer_config.json" else data)
+        write_whole(folder / name, _limited(model, data) if name == _CONFIG else data)
     write_whole(folder / "config.json", to_json(model.config))
     write_whole(folder / "generation_config.json", to_json(generation_config(model)))
     _write_weights(model, folder / "model.safetensors")
@@ -43,9 +45,17 @@ def generation_config(model: StockModel) -> dict[str, Any]:
     }
 
 
-def _padded(data: bytes) -> bytes:
-    """A tokenizer pads, behind the end, with a token that is never written."""
-    return to_json(json.loads(data) | {"pad_token": HUGGING_FACE_PAD, "padding_side": "right"})
+def _limited(model: StockModel, data: bytes) -> bytes:
+    """A tokenizer pads, behind the end, with a token that is never written.
+
+    It warns of texts that the model was not made for; nothing in these files refuses them.
+    """
+    more = {
+        "model_max_length": model.max_seq_len + 1,
+        "pad_token": HUGGING_FACE_PAD,
+        "padding_side": "right",
+    }
+    return to_json(json.loads(data) | more)
 
 
 def _write_weights(model: StockModel, path: Path) -> None:
