@@ -1,8 +1,10 @@
 """model.circuit(): what the weights read and write, no more and no less."""
 
 import dataclasses
+import itertools
 import random
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tests.numpy_forward import predict
 from tracr_lite import catalog
 from tracr_lite.compiler import compile_rasp_to_model, lib
 from tracr_lite.compiler.assemble import assemble_craft_model
+from tracr_lite.compiler.circuits.circuit import Edge, Level, Vertex
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.errors import CompileError, SavedModelError
 from tracr_lite.rasp import rasp
@@ -315,6 +318,17 @@ def test_names_that_are_not_there():
         circuit.components.vertex("layer 9 head 0")
     with pytest.raises(KeyError, match="no 'x'"):
         circuit.nodes.reads("x")
+
+
+def test_large_circuits_are_printed_in_a_time_that_grows_with_their_size():
+    names = [f"v{i}" for i in range(4000)]
+    edges = tuple(Edge(a, b, "input", (0,)) for a, b in itertools.pairwise(names))
+    level = Level(tuple(Vertex(name, "node") for name in names), edges)
+    begun = time.process_time()
+    lines = str(level).splitlines()
+    assert time.process_time() - begun < 2
+    assert lines[0] == "v0"
+    assert lines[9].split() == ["v9", "v8", "(input)"]
 
 
 def test_models_without_a_program(tmp_path):

@@ -44,6 +44,28 @@ def test_a_node_is_given_by_expression_label_or_place():
         assert found == [("b", "a"), ("a", "a"), None]
 
 
+def test_a_node_is_given_by_its_name_if_only_one_has_it():
+    program = SequenceMap(lambda x, y: (x, y), PREVIOUS, COUNT)
+    found = compiled(program, AB, 3).intervene({"count": 2, "previous": {1: "b"}})
+    assert found.predict([BOS, "a", "a", "b"]) == [None, ("b", 2), ("a", 2)]
+    one, two = Map(lambda x: x + x, T).named("h"), PREVIOUS.named("h")
+    model = compiled(SequenceMap(lambda x, y: (x, y), one, two), AB, 3)
+    labels = [label for label in model.nodes if label.startswith("h_")]
+    assert len(labels) == 2
+    with pytest.raises(InterventionError, match=f"named 'h': {', '.join(labels)}; give the"):
+        model.intervene({"h": "a"})
+    with pytest.raises(InterventionError, match=r"count_\d is given twice"):
+        compiled(program, AB, 3).intervene({"count": 2, COUNT: 1})
+
+
+def test_tokens_and_positions_of_numpy_are_the_numbers_that_they_hold():
+    program = SequenceMap(lambda x, y: (x, y), PREVIOUS, COUNT)
+    found = compiled(program, (1, 2), 3).intervene({COUNT: {np.int64(1): np.int32(3)}})
+    assert found.predict([BOS, *np.array([1, 2])]) == [None, (1, 3)]
+    assert found.predict(iter([BOS, 1, 2])) == [None, (1, 3)]
+    assert found.evaluate(np.array([1, 2])) == [None, (1, 3)]
+
+
 def test_a_value_alone_is_set_at_every_position():
     model = compiled(SequenceMap(lambda x, y: (x, y), PREVIOUS, T), AB, 4)
     found = model.intervene({PREVIOUS: "b"}).predict([BOS, "a", "b"])
@@ -226,7 +248,12 @@ def test_edited_weights_are_run_as_they_are():
         ({COUNT: 9}, "no columns for 9; it can hold 1, 2, 3"),
         ({COUNT: None}, "no columns for None"),
         ({COUNT: "1"}, "no columns for '1'"),
-        ({COUNT: [1]}, "cannot be set to \\[1\\]"),
+        ({COUNT: [1]}, "cannot be set to \\[1\\]: give values by position"),
+        ({COUNT: np.array([1, 2])}, "give values by position, as {0: first"),
+        ({COUNT: {np.int64(-1): 1}}, "count the tokens after BOS from 0"),
+        ({COUNT: {np.bool_(True): 1}}, "count the tokens after BOS from 0"),
+        ({COUNT: {0.0: 1}}, "got 0.0"),
+        ({COUNT: {(True, False): 1}}, "count the tokens"),
         ({COUNT: float("nan")}, "cannot be set to nan"),
         ({COUNT: {0: 1, 1: 0}}, "no columns for 0"),
         ({COUNT: {-1: 1}}, "count the tokens after BOS from 0; got -1"),

@@ -257,6 +257,14 @@ def test_inputs_that_cannot_be_blamed():
         verify(model, rasp.Select(T, T, rasp.Comparison.EQ))
 
 
+def test_tokens_of_numpy_are_the_values_that_they_hold():
+    off = scaled(compiled(REVERSE, (1, 2, 3), 4), "transformer/layer_1/attn/query", 0.01)
+    found = blame(off, xs=np.array([2, 2, 1]))
+    assert found is not None
+    assert found == blame(off, xs=[2, 2, 1])
+    assert {type(x) for x in found.tokens} == {int}
+
+
 # The law, on random programs
 
 

@@ -1,9 +1,14 @@
 """`tracr-lite verify`: what it prints, and its exit codes."""
 
-import pytest
+import io
 
-from tests.verifying.models import REVERSE, scaled
+import pytest
+from rich.console import Console
+
+from tests.verifying.models import REVERSE, compiled, scaled
+from tracr_lite import verifying
 from tracr_lite.cli import app
+from tracr_lite.cli.verify import print_report
 from tracr_lite.compiler import compiling
 
 
@@ -104,3 +109,27 @@ def test_another_program_than_that_of_the_saved_model(run, tmp_path):
     assert code == 1
     assert "on [0, 1] at position 1" in out
     assert "No part of the model can be blamed: the program given compiles to another" in out
+
+
+def test_an_interrupt_is_no_verdict(run, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(verifying, "verify", interrupted)
+    code, out, err = run("reverse", "--max-seq-len", "3")
+    assert (code, out) == (130, "")
+    assert "interrupted" in err
+
+
+@pytest.mark.parametrize("width", [24, 40])
+def test_a_narrow_terminal_shows_all_that_a_wide_one_does(width):
+    words = ("averyverylongtoken", "anotherverylongtoken")
+    off = scaled(compiled(REVERSE, words, 3), "transformer/layer_1/attn/query", 0.01)
+    report = verifying.verify(off)
+    console = Console(file=io.StringIO(), width=width)
+    print_report(console, report)
+    lines = console.file.getvalue().splitlines()
+    assert all(len(line) <= width for line in lines)
+    shown = "".join("".join(line[13:] for line in lines).split())
+    for _, text in report.rows():
+        assert "".join(text.split()) in shown

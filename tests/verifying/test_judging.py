@@ -59,6 +59,16 @@ def test_known_numbers_must_be_the_right_ones(judge):
     assert judge.agree(100_000.0 * (1 + 1e-10), 100_000.0)
 
 
+def test_whole_numbers_are_counted_not_rounded():
+    """Two counts that a list knows are two answers, however large they are."""
+    for one, two in ((2**53, 2**53 + 1), (10**10 + 1, 10**10), (10**10 + 1, 1e10)):
+        assert not LISTED.agree(one, two)
+        assert LISTED.differing([one, two], [two, two]) == (0,)
+    assert LISTED.agree(0.1 + 0.2, 0.3)
+    assert LISTED.agree(3, 3.0000000000000004)
+    assert FREE.agree(10**10 + 1, 1e10), "read as it is"
+
+
 def test_a_number_that_was_not_snapped_is_free():
     assert SNAPPED.agree(7.0, 7.00001)
 

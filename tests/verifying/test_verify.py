@@ -25,6 +25,7 @@ from tracr_lite.compiler import compile_rasp_to_model
 from tracr_lite.errors import CompileError, InputError
 from tracr_lite.rasp import rasp
 from tracr_lite.sampling import sample_program
+from tracr_lite.transformer.encoder import CategoricalEncoder
 from tracr_lite.verifying import VerifyError, verify
 
 AB = ("a", "b")
@@ -235,6 +236,26 @@ def test_inputs_can_be_given():
     assert (report.tried, report.exhaustive, report.strata) == (3, False, {"given": 3})
     assert report.agrees
     assert verify(model, lengths=[2, 4]).compared == 4 + 16
+
+
+@pytest.mark.parametrize(
+    "inputs", [np.array([[3, 3, 2]]), [[np.int64(3), np.int16(3), 2]], [(3, 3, np.int8(2))]]
+)
+def test_inputs_of_numpy_are_the_values_that_they_hold(inputs):
+    off = scaled(compiled(REVERSE, (1, 2, 3), 4), "transformer/layer_1/attn/query", 0.01)
+    report = verify(off, inputs=inputs)
+    assert report.mismatches == 1
+    assert {type(x) for x in report.failures[0].tokens} == {int}
+    assert report.smallest == verify(off, inputs=[[3, 3, 2]]).smallest
+
+
+def test_equal_tokens_of_another_type_are_as_simple():
+    off = scaled(compiled(REVERSE, (1, 2, 3), 4), "transformer/layer_1/attn/query", 0.01)
+    basis = off.input_encoder.basis
+    off.input_encoder = CategoricalEncoder(basis, True, "compiler_bos", "compiler_pad", 4)
+    report = verify(off, inputs=[[2.0, 2.0, True]])
+    assert report.mismatches == 1
+    assert report.minimal
 
 
 def test_worker_processes_find_the_same():

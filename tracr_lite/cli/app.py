@@ -13,7 +13,7 @@ from tracr_lite import catalog
 from tracr_lite.cli import compare, inputs, saved, show
 from tracr_lite.errors import TracrLiteError
 
-AGREE, DIFFER, ERROR, CRASH = 0, 1, 2, 3
+AGREE, DIFFER, ERROR, CRASH, INTERRUPTED = 0, 1, 2, 3, 130
 
 ABOUT = """Turn small sequence programs (written in RASP) into transformers, and run them.
 
@@ -157,7 +157,13 @@ def run_program(
 def main(words: Sequence[str] | None = None) -> None:
     """Runs the command in `words` (by default, what was typed), and exits."""
     try:
-        app(args=words, prog_name="tracr-lite")
+        sys.exit(app.main(words, "tracr-lite", standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:  # Ctrl-C is no verdict: click itself would exit with 1
+        _say("interrupted")
+        sys.exit(INTERRUPTED)
     except TracrLiteError as error:
         _say(str(error))
         sys.exit(ERROR)

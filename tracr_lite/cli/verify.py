@@ -45,6 +45,7 @@ Exit codes
   1  they do not
   2  nothing was compared: the command or the program is at fault
   3  nothing was compared: tracr-lite itself failed
+  130  interrupted
 """
 
 
@@ -129,7 +130,7 @@ def print_report(console: Console, report: Report) -> None:
     """What was tried and what came out, and the verdict below."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
-    table.add_column()
+    table.add_column(overflow="fold")  # in a narrow terminal, nothing is left out
     for name, text in report.rows():
         table.add_row(Text(name), Text(text))
     console.print(table)

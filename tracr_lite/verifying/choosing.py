@@ -10,6 +10,7 @@ from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.transformer.encoder import CategoricalEncoder
 from tracr_lite.verifying.errors import VerifyError
 from tracr_lite.verifying.inputs import GIVEN, Drawn, Space
+from tracr_lite.verifying.judging import plain
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def _sequences(inputs: Iterable[Sequence[Any]]) -> list[list[Any]]:
             f"inputs are sequences of tokens; got the text {inputs!r}, so [{inputs!r}]?"
         )
     try:
-        given = [list(xs) for xs in inputs]
+        given = [[plain(x) for x in xs] for xs in inputs]
     except TypeError as error:
         raise VerifyError(
             f"inputs are sequences of tokens, such as [['a', 'b'], ['a']]: {error}"

@@ -68,14 +68,14 @@ class Inspection:
     """
 
     def __init__(self, model: AssembledTransformerModel, trace: CompileTrace, xs: list[Any]):
-        self._model, self._trace, self._xs = model, trace, xs
         assert model.input_encoder is not None, "compiled models have encoders"
-        tokens = [model.input_encoder.bos_token, *xs]
+        self._ids: list[int] = model.input_encoder.encode([model.input_encoder.bos_token, *xs])
+        tokens = model.input_encoder.decode(self._ids)  # of the types that the program knows
+        self._model, self._trace, self._xs = model, trace, tokens[1:]
         out = model.apply(tokens)
         self._found = out.decoded[1:]
-        self._ids: list[int] = model.input_encoder.encode(tokens)
         self._streams = [np.asarray(x)[0] for x in (out.input_embeddings, *out.residuals)]
-        self._values = node_values(trace, xs)
+        self._values = node_values(trace, tokens[1:])
         self._ideal = ideal(trace, tokens, self._values)
 
     def first_fault(self) -> Blame | None:

@@ -1,7 +1,8 @@
 """When an answer of a model is the one that the program gives.
 
-None only with None; numbers that come from a list of known ones equal them; other numbers are
-within 1e-5, relative; everything else is equal. So 1, 1.0 and True agree, as `==` says.
+None only with None; numbers that come from a list of known ones equal them, floats up to their
+last bits; other numbers are within 1e-5, relative; everything else is equal. So 1, 1.0 and True
+agree, as `==` says.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from tracr_lite.transformer.encoder import CategoricalEncoder, Encoder, NumericalEncoder
 
-KNOWN = 2e-9  # relative; numbers of a list that differ by less share a direction
+KNOWN = 2e-9  # relative; floats of a list that differ by less share a direction
 FREE = 1e-5  # relative; numbers that are read as they are
 
 
@@ -42,15 +43,23 @@ class Judge:
             return expected is found
         if not (isinstance(expected, int | float) and isinstance(found, int | float)):
             return type(expected) in (str, tuple) and bool(expected == found)
-        return expected == found or _close(expected, found, self._tolerance(found))
-
-    def _tolerance(self, found: int | float) -> float:
-        return KNOWN if self._listed or found in self._numbers else FREE
+        if expected == found:
+            return True
+        if not (self._listed or found in self._numbers):
+            return _close(expected, found, FREE)
+        return not _count(expected, found) and _close(expected, found, KNOWN)
 
 
 def plain(value: Any) -> Any:
     """A scalar of numpy as the Python value that it holds."""
     return cast(Any, value).item() if isinstance(value, np.generic) else value
+
+
+def _count(one: int | float, two: int | float) -> bool:
+    """Whether these are whole numbers, at least one of them an int: nothing is rounded then."""
+    if isinstance(one, float) and isinstance(two, float):
+        return False
+    return all(isinstance(number, int) or number.is_integer() for number in (one, two))
 
 
 def _close(expected: int | float, found: int | float, tolerance: float) -> bool:

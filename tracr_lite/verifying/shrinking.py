@@ -62,8 +62,9 @@ def _shorter(tokens: Sequence[Any]) -> Iterator[list[Any]]:
 
 def _simpler(tokens: Sequence[Any], vocab: Sequence[Any]) -> Iterator[list[Any]]:
     """The input with earlier tokens of the vocabulary: everywhere, then at one position."""
-    number: dict[Any, int] = {(type(token), token): at for at, token in enumerate(vocab)}
-    numbers = [number[(type(token), token)] for token in tokens]
+    equal: dict[Any, int] = {token: at for at, token in enumerate(vocab)}
+    same: dict[Any, int] = {(type(token), token): at for at, token in enumerate(vocab)}
+    numbers = [same.get((type(token), token), equal[token]) for token in tokens]
     for most in range(max(numbers, default=0)):
         yield [vocab[min(most, own)] for own in numbers]
     for at, own in enumerate(numbers):

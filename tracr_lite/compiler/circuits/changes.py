@@ -49,13 +49,14 @@ def _by_position(value: Any) -> dict[int, Any]:
     """**Raises:** `InterventionError` for what is no position."""
     if not isinstance(value, Mapping):
         return {EVERYWHERE: value}
-    wanted = dict(cast("Mapping[Any, Any]", value))
-    for position in wanted:
-        if not isinstance(position, int) or isinstance(position, bool) or position < 0:
-            raise InterventionError(
-                f"positions count the tokens after BOS from 0; got {position!r}"
-            )
-    return wanted
+    return {_position(at): each for at, each in cast("Mapping[Any, Any]", value).items()}
+
+
+def _position(given: Any) -> int:
+    position = given.item() if isinstance(given, np.integer) else given
+    if not isinstance(position, int) or isinstance(position, bool) or position < 0:
+        raise InterventionError(f"positions count the tokens after BOS from 0; got {given!r}")
+    return position
 
 
 def _label(trace: CompileTrace, node: int) -> str:
@@ -63,7 +64,7 @@ def _label(trace: CompileTrace, node: int) -> str:
 
 
 def _node(trace: CompileTrace, key: Any) -> int:
-    """The number of a node given as an expression, a label, or a place."""
+    """The number of a node given as an expression, a label, a name, or a place."""
     labels = trace.layers.blocks.labels
     if isinstance(key, Selector):
         raise InterventionError(
@@ -75,11 +76,29 @@ def _node(trace: CompileTrace, key: Any) -> int:
             raise InterventionError(f"{key!r} is no part of the compiled program")
         return node
     label = key.label if isinstance(key, NodePlace) else key
-    if not isinstance(label, str) or label not in labels:
-        raise InterventionError(
-            f"the program has no node {label!r}; there are {', '.join(labels[:20])}"
-        )
-    return labels.index(label)
+    if isinstance(label, str) and label in labels:
+        return labels.index(label)
+    named = _named(trace, label)
+    if len(named) == 1:
+        return named[0]
+    if named:
+        several = ", ".join(labels[node] for node in named[:20])
+        raise InterventionError(f"several nodes are named {label!r}: {several}; give the label")
+    raise InterventionError(
+        f"the program has no node {label!r}; there are {', '.join(labels[:20])}"
+    )
+
+
+def _named(trace: CompileTrace, name: object) -> list[int]:
+    """The nodes of all expressions of a name, selectors left out: they have no columns."""
+    graph = trace.graph
+    return sorted(
+        {
+            graph.node_of[id(expr)]
+            for expr in graph.exprs
+            if expr.name == name and not isinstance(expr, Selector)
+        }
+    )
 
 
 def forms_of(trace: CompileTrace, node: int) -> list[Form]:
@@ -97,9 +116,10 @@ def _check_value(label: str, forms: Sequence[Form], known: Known, value: Any) ->
     try:
         value = checked(value)
     except BadValue as error:
-        raise InterventionError(
-            f"{label} cannot be set to {value!r}: {error.suggestion}"
-        ) from error
+        advice = error.suggestion
+        if isinstance(value, list) or hasattr(value, "__array__"):
+            advice = "give values by position, as {0: first, 1: second}"
+        raise InterventionError(f"{label} cannot be set to {value!r}: {advice}") from error
     if not _holds(known, value) or any(encode(form, known, value) is None for form in forms):
         some = ", ".join(map(repr, known.info.values[:12]))
         more = ", ..." if len(known.info.values) > 12 else ""

@@ -73,13 +73,16 @@ class Level:
 
     def reads(self, name: str) -> tuple[Edge, ...]:
         """The edges into a vertex. **Raises:** as `vertex`."""
-        return tuple(edge for edge in self.edges if edge.target == self.vertex(name).name)
+        self.vertex(name)
+        return tuple(edge for edge in self.edges if edge.target == name)
 
     def __str__(self) -> str:
         lines: list[str] = []
-        for vertex in self.vertices:
-            reads = [f"{edge.source} ({edge.role})" for edge in self.reads(vertex.name)]
-            lines.append(f"{vertex.name:24} {', '.join(reads)}".rstrip())
+        reads: dict[str, list[str]] = {vertex.name: [] for vertex in self.vertices}
+        for edge in self.edges:
+            reads[edge.target].append(f"{edge.source} ({edge.role})")
+        for name, each in reads.items():
+            lines.append(f"{name:24} {', '.join(each)}".rstrip())
         return "\n".join(lines)
 
 

@@ -60,7 +60,8 @@ class Intervention:
         position, the program itself raises, or (if strict) the weights do not follow.
         """
         assert self._model.input_encoder is not None, "compiled models have encoders"
-        ids = self._model.input_encoder.encode(list(tokens))
+        ids = self._model.input_encoder.encode(tokens)
+        tokens = self._model.input_encoder.decode(ids)  # of the types that the program knows
         changes = at_length(self._wanted, len(tokens) - 1)
         cells = cells_of(self._trace, changes, len(tokens) - 1)
         found = self._run(ids, cells, tokens)
@@ -78,7 +79,8 @@ class Intervention:
 
         **Raises:** `CircuitError` if the program raises.
         """
-        values = node_values(self._trace, xs, at_length(self._wanted, len(xs)))
+        plain: list[Any] = [x.item() if isinstance(x, np.generic) else x for x in xs]
+        values = node_values(self._trace, plain, at_length(self._wanted, len(plain)))
         return values[self._trace.graph.root]
 
     def _run(self, ids: list[int], cells: Cells, tokens: Sequence[Any]) -> IntervenedOutput:
@@ -163,8 +165,9 @@ def intervene(
 ) -> Intervention:
     """The model with some nodes of its program set.
 
-    **Arguments:** `changes`: from a node (its expression, its label, or its place) to a value,
-    for all positions, or to values by position; positions count the tokens after BOS from 0.
+    **Arguments:** `changes`: from a node (its expression, its label, its name if no other node
+    has it, or its place) to a value, for all positions, or to values by position; positions
+    count the tokens after BOS from 0.
     **Raises:** `InterventionError` for what is no node, has no columns, or cannot be the value.
     """
     return Intervention(model, trace, read_changes(trace, changes))
