@@ -59,7 +59,9 @@ def test_every_truncation_is_refused(tmp_path, format):
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("more", [1, 4, 4096])
 def test_bytes_at_the_end_are_refused(tmp_path, format, more):
-    assert "belong to nothing" in refusal(tmp_path, book(format) + bytes(more))
+    said = refusal(tmp_path, book(format) + bytes(more))
+    assert "belong to nothing" in said
+    assert "classifier" not in said
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -137,7 +139,9 @@ DAMAGE = [  # file, how it is damaged, what the message says
     ("v0", [(12, "<i", 0)], "n_heads is 0"),
     ("v0", [(16, "<i", 3)], "not a multiple of n_kv_heads 3"),
     ("v0", [(20, "<i", 0)], "vocab_size is 0"),
-    ("v0", [(20, "<i", 11)], "belong to nothing"),
+    ("v0", [(20, "<i", 11)], "belong to nothing.*size of a classifier.* a second time"),
+    ("v1", [(28, "<i", -11)], "vocab_size is -11.*as v0 before"),
+    ("v2", [(28, "<i", -11)], "vocab_size is -11.*as v0 before"),
     ("v0", [(0, "<i", -16)], "dim is -16"),
 ]
 
@@ -174,6 +178,8 @@ OTHERS = [
     (b"PK\3\4" + bytes(100), "zip archive"),
     (b"\x80\2}q\0" + bytes(100), "pickle"),
     (struct.pack("<Q", 80) + b'{"a": ' + bytes(100), "safetensors"),
+    (struct.pack("<Ifi", 9, 0.0, 5) + b"<unk>" + bytes(100), "tokenizer.bin; name it with -z"),
+    (b'{\n  "architectures": ["LlamaForCausalLM"], "hidden_size": 16}', "looks like JSON"),
     (struct.pack(">7i", 16, 32, 2, 4, 2, 11, 6) + bytes(100), "big-endian"),
     (b"", "less than any header"),
     (b"<!DOCTYPE html><html><head><title>404</title>", "makes no sense"),

@@ -60,9 +60,10 @@ def read_header(head: bytes, size: int) -> Header:
         less = (
             "is cut short" if size < wanted else "has bytes at the end that belong to nothing"
         )
+        more = _hint(head) or _forgotten_classifier(header, size - wanted)
         raise CheckpointError(
             f"it has {size} bytes, but a {header.format} file with this header has {wanted}: "
-            f"it {less}, or its header is damaged{_hint(head)}"
+            f"it {less}, or its header is damaged{more}"
         )
     return header
 
@@ -83,10 +84,31 @@ def _hint(head: bytes) -> str:
     (length,) = struct.unpack("<Q", head[:8])
     if head[8:9] == b"{" and length < 1 << 32:
         return ". (It looks like a safetensors file; give the folder with its config.json)"
+    if head.startswith(MAGIC) and head[31:32] >= b"\x80":  # the sign of vocab_size
+        return (
+            ". (The exporter of llama2.c writes a negative vocab_size when it has written the "
+            "same model as v0 before; export it again, alone)"
+        )
+    if head[:1] == b"{":
+        return ". (It looks like JSON; give the folder it is in)"
+    longest, score, first = struct.unpack("<Ifi", head[:12])
+    if score == 0 and 0 < first <= longest < 1 << 16:
+        return ". (It looks like a tokenizer.bin; name it with -z, beside the model)"
     (dim,) = struct.unpack(">i", head[:4])
     if not head.startswith(MAGIC) and 0 < dim < 1 << 16 and head[:2] == b"\0\0":
         return ". (The numbers make sense in big-endian order; convert it on such a machine)"
     return ""
+
+
+def _forgotten_classifier(header: Header, rest: int) -> str:
+    """What `rest` bytes behind a v0 file may be."""
+    config = header.config
+    if header.format != "v0" or rest != 4 * config.vocab_size * config.dim:
+        return ""
+    return (
+        ". (The rest has the size of a classifier. The exporter of llama2.c claims a shared one "
+        "when it writes the same model a second time; export it again, alone)"
+    )
 
 
 def _v0(head: bytes) -> Header:
