@@ -27,7 +27,7 @@ from tracr_lite.certifying.weights import Sizes, Weights
 Matrix = Float[np.ndarray, "states columns"]
 
 
-HOPELESS = 1e6
+HOPELESS = 1e29  # such errors, and all beyond, are none that a number of float32 can have
 
 
 class Open(Exception):
@@ -78,7 +78,8 @@ def derive_all(
         wrong = error + np.abs(middle - ideal)
         nodes.append(_bound(held.name, wrong, tolerance_of(held, claims), reason))
         if not (error < HOPELESS).all():  # what reads it could not be bounded either
-            return Certificate(number.name, claims, tuple(nodes), ()), progress.known
+            open_ones = () if nodes[-1].reason else ((held.name, "its errors have no bound"),)
+            return Certificate(number.name, claims, tuple(nodes), open_ones), progress.known
         progress.known[held.name] = Known(
             *(held.columns, middle, error, spread, held.one_hot),
             ideal if weights.number.narrow else None,
@@ -131,7 +132,7 @@ def _mlp(
     read = np.flatnonzero((w1[:, neurons] != 0.0).any(axis=1))
     if not set(read.tolist()) <= set(columns.tolist()):
         raise Open("it reads columns that are none of its leaves'")
-    parts = [_read(leaf, w1[:, neurons]) for leaf in leaves]
+    parts = [_read(leaf, w1[:, neurons], weights.number.sums) for leaf in leaves]
     network = Network(
         np.concatenate([part for part, _ in parts]),
         w2[np.ix_(neurons, held.columns)],
@@ -166,15 +167,17 @@ def _rows(table: Table, held: Held, leaves: list[Leaf]) -> Rows:
     )
 
 
-def _read(leaf: Leaf, w1: Matrix) -> tuple[Matrix, Float[np.ndarray, " neurons"]]:
-    """Rows of the first matrix for one leaf; how far off they are, if columns are combined."""
+def _read(
+    leaf: Leaf, w1: Matrix, number: Arithmetic
+) -> tuple[Matrix, Float[np.ndarray, " neurons"]]:
+    """Rows of the first matrix for one leaf; what is lost if columns are combined."""
     rows = w1[leaf.known.columns]
-    if leaf.factors is None or leaf.sizes is None:
+    if leaf.factors is None:
         return rows, np.zeros(len(w1.T))
     at = int(np.argmax(np.abs(leaf.factors)))
     one = np.divide(rows[[at]], float(leaf.factors[at]))
     odd: Matrix = np.abs(rows - leaf.factors[:, None] * one)
-    return one, (leaf.sizes[:, None] * odd).sum(axis=0)
+    return one, leaf.lost(rows, odd, number)
 
 
 def _check_before(claims: Claims, name: str, held: Held, leaf: Leaf) -> None:

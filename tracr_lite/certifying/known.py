@@ -9,6 +9,11 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from tracr_lite.certifying.claims import Claims, Held, Sum
+from tracr_lite.certifying.rounding import Arithmetic, is_power_of_two
+
+SMALL = 2.02  # a number d that is added moves a sum by 2 |d| at most, whatever is rounded
+
+Matrix = Float[np.ndarray, "columns lanes"]
 
 
 @dataclass(frozen=True)
@@ -73,12 +78,37 @@ def exactly(held: Held) -> Known:
 class Leaf:
     """A node as an MLP reads it: columns, or one linear combination of columns.
 
-    `factors`: of the combination; None if the columns are read one by one.
+    `factors`: of the combination; None if the columns are read one by one. `parts`: the nodes
+    that are combined.
     """
 
     known: Known
     factors: Float[np.ndarray, " columns"] | None = None
-    sizes: Float[np.ndarray, " columns"] | None = None  # largest values, if combined
+    parts: tuple[Known, ...] = ()
+
+    def lost(
+        self, weight: Matrix, odd: Matrix, number: Arithmetic
+    ) -> Float[np.ndarray, " lanes"]:
+        """How far sums of columns times weights are off, beside what the number is off by.
+
+        `odd`: how far weights are from the factors of the combination. Each part adds a term,
+        and its product; columns that should be zero move the sum by twice what they are.
+        """
+        found, size = np.zeros(weight.shape[1]), np.zeros(weight.shape[1])
+        start, terms, products = 0, -1.0, 0.0
+        for part in self.parts:
+            at = slice(start, start + len(part.columns))
+            start = at.stop
+            here = np.abs(part.ideal)
+            found += (here @ odd[at]).max(axis=0) + part.moves(odd[at]).max(axis=0)
+            size += (here @ np.abs(weight[at])).max(axis=0)
+            moved = part.moves(weight[at]).max(axis=0)
+            size += moved
+            found += SMALL * moved * (len(part.columns) > 1)
+            terms += float((here != 0.0).sum(axis=1).max(initial=0))
+            simple = part.exact and bool(is_power_of_two(part.ideal).all())
+            products = max(products, float(not (simple or is_power_of_two(weight[at]).all())))
+        return found + number.gamma(max(terms, 0.0) + products) * size
 
 
 @dataclass
@@ -111,10 +141,8 @@ class Progress:
             size = np.minimum(size, share * np.abs(ideal) * (1 + 2.0**-50) + rest)
         size[-1] = at_bos_error
         columns = np.concatenate([p.columns for p in parts])
-        largest = [np.abs(p.ideal).max(axis=0) + p.error.max(axis=0) for p in parts]
-        return Leaf(
-            Known(columns, ideal, size, size[:, 0], False), factors, np.concatenate(largest)
-        )
+        known = Known(columns, ideal, size, size[:, 0], False)
+        return Leaf(known, factors, tuple(parts))
 
     def _shares(self, combination: Sum) -> tuple[float, float]:
         """Relative error, and error where a term is zero, if all terms have one sign."""

@@ -26,14 +26,18 @@ def tolerance_of(held: Held, claims: Claims) -> Matrix:
         found[:, 0] = np.inf
         for table in claims.tables:
             if held.name in table.leaves:
-                found[:-1, 0] = np.minimum(found[:-1, 0], _read_apart(held, table))
+                writes = next(each for each in claims.held if each.name == table.writes)
+                found[:-1, 0] = np.minimum(found[:-1, 0], _read_apart(held, table, writes))
     if held.name == claims.output.node:
         found[:-1] = np.minimum(found[:-1], output_tolerance(claims.output, held)[:-1])
     return found
 
 
-def _read_apart(held: Held, table: Table) -> Float[np.ndarray, " states"]:
-    """Half the distance to the next number that gives another result, by state."""
+def _read_apart(held: Held, table: Table, writes: Held) -> Float[np.ndarray, " states"]:
+    """Half the distance to the next number that gives another result, by state.
+
+    Results that differ by the rounding of float64 only are the same.
+    """
     at = table.leaves.index(held.name)
     numbers = held.states[table.rows[:, at], 0]
     flagged = held.states[table.rows[:, at], 1:].any(axis=1)
@@ -42,7 +46,9 @@ def _read_apart(held: Held, table: Table) -> Float[np.ndarray, " states"]:
     same: Bool[np.ndarray, " rows"] = (others[order][1:] == others[order][:-1]).all(axis=1)
     flags: Bool[np.ndarray, " rows"] = np.asarray(flagged)[order]
     same &= ~flags[1:] & ~flags[:-1]
-    same &= table.output[order][1:] != table.output[order][:-1]
+    results = writes.states[table.output[order]]
+    apart = np.abs(results[1:] - results[:-1]).max(axis=1, initial=0.0)
+    same &= apart > 1e-9 * np.abs(results[1:]).max(axis=1, initial=0.0)
     half = np.where(same, np.diff(numbers[order]) / 2, np.inf)
     found = np.full(len(held.states), np.inf)
     states: Int[np.ndarray, " rows"] = table.rows[order, at]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,7 +12,6 @@ from tracr_lite.compiler import settling
 from tracr_lite.compiler.assemble import AssembledTransformerModel, assemble
 from tracr_lite.compiler.graph import Graph
 from tracr_lite.compiler.inputs import check_request
-from tracr_lite.compiler.lowering.forms import Blocks
 from tracr_lite.compiler.lowering.program import lower
 from tracr_lite.compiler.pack import HalfLayers, Head
 from tracr_lite.compiler.place import Layers, place
@@ -59,16 +57,11 @@ def compile_rasp_to_model(
     """
     del mlp_exactness
     tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
-    begun = time.process_time()
 
     def of_length(n: int) -> AssembledTransformerModel:
         return _stages(program, (tokens, n, compiler_bos, compiler_pad), causal, None)
 
-    try:
-        return of_length(max_seq_len)
-    except CompileError as error:
-        spent = time.process_time() - begun
-        raise settling.with_length(error, of_length, max_seq_len, spent) from error
+    return settling.or_refused(of_length, max_seq_len)
 
 
 def compile_filled(
@@ -80,16 +73,16 @@ def compile_filled(
     compiler_pad: str = COMPILER_PAD,
     mlp_exactness: int = 100,
 ) -> tuple[AssembledTransformerModel, Int[np.ndarray, " filled"]]:
-    """As `compile_rasp_to_model`; with where its parameters are not zero: `Packed.filled`.
-
-    A refusal does not say which length would do, and models whose bounds are tight are not
-    certified.
-    """
+    """As `compile_rasp_to_model`; with where its parameters are not zero: `Packed.filled`."""
     del mlp_exactness
     tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
     filled: list[np.ndarray] = []
-    request = (tokens, max_seq_len, compiler_bos, compiler_pad)
-    return _stages(program, request, causal, filled), filled[0]
+
+    def of_length(n: int) -> AssembledTransformerModel:
+        filled.clear()
+        return _stages(program, (tokens, n, compiler_bos, compiler_pad), causal, filled)
+
+    return settling.or_refused(of_length, max_seq_len), filled[-1]
 
 
 def _stages(
@@ -100,8 +93,8 @@ def _stages(
 ) -> AssembledTransformerModel:
     """The pipeline; `request`: vocabulary, max_seq_len, BOS and padding.
 
-    Where the bounds are so tight that a certificate might not hold, the program is lowered
-    again, `clean`: deeper, but more exact. If they still are, the certificate decides.
+    Where it is not proved that a certificate holds, it is made. If it does not, the program is
+    lowered again, `clean`: deeper, but more exact.
     """
     tokens, max_seq_len, bos, _ = request
     clock = Clock()
@@ -109,31 +102,20 @@ def _stages(
     clock.lap("trace", nodes=len(graph.nodes))
     values = infer(graph, tokens, lengths_of(graph, max_seq_len), causal)
     clock.lap("infer", values=sum(len(info.values) for info in values.info.values()))
-    blocks = lower(values, BasisDirection(TOKENS, bos))
-    if blocks.doubtful and not blocks.clean:
-        blocks = _cleaner(blocks, values, BasisDirection(TOKENS, bos))
-    clock.lap("lower", blocks=len(blocks.blocks))
-    layers = place(blocks)
-    clock.lap("place", layers=len(layers.layers))
-    model = _assemble(layers, values, request, causal, filled)
-    arrays = [array for group in model.params.values() for array in group.values()]
-    count, size = sum(a.size for a in arrays), sum(a.nbytes for a in arrays)
-    clock.lap("assemble", parameters=count, bytes=size)
-    model.trace = _trace_of(model, values, layers, tuple(clock.stages))
-    if blocks.doubtful and filled is None:
-        settling.certify(model)
-    return model
 
+    def lowered(clean: bool) -> AssembledTransformerModel:
+        blocks = lower(values, BasisDirection(TOKENS, bos), clean=clean)
+        clock.lap("lower", blocks=len(blocks.blocks))
+        layers = place(blocks)
+        clock.lap("place", layers=len(layers.layers))
+        model = _assemble(layers, values, request, causal, filled)
+        arrays = [array for group in model.params.values() for array in group.values()]
+        count, size = sum(a.size for a in arrays), sum(a.nbytes for a in arrays)
+        clock.lap("assemble", parameters=count, bytes=size)
+        model.trace = _trace_of(model, values, layers, tuple(clock.stages))
+        return model
 
-def _cleaner(blocks: Blocks, values: Values, bos: BasisDirection) -> Blocks:
-    """The program lowered so that attention reads nothing that is off, if that is of use."""
-    try:
-        cleaner = lower(values, bos, clean=True)
-    except CompileError:
-        cleaner = blocks
-    if cleaner.doubtful:  # what is shallower is as good, if the certificate holds
-        return lower(values, bos)
-    return cleaner
+    return settling.settled(lowered)
 
 
 def lengths_of(graph: Graph, max_seq_len: int) -> list[int]:

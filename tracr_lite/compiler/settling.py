@@ -1,4 +1,4 @@
-"""Models whose bounds are tight are certified; refusals say how long inputs could be."""
+"""Every model has a certificate that holds; refusals say how long inputs could be."""
 
 from __future__ import annotations
 
@@ -7,20 +7,64 @@ from collections.abc import Callable
 from typing import Any
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
+from tracr_lite.compiler.lowering.forms import Blocks
 from tracr_lite.errors import CompileError, Problem
 
 PATIENCE = 5.0  # CPU seconds, beside those that the refused attempt took
 
 
-def certify(model: AssembledTransformerModel) -> None:
-    """**Raises:** `CompileError` if no certificate holds, right as the model may be."""
-    from tracr_lite.certifying.certify import certify as certificate_of  # a part above
+def settled(lowered: Callable[[bool], AssembledTransformerModel]) -> AssembledTransformerModel:
+    """A model whose certificate holds: by the lemma of lowering, or because it was made.
 
-    reasons = certificate_of(model).why_not()
-    if reasons:
-        parts = [line.split(": ", 1) for line in reasons[:3]]
-        found = [Problem(name, why, "use a smaller max_seq_len") for name, why in parts]
-        raise CompileError("certify", found)
+    **Arguments:** `lowered`: the model; if asked to, one of which attention only reads exact
+    one-hots: deeper, but with smaller errors.
+    **Raises:** `CompileError` if no certificate holds, right as the model may be.
+    """
+    model = lowered(False)
+    refusal = _refusal(model)
+    if refusal is None:
+        return model
+    if not _blocks(model).clean:
+        try:
+            cleaner = lowered(True)
+        except CompileError:
+            raise refusal from None
+        if _refusal(cleaner) is None:
+            return cleaner
+    raise refusal
+
+
+def _doubtful(model: AssembledTransformerModel) -> bool:
+    return _blocks(model).doubtful
+
+
+def _blocks(model: AssembledTransformerModel) -> Blocks:
+    assert model.trace is not None, "it was compiled just now"
+    return model.trace.layers.blocks
+
+
+def _refusal(model: AssembledTransformerModel) -> CompileError | None:
+    """Why there is no certificate; None if there is one."""
+    from tracr_lite.certifying.certify import certify  # a part above
+
+    if not _doubtful(model):
+        return None
+    reasons = certify(model).why_not()
+    parts = [line.split(": ", 1) for line in reasons[:3]]
+    found = [Problem(name, why, "use a smaller max_seq_len") for name, why in parts]
+    return CompileError("certify", found) if found else None
+
+
+def or_refused(
+    compile_at: Callable[[int], AssembledTransformerModel], longest: int
+) -> AssembledTransformerModel:
+    """The model of a length. **Raises:** `CompileError`, with the largest that compiles."""
+    begun = time.process_time()
+    try:
+        return compile_at(longest)
+    except CompileError as error:
+        spent = time.process_time() - begun
+        raise with_length(error, compile_at, longest, spent) from error
 
 
 def with_length(

@@ -15,6 +15,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from tracr_lite.compiler.lowering.proved import (
+    UNKNOWN,
+    UNKNOWN_NUMBER,
+    Errors,
+    NumberErrors,
+)
 from tracr_lite.craft import vectorspace_fns
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 
@@ -31,6 +37,7 @@ class OneHot:
     - `at_bos`: what each direction holds at the BOS position.
     - `errors`: bound on each column's distance to 0 or 1; `spread`: on the sum of them at once.
     - `slot`: number of the half-layer that writes it.
+    - `proved`: bounds that those of a certificate never exceed.
     """
 
     node: int
@@ -40,6 +47,7 @@ class OneHot:
     errors: Float[np.ndarray, " dirs"]
     spread: float
     slot: int
+    proved: Errors = UNKNOWN
 
     @property
     def error(self) -> float:
@@ -95,6 +103,7 @@ class Number:
     - `raw`: whether codes are not the values themselves.
     - `absolute`, `relative`: the error of the reading is at most absolute + relative * |code|;
       `flag_error` is that of a flag.
+    - `proved`: bounds that those of a certificate never exceed.
     """
 
     node: int
@@ -106,6 +115,7 @@ class Number:
     relative: float
     flag_error: float
     slot: int
+    proved: NumberErrors = UNKNOWN_NUMBER
 
     def folded(self, values: list[Any]) -> Number:
         """The same, flagged numbers read as numbers: for uses that do not tell types apart."""
@@ -119,8 +129,10 @@ class Number:
             read, codes[i] = read.plus(self.flags[i].scaled(value)), value
         error = self.flag_error * sum(abs(v) for v in flagged.values())
         flags = {i: f for i, f in self.flags.items() if i not in flagged}
+        proved = self.proved.folded(list(flagged.values()))
+        absolute = self.absolute + error
         return replace(
-            self, read=read, flags=flags, codes=codes, absolute=self.absolute + error
+            self, read=read, flags=flags, codes=codes, absolute=absolute, proved=proved
         )
 
 

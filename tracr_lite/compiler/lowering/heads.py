@@ -18,6 +18,7 @@ from tracr_lite.compiler.lowering.forms import (
 )
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.problems import Split
+from tracr_lite.compiler.lowering.proved_heads import averaged, copied, counted, numbers_of
 from tracr_lite.compiler.lowering.scores import Rows, Scored, score_of
 from tracr_lite.compiler.lowering.selectors import select_all
 from tracr_lite.compiler.lowering.written import WrittenHead
@@ -83,6 +84,7 @@ def _width(lowering: Lowering, node: int, selector: int) -> Number:
         relative=scored.error,
         flag_error=0.0,
         slot=slot,
+        proved=counted(scored.proved),
     )
 
 
@@ -123,6 +125,15 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
     fallback = 0.0 if columns.number is None else float(held[0])
     absolute, relative = _mean_error(lowering, kind, inner, scored, fallback)
     read, flags = columns.reads(held)
+    shape = (len(rows.place), len(columns.dirs))
+    proved = averaged(
+        inner.proved,
+        scored.proved,
+        numbers_of(lowering, node, kind, fallback),
+        shape,
+        flags=bool(columns.flags),
+        subtracted=abs(inner.read.bos),
+    )
     return Number(
         node,
         read,
@@ -133,6 +144,7 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
         relative=relative,
         flag_error=scored.error + inner.flag_error,
         slot=slot,
+        proved=proved,
     )
 
 
@@ -212,13 +224,16 @@ def _copy(lowering: Lowering, node: int, kind: Aggregate) -> OneHot:
     for d, at_bos in zip(view.form.dirs, view.form.at_bos.tolist(), strict=True):
         if at_bos and d in rows.place:
             rows.at(lowering.bos)[:] -= at_bos * rows.at(d)
-    if int(lowering.values.selected[kind.selector].widths.low.min()) == 0:
+    empty = int(lowering.values.selected[kind.selector].widths.low.min()) == 0
+    if empty:
         held[group[ids[typed_key(checked(kind.default))]]] = 1.0
     rows.at(lowering.bos)[:] += held
     slot = _head(lowering, node, kind.selector, scored, rows, list(dirs), view)
     errors = np.full(len(dirs), view.form.error + scored.error)
     spread = view.form.spread + 2 * scored.error
-    return OneHot(node, dirs, group, held, errors, spread, slot)
+    shape = (len(rows.place), len(dirs))
+    proved = copied(view.form.proved, scored.proved, shape, default=empty)
+    return OneHot(node, dirs, group, held, errors, spread, slot, proved)
 
 
 def _as_written(values: list[Any], inner: list[Any]) -> list[Any]:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from tracr_lite.compiler.lowering.forms import Functional, Number
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.problems import Split
+from tracr_lite.compiler.lowering.proved import Errors, together
 from tracr_lite.compiler.values.domain import ERR
 from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.bases import BasisDirection
@@ -24,6 +25,7 @@ class Inputs:
     - `cells`: column of each one-hot leaf, per row.
     - `noise`: bound on the error of a sum with a column of each leaf.
     - `x`: id of the number leaf per row (or None); `output`: id of the result.
+    - `has`: errors of all one-hot leaves together.
     """
 
     dirs: list[BasisDirection]
@@ -34,6 +36,7 @@ class Inputs:
     number: Number | None
     noise: float
     slot: int
+    has: Errors
 
 
 def stacked(
@@ -66,6 +69,7 @@ def inputs_of(lowering: Lowering, node: int, group: np.ndarray) -> Inputs:
     x: np.ndarray | None = None
     number: Number | None = None
     noise, slot = 0.0, -1
+    has: list[Errors] = []
     for leaf in leaves:
         ids = table.frame.column(leaf)[kept]
         if leaf == lowering.number_leaf(leaves):
@@ -79,11 +83,12 @@ def inputs_of(lowering: Lowering, node: int, group: np.ndarray) -> Inputs:
         dirs.extend(view.form.dirs)
         at_bos.append(view.form.at_bos)
         noise, slot = noise + view.form.spread, max(slot, view.form.slot)
+        has.append(view.form.proved)
     stacked = np.stack(cells, axis=1) if cells else np.zeros((len(kept), 0), np.int64)
     output = group[table.ids[kept]]
     stacked, x, output = _distinct(stacked, x, output, len(dirs), leaves)
     bos = np.concatenate(at_bos) if at_bos else np.zeros(0)
-    return Inputs(dirs, bos, stacked, x, output, number, noise, slot)
+    return Inputs(dirs, bos, stacked, x, output, number, noise, slot, together(has))
 
 
 def _distinct(

@@ -9,6 +9,9 @@ import numpy as np
 from tracr_lite.compiler.lowering.forms import Number
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, stacked
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
+from tracr_lite.compiler.lowering.proved import UNKNOWN, Errors, flag_errors, in_turn, together
+from tracr_lite.compiler.lowering.proved_steps import Read, of_steps
+from tracr_lite.compiler.lowering.proved_tables import of_table
 from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.sizes import Sizes
@@ -19,8 +22,13 @@ from tracr_lite.craft.entries import Entries
 WEIGHT_BUDGET = 2**27  # rows of one MLP's table times columns that it reads and writes
 
 
-def neurons_of(node: int, inputs: Inputs, code: Entries) -> tuple[Inputs, Neurons]:
-    """Neurons that write `code[output]`, and the inputs with all columns that these read."""
+def neurons_of(
+    node: int, inputs: Inputs, code: Entries, *, one_hot: bool
+) -> tuple[Inputs, Neurons, Errors]:
+    """Neurons that write `code[output]`, and the inputs with all columns that these read.
+
+    `one_hot`: whether all that is written is 1. Last, errors of all outputs.
+    """
     if len(inputs.output) * (len(inputs.dirs) + code.shape[1]) > WEIGHT_BUDGET:
         raise CannotLower(
             node,
@@ -30,8 +38,9 @@ def neurons_of(node: int, inputs: Inputs, code: Entries) -> tuple[Inputs, Neuron
         )
     try:
         if inputs.number is None:
-            size, noise = len(inputs.dirs), inputs.noise
-            return inputs, table_mlp(inputs.cells, inputs.output, code, size, noise=noise)
+            noise, k = inputs.noise, inputs.cells.shape[1]
+            made = table_mlp(inputs.cells, inputs.output, code, len(inputs.dirs), noise=noise)
+            return inputs, made, of_table(made, k, (inputs.has, noise), code, one_hot=one_hot)
         return _steps(inputs, inputs.number, code)
     except ValueError as error:
         raise CannotLower(
@@ -42,22 +51,30 @@ def neurons_of(node: int, inputs: Inputs, code: Entries) -> tuple[Inputs, Neuron
         ) from error
 
 
-def _steps(inputs: Inputs, number: Number, code: Entries) -> tuple[Inputs, Neurons]:
+def _steps(inputs: Inputs, number: Number, code: Entries) -> tuple[Inputs, Neurons, Errors]:
     """Steps on the number for each combination of one-hots; tables where it is no number."""
     assert inputs.x is not None, "a number has a column in the table"
-    x = inputs.x
+    x, shared = inputs.x, not set(number.read.dirs).isdisjoint(inputs.dirs)
     inputs, read, flags = _with_number(inputs, number)
     flagged = np.isin(x, list(flags))
     any_flag = np.zeros(len(inputs.dirs))
     for flag in flags.values():
         any_flag += flag
     parts: list[Neurons] = []
+    errors = [UNKNOWN] if shared else []  # certificates know no leaves that share columns
     if not flagged.all():
-        parts.append(_gated(inputs, number, code, ~flagged, read, any_flag))
+        made, steps = _gated(inputs, number, code, ~flagged, read, any_flag)
+        reads = Read(inputs, number.proved, read, any_flag, inputs.has, len(flags))
+        parts.append(made)
+        errors.append(of_steps(made, steps, reads, code))
     for at in sorted(set(x[flagged].tolist())):
         rows = np.flatnonzero(x == at)
-        parts.append(_flagged(inputs, number, code, rows, flags[at]))
-    return inputs, Neurons.concatenate(parts)
+        made, noise = _flagged(inputs, number, code, rows, flags[at])
+        parts.append(made)
+        has = together([inputs.has, flag_errors(number.proved)])
+        k = inputs.cells.shape[1] + 1
+        errors.append(of_table(made, k, (has, noise), code, one_hot=False))
+    return inputs, Neurons.concatenate(parts), in_turn(errors)
 
 
 def _with_number(
@@ -72,18 +89,21 @@ def _with_number(
 
 def _flagged(
     inputs: Inputs, number: Number, code: Entries, rows: np.ndarray, flag: np.ndarray
-) -> Neurons:
-    """A table of the rows in which the number is replaced by one value, read through `flag`."""
-    size = len(inputs.dirs)
+) -> tuple[Neurons, float]:
+    """A table of the rows in which the number is replaced by one value, read through `flag`.
+
+    With the noise that it tolerates.
+    """
+    size, noise = len(inputs.dirs), inputs.noise + max(number.flag_error, 1e-6)
     column = np.full((len(rows), 1), size)
     part = table_mlp(
         np.concatenate([inputs.cells[rows], column], axis=1),
         inputs.output[rows],
         code,
         size + 1,
-        noise=inputs.noise + max(number.flag_error, 1e-6),
+        noise=noise,
     )
-    return replace(part, reads=_read_through(part.reads, flag))
+    return replace(part, reads=_read_through(part.reads, flag)), noise
 
 
 def _read_through(reads: Entries, flag: np.ndarray) -> Entries:
@@ -106,7 +126,7 @@ def _gated(
     rows: np.ndarray,
     read: np.ndarray,
     any_flag: np.ndarray,
-) -> Neurons:
+) -> tuple[Neurons, Steps]:
     """Steps on the number in some rows, with a gate for each combination of one-hots."""
     assert inputs.x is not None, "a number has a column in the table"
     cells, x, output = inputs.cells[rows], number.codes[inputs.x[rows]], inputs.output[rows]
@@ -125,12 +145,14 @@ def _gated(
     slack = number.absolute + number.relative * np.abs(x)
     gate_error = inputs.noise + 2 * number.flag_error * len(number.flags)
     slack = slack + gate_error * (np.abs(x).max() + 1.0)
-    made = step_mlp(Steps(gate, x, output, slack), code, read, gates, np.append(-any_flag, 1.0))
+    steps = Steps(gate, x, output, slack)
+    made = step_mlp(steps, code, read, gates, np.append(-any_flag, 1.0))
     if gate_error == 0.0:
-        return made
+        return made, steps
     sizes = Sizes.of(code)  # an open gate hands its error on, times what is written
     errors = made.errors + gate_error * sizes.largest
-    return replace(made, errors=errors, spread=made.spread + gate_error * sizes.in_all)
+    spread = made.spread + gate_error * sizes.in_all
+    return replace(made, errors=errors, spread=spread), steps
 
 
 def _check_types(number: Number, x: np.ndarray, output: np.ndarray, gate: np.ndarray) -> None:

@@ -10,6 +10,13 @@ from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, inputs_of, stacked
 from tracr_lite.compiler.lowering.mlp_neurons import neurons_of
 from tracr_lite.compiler.lowering.problems import CannotLower
+from tracr_lite.compiler.lowering.proved import (
+    EXACT,
+    UNKNOWN_NUMBER,
+    copied_number,
+    written_number,
+)
+from tracr_lite.compiler.lowering.proved_tables import of_table
 from tracr_lite.compiler.lowering.written import WrittenTable
 from tracr_lite.compiler.values.domain import is_number
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
@@ -37,10 +44,10 @@ def write_one_hot(lowering: Lowering, node: int) -> OneHot:
         return assumed.one_hot(lowering, node)
     dirs = tuple(lowering.direction(node, v) for v in values)
     code = Entries.eye(len(dirs))
-    inputs, neurons = neurons_of(node, inputs, code)
-    lowering.doubtful |= not neurons.sure
+    inputs, neurons, proved = neurons_of(node, inputs, code, one_hot=True)
     slot = emit(lowering, node, inputs, neurons, dirs, code)
-    return OneHot(node, dirs, group, np.zeros(len(dirs)), neurons.errors, neurons.spread, slot)
+    errors, spread, none = neurons.errors, neurons.spread, np.zeros(len(dirs))
+    return OneHot(node, dirs, group, none, errors, spread, slot, proved)
 
 
 def write_number(lowering: Lowering, node: int) -> Number:
@@ -63,8 +70,7 @@ def write_number(lowering: Lowering, node: int) -> Number:
         else:
             code[at, dirs.index(flags[value])] = 1.0
     entries = Entries.of(code)
-    inputs, neurons = neurons_of(node, inputs, entries)
-    lowering.doubtful |= not neurons.sure
+    inputs, neurons, proved = neurons_of(node, inputs, entries, one_hot=False)
     slot = emit(lowering, node, inputs, neurons, dirs, entries)
     return Number(
         node,
@@ -80,6 +86,7 @@ def write_number(lowering: Lowering, node: int) -> Number:
         relative=2.0**-23,
         flag_error=neurons.error,
         slot=slot,
+        proved=written_number(proved, float(np.abs(code).max(initial=0.0))),
     )
 
 
@@ -101,8 +108,10 @@ def copy_number(lowering: Lowering, node: int, number: Number) -> Number:
     nothing = np.zeros(len(dirs))
     neurons = Neurons(Entries.of(both), np.zeros(2 * len(dirs)), Entries.of(out), nothing, 0.0)
     cells, output = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
-    inputs = Inputs(names, at_bos, cells, None, output, number, 0.0, number.slot)
+    inputs = Inputs(names, at_bos, cells, None, output, number, 0.0, number.slot, EXACT)
     slot = emit(lowering, node, inputs, neurons, dirs)
+    listed = lowering.values.info[node].span is None
+    proved = copied_number(number.proved, at_bos) if listed else UNKNOWN_NUMBER
     return Number(
         node,
         Functional.of_column(own),
@@ -113,6 +122,7 @@ def copy_number(lowering: Lowering, node: int, number: Number) -> Number:
         relative=number.relative + 2.0**-22,
         flag_error=number.flag_error,
         slot=slot,
+        proved=proved,
     )
 
 
@@ -135,14 +145,14 @@ def clean_one_hot(lowering: Lowering, form: OneHot) -> OneHot:
         )
     code = Entries.eye(size)
     neurons = table_mlp(at[:, None], at, code, size, noise=form.error)
-    lowering.doubtful |= not neurons.sure
+    has = form.proved
+    proved = of_table(neurons, 1, (has, form.error), code, one_hot=True)
     inputs = Inputs(
-        list(form.dirs), form.at_bos, at[:, None], None, at, None, form.error, form.slot
+        list(form.dirs), form.at_bos, at[:, None], None, at, None, form.error, form.slot, has
     )
     slot = emit(lowering, form.node, inputs, neurons, dirs, code)
-    return OneHot(
-        form.node, dirs, form.group, np.zeros(size), neurons.errors, neurons.spread, slot
-    )
+    errors, none = neurons.errors, np.zeros(size)
+    return OneHot(form.node, dirs, form.group, none, errors, neurons.spread, slot, proved)
 
 
 def emit(

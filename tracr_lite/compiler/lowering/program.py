@@ -16,10 +16,10 @@ from tracr_lite.compiler.values.domain import NUMBERS, PLAIN, is_number, kinds_o
 from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
-from tracr_lite.craft.blocks import CARE
 from tracr_lite.errors import CompileError, InvalidValueSetError, Problem
 
 WRITERS = Writers(mlps.write_one_hot, mlps.write_number, mlps.clean_one_hot, heads.write)
+PROMISED = 9e-6  # largest relative error of a number, a little below the promise of 1e-5
 LISTED_OUTPUTS = 4096  # numbers above this are output as a number, not one-hot
 
 
@@ -142,7 +142,7 @@ def _is_mean(lowering: Lowering, root: int) -> bool:
 
 
 def _categorical(lowering: Lowering, form: OneHot) -> Blocks:
-    lowering.doubtful |= CARE * form.error >= 0.25
+    lowering.doubtful |= not form.proved.bearable
     if form.error >= 0.25:
         raise CannotLower(
             form.node, f"its one-hot output may be off by {form.error:.2g}", "lower max_seq_len"
@@ -178,7 +178,9 @@ def _snapping(
     if info.span is not None:
         one_sign = info.span[0] >= 0 or info.span[1] <= 0
         small = number.absolute / info.least if info.least else 1.0
-        lowering.doubtful |= CARE * (number.relative + small) > 9e-6
+        proved = number.proved
+        smallest = proved.absolute / info.least if info.least else np.inf
+        lowering.doubtful |= not (one_sign and proved.relative + smallest < PROMISED)
         if not (one_sign and number.relative + small <= 9e-6):
             raise CannotLower(
                 root,
@@ -194,7 +196,7 @@ def _snapping(
     size = np.minimum(np.abs(ordered[1:]), np.abs(ordered[:-1]))
     close = (gap <= error[1:] + error[:-1]) & (gap > 1e-9 * size)
     good = error <= 9e-6 * np.abs(ordered)  # right as it is, without being snapped
-    lowering.doubtful |= _close_to_doubt(ordered, error)
+    lowering.doubtful |= _close_to_doubt(ordered, number)
     if (close & ~(good[1:] & good[:-1])).any():
         raise CannotLower(
             root,
@@ -202,18 +204,21 @@ def _snapping(
             "use a smaller max_seq_len, or keep it categorical",
         )
     kept = ~(np.append(close, False) | np.append(False, close))
+    lowering.doubtful |= not bool(kept.all())
     if kept.all():
         return sorted(known), float("inf")
     values = {lowering.as_float(root, v): v for v in known}
     return [values[x] for x in ordered[kept].tolist()], float(error[kept].max(initial=0.0))
 
 
-def _close_to_doubt(ordered: np.ndarray, error: np.ndarray) -> bool:
-    """Whether `CARE` times the error would be too much for some of the ascending numbers."""
+def _close_to_doubt(ordered: np.ndarray, number: Number) -> bool:
+    """Whether some of the ascending numbers may be further off than half-way to the next."""
+    if not number.proved.known:
+        return True
+    error = number.proved.absolute + number.proved.relative * np.abs(ordered)
     gap = np.diff(ordered)
-    near = (gap <= CARE * (error[1:] + error[:-1])) & (gap > 1e-9 * np.abs(ordered[1:]))
-    good = CARE * error <= 9e-6 * np.abs(ordered)
-    return bool((near & ~(good[1:] & good[:-1])).any())
+    gap = np.where(gap > 1e-9 * np.abs(ordered[1:]), gap, np.inf)
+    return not bool((np.maximum(error[1:], error[:-1]) < 0.499 * gap).all())
 
 
 def _finish(

@@ -6,6 +6,7 @@ import numpy as np
 
 from tracr_lite.compiler.lowering.forms import Functional, Number, View
 from tracr_lite.compiler.lowering.problems import Split
+from tracr_lite.compiler.lowering.proved import added, read_from
 from tracr_lite.compiler.lowering.state import State
 from tracr_lite.compiler.values.domain import ERR, is_number
 
@@ -38,6 +39,7 @@ def sum_of(state: State, node: int, view: View) -> Number:
         relative=2.0**-23,
         flag_error=form.error,
         slot=form.slot,
+        proved=read_from(form.proved, largest),
     )
 
 
@@ -52,7 +54,8 @@ def linear_of(
     read = parts[0].read.scaled(factors[0]).plus(parts[1].read.scaled(factors[1]))
     relative = max(p.relative for p in parts) + 2.0**-22
     error = sum(abs(f) * p.absolute for f, p in zip(factors, parts, strict=True))
-    if not _one_sign(state, inputs, factors):
+    one_sign = _one_sign(state, inputs, factors)
+    if not one_sign:
         reach = [state.reach(i) * abs(f) for i, f in zip(inputs, factors, strict=True)]
         error, relative = error + relative * sum(reach), 2.0**-23
     values = state.values.info[node].values
@@ -67,6 +70,7 @@ def linear_of(
         relative=relative,
         flag_error=0.0,
         slot=max(p.slot for p in parts),
+        proved=added([p.proved for p in parts], factors, one_sign),
     )
 
 

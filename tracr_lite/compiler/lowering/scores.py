@@ -11,9 +11,9 @@ from tracr_lite.compiler.lowering.forms import order_in
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.match import Match, columns_table
 from tracr_lite.compiler.lowering.problems import CannotLower
+from tracr_lite.compiler.lowering.proved_heads import NO_WEIGHING, Weighing, weighing
 from tracr_lite.compiler.lowering.selectors import matches_of
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
-from tracr_lite.craft.blocks import CARE
 from tracr_lite.craft.blocks.select_head import (
     Literal,
     Scores,
@@ -70,6 +70,7 @@ class Scored:
     slot: int
     matches: tuple[Match, ...]
     counts_bos: bool
+    proved: Weighing = NO_WEIGHING
 
 
 def score_of(lowering: Lowering, selector: int, *, count_bos: bool) -> Scored:
@@ -80,7 +81,8 @@ def score_of(lowering: Lowering, selector: int, *, count_bos: bool) -> Scored:
     it always wins.
     """
     matches = matches_of(lowering, selector)
-    scored = [literal_scores(Literal(columns_table(m))) for m in matches]
+    tables = [columns_table(m) for m in matches]
+    scored = [literal_scores(Literal(table)) for table in tables]
     widths = lowering.values.selected[selector].widths
     empty, most = int(widths.low.min()) == 0, int(widths.high.max())
     halved, single = empty and not count_bos, most <= 1 and not count_bos
@@ -104,7 +106,9 @@ def score_of(lowering: Lowering, selector: int, *, count_bos: bool) -> Scored:
     error = weight_error(n, gap, 0.0 if single else c * noise)
     slot = max(max(m.queries.form.slot, m.keys.form.slot) for m in matches)
     leak = (n + 1) * float(np.exp(-gap))
-    return Scored(w_qk, gap, error, leak, slot, tuple(matches), count_bos)
+    proved = weighing(matches, scored, tables, (c, halved, single), n, most)
+    lowering.doubtful |= not proved.sure
+    return Scored(w_qk, gap, error, leak, slot, tuple(matches), count_bos, proved)
 
 
 def _noise(match: Match, score: Scores) -> float:
@@ -121,7 +125,6 @@ def _sharpness(
     """The score gap; where one key at most is selected it outgrows the noise of the scores."""
     c = sharpness(lowering.values.keys.n, halved=halved)
     limit = (0.3 if halved else 0.6) if single else 1.0 / c
-    lowering.doubtful |= CARE * noise > limit
     if noise > limit:
         raise CannotLower(
             selector,

@@ -11,6 +11,7 @@ from tracr_lite.compiler.lowering.forms import EMBEDDED, Block, Form, Number, On
 from tracr_lite.compiler.lowering.naming import clusters, direction_of
 from tracr_lite.compiler.lowering.plan import Plan
 from tracr_lite.compiler.lowering.problems import CannotLower
+from tracr_lite.compiler.lowering.proved import EXACT
 from tracr_lite.compiler.values.domain import NUMBERS, is_number, typed_key
 from tracr_lite.compiler.values.pointwise import Table
 from tracr_lite.craft.bases import BasisDirection
@@ -30,7 +31,7 @@ class State(Plan):
     - `clean`: attention never reads one-hots with an error, they are cleaned by an MLP first
       (deeper, but more exact).
     - `loose`: the output node, where numbers that differ by rounding only share a direction.
-    - `doubtful`: whether an error `CARE` times as large as its bound here would do harm.
+    - `doubtful`: whether it is not proved that a certificate holds.
     - `assumed`: nodes known to have no block, taken as written so that further problems are
       found.
     """
@@ -55,6 +56,11 @@ class State(Plan):
 
     def wrote(self, form: Written) -> Written:
         """Records a form that has columns of its own."""
+        if isinstance(form, OneHot):
+            self.doubtful |= not form.proved.bearable
+        else:
+            fine = form.proved.known and form.proved.most < 1e29 and form.proved.flag < 0.49
+            self.doubtful |= not fine
         self.written.append(form)
         return form
 
@@ -77,9 +83,8 @@ class State(Plan):
 
     def constant(self, node: int) -> OneHot:
         """A node that depends on nothing, read from the constant direction."""
-        return OneHot(
-            node, (self.one,), np.zeros(1, np.int64), np.ones(1), np.zeros(1), 0.0, EMBEDDED
-        )
+        none, own = np.zeros(1), np.zeros(1, np.int64)
+        return OneHot(node, (self.one,), own, np.ones(1), none, 0.0, EMBEDDED, EXACT)
 
     def embedding(self, node: int, name: str) -> OneHot:
         """The tokens or the indices, as the embeddings write them."""
@@ -87,7 +92,7 @@ class State(Plan):
         dirs = tuple(BasisDirection(name, v) for v in values)
         self.columns[node] = list(dirs)
         none = np.zeros(len(dirs))
-        form = OneHot(node, dirs, np.arange(len(dirs)), none, none, 0.0, EMBEDDED)
+        form = OneHot(node, dirs, np.arange(len(dirs)), none, none, 0.0, EMBEDDED, EXACT)
         return self.wrote(form)
 
     def direction(self, node: int, value: Any) -> BasisDirection:
