@@ -36,7 +36,7 @@ def run_pass(model: Model, batch: Batch, thread: int, threads: int) -> None:
     embedding = model.matrices[PER_LAYER * model.layers]
     first, last = share(count, 1, thread, threads)
     for row in range(first, last):
-        copy_row(embedding, batch.tokens[row], batch.x[row], True)
+        copy_row(embedding, batch.tokens[row], batch.x, row, True)
     for layer in range(model.layers):
         _attend(model, batch, layer, count, thread, threads)
         _feed_forward(model, batch, layer, count, thread, threads)

@@ -59,7 +59,7 @@ class Batch(NamedTuple):
     logits: np.ndarray  # float32 (rows scored, vocab)
     attention: np.ndarray  # float32 (threads, slots)
     blocks: np.ndarray  # float32 (threads, ROWS, widest input): rows of a matrix in float32
-    tiles: np.ndarray  # float32 (threads, 2, ROWS, LANES)
+    tiles: np.ndarray  # float32 (threads, 3, LANES, ROWS)
     best: np.ndarray  # float32 (rows, threads): each thread's greatest score
     where: np.ndarray  # int64 (rows, threads): its token; below 0 if there is a NaN
     sync: np.ndarray  # int64: counts the arrivals of threads

@@ -8,6 +8,8 @@ float32 are made so first.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tracr_lite.llama.native.arithmetic import (
@@ -15,6 +17,7 @@ from tracr_lite.llama.native.arithmetic import (
     rounded_to_q80,
     widened,
 )
+from tracr_lite.llama.native.dot import dot_bfloat16, dot_float32, dot_int8
 from tracr_lite.llama.native.edge import (
     bytes_in_groups,
     compiled,
@@ -36,7 +39,8 @@ from tracr_lite.llama.native.plan import (
     SIZE,
     Batch,
 )
-from tracr_lite.llama.native.tile import LANES, ROWS, multiply_tile
+from tracr_lite.llama.native.tile import ROWS, multiply_tile
+from tracr_lite.llama.native.vectors import LANES
 
 FEW = 8  # vectors that are multiplied one after another
 F32 = np.float32
@@ -85,11 +89,13 @@ def _float32(
     out: np.ndarray,
     adds: bool,
 ) -> None:
-    weights = floats(matrix[ADDRESS], matrix[OUT], matrix[IN])
+    width, whole = matrix[IN], matrix[IN] // LANES * LANES
+    weights, x = floats(matrix[ADDRESS], matrix[OUT], width), given.ctypes.data
     for i in range(part[0], part[1]):
+        address = matrix[ADDRESS] + i * width * 4
         for row in range(count):
-            total = F32(0)
-            for k in range(matrix[IN]):
+            total = dot_float32(address, x + row * given.shape[1] * 4, whole // LANES)
+            for k in range(whole, width):
                 total += weights[i, k] * given[row, k]
             out[row, i] = out[row, i] + total if adds else total
 
@@ -103,11 +109,13 @@ def _bfloat16(
     out: np.ndarray,
     adds: bool,
 ) -> None:
-    weights = shorts(matrix[ADDRESS], matrix[OUT], matrix[IN])
+    width, whole = matrix[IN], matrix[IN] // LANES * LANES
+    weights, x = shorts(matrix[ADDRESS], matrix[OUT], width), given.ctypes.data
     for i in range(part[0], part[1]):
+        address = matrix[ADDRESS] + i * width * 2
         for row in range(count):
-            total = F32(0)
-            for k in range(matrix[IN]):
+            total = dot_bfloat16(address, x + row * given.shape[1] * 4, whole // LANES)
+            for k in range(whole, width):
                 total += widened(weights[i, k]) * given[row, k]
             out[row, i] = out[row, i] + total if adds else total
 
@@ -122,17 +130,32 @@ def _int8(
     adds: bool,
 ) -> None:
     chunks, groups, size = matrix[CHUNKS], matrix[GROUPS], matrix[SIZE]
+    given, factors = batch.given.ctypes.data, batch.scales.ctypes.data
+    apart = 4 * batch.given.shape[1]
+    for i in range(part[0], part[1]):
+        weights = matrix[ADDRESS] + i * groups * size
+        scales = matrix[SCALES] + i * 4
+        for row in range(count):
+            if size % LANES == 0:
+                x, own = given + row * apart, factors + row * apart
+                total = dot_int8(weights, scales, x, own, matrix[OUT], chunks, groups, size)
+            else:
+                total = _dot_of_small_groups(matrix, batch, i, row)
+            out[row, i] = out[row, i] + total if adds else total
+
+
+@compiled
+def _dot_of_small_groups(matrix: np.ndarray, batch: Batch, i: int, row: int) -> Any:
+    chunks, groups, size = matrix[CHUNKS], matrix[GROUPS], matrix[SIZE]
     weights = bytes_in_groups(matrix[ADDRESS], chunks, matrix[OUT], groups, size)
     scales = scales_of_groups(matrix[SCALES], chunks, groups, matrix[OUT])
-    for i in range(part[0], part[1]):
-        for row in range(count):
-            total = F32(0)
-            for group in range(chunks * groups):
-                c, g, part_sum = group // groups, group % groups, F32(0)
-                for k in range(size):
-                    part_sum += F32(weights[c, i, g, k]) * batch.given[row, group * size + k]
-                total += part_sum * (scales[c, g, i] * batch.scales[row, group])
-            out[row, i] = out[row, i] + total if adds else total
+    total = F32(0)
+    for group in range(chunks * groups):
+        c, g, part_sum = group // groups, group % groups, F32(0)
+        for k in range(size):
+            part_sum += F32(weights[c, i, g, k]) * batch.given[row, group * size + k]
+        total += part_sum * (scales[c, g, i] * batch.scales[row, group])
+    return total
 
 
 @compiled
@@ -145,21 +168,47 @@ def _tiles(
     out: np.ndarray,
     adds: bool,
 ) -> None:
-    block, whole = batch.blocks[thread], batch.tiles[thread, 0]
+    # Addresses, as slices of arrays would be counted among all threads.
+    whole, block = batch.tiles[thread, 0], batch.blocks[thread]
+    packed, apart = batch.packed.ctypes.data, 4 * LANES * batch.packed.shape[1]
+    width = matrix[IN]
     for first in range(part[0], part[1], ROWS):
         rows = min(ROWS, part[1] - first)
         address, stride = _block(matrix, first, rows, block)
+        step = ROWS * (4 if matrix[KIND] == FLOAT32 else 2 if matrix[KIND] == BFLOAT16 else 1)
+        soon = matrix[ADDRESS] + min(first + ROWS, matrix[OUT] - ROWS) * step // ROWS * width
         for tile in range((count + LANES - 1) // LANES):
-            x = batch.packed[tile]
+            x = packed + tile * apart
             if matrix[KIND] == Q80:
                 _grouped_tile(matrix, batch, tile, first, rows, thread)
             else:
-                multiply_tile(address, stride, x.ctypes.data, matrix[IN], whole.ctypes.data)
-            for lane in range(min(LANES, count - tile * LANES)):
-                row = tile * LANES + lane
-                for r in range(rows):
-                    found = whole[r, lane]
-                    out[row, first + r] = out[row, first + r] + found if adds else found
+                multiply_tile(address, stride, x, width, whole.ctypes.data, soon, step)
+                soon, step = address, 0
+            _put(out, tile * LANES, min(LANES, count - tile * LANES), first, rows, whole, adds)
+
+
+@compiled
+def _put(
+    out: np.ndarray,
+    row: int,
+    lanes: int,
+    first: int,
+    rows: int,
+    found: np.ndarray,
+    adds: bool,
+) -> None:
+    """Stores a tile; whole ones in vectors."""
+    for lane in range(lanes):
+        if rows == ROWS and adds:
+            for r in range(ROWS):
+                out[row + lane, first + r] += found[lane, r]
+        elif rows == ROWS:
+            for r in range(ROWS):
+                out[row + lane, first + r] = found[lane, r]
+        else:
+            for r in range(rows):
+                before = out[row + lane, first + r] if adds else F32(0)
+                out[row + lane, first + r] = before + found[lane, r]
 
 
 @compiled
@@ -170,22 +219,19 @@ def _grouped_tile(
     groups, size = matrix[GROUPS], matrix[SIZE]
     scales = scales_of_groups(matrix[SCALES], matrix[CHUNKS], groups, matrix[OUT])
     whole, part = batch.tiles[thread, 0], batch.tiles[thread, 1]
-    block, x = batch.blocks[thread], batch.packed[tile]
+    block, x, own = batch.blocks[thread], batch.packed[tile], batch.tiles[thread, 2, 0]
     whole[:] = F32(0)
     for group in range(matrix[CHUNKS] * groups):
         weights = block.ctypes.data + group * size * 4
-        multiply_tile(
-            weights,
-            block.shape[1],
-            x.ctypes.data + group * size * LANES * 4,
-            size,
-            part.ctypes.data,
-        )
+        vectors = x.ctypes.data + group * size * LANES * 4
+        multiply_tile(weights, block.shape[1], vectors, size, part.ctypes.data, weights, 0)
         for r in range(rows):
-            scale = scales[group // groups, group % groups, first + r]
-            for lane in range(LANES):
-                row = min(tile * LANES + lane, len(batch.scales) - 1)
-                whole[r, lane] += part[r, lane] * (scale * batch.scales[row, group])
+            own[r] = scales[group // groups, group % groups, first + r]
+        for lane in range(LANES):
+            row = min(tile * LANES + lane, len(batch.scales) - 1)
+            scale = batch.scales[row, group]
+            for r in range(ROWS):
+                whole[lane, r] += part[lane, r] * (own[r] * scale)
 
 
 @compiled
@@ -194,26 +240,28 @@ def _block(matrix: np.ndarray, first: int, rows: int, block: np.ndarray) -> tupl
     if matrix[KIND] == FLOAT32 and rows == ROWS:
         return matrix[ADDRESS] + first * matrix[IN] * 4, matrix[IN]
     for r in range(rows):
-        copy_row(matrix, first + r, block[r], matrix[KIND] != Q80)
+        copy_row(matrix, first + r, block, r, matrix[KIND] != Q80)
     return block.ctypes.data, block.shape[1]
 
 
 @compiled
-def copy_row(matrix: np.ndarray, i: int, out: np.ndarray, scaled: bool) -> None:
+def copy_row(matrix: np.ndarray, i: int, out: np.ndarray, row: int, scaled: bool) -> None:
     """Row `i` of a matrix in float32; the integers of a quantized one are scaled or not."""
     width = matrix[IN]
     if matrix[KIND] == FLOAT32:
-        out[:width] = floats(matrix[ADDRESS], matrix[OUT], width)[i]
-    elif matrix[KIND] == BFLOAT16:
-        numbers = shorts(matrix[ADDRESS], matrix[OUT], width)[i]
+        numbers = floats(matrix[ADDRESS], matrix[OUT], width)
         for k in range(width):
-            out[k] = widened(numbers[k])
+            out[row, k] = numbers[i, k]
+    elif matrix[KIND] == BFLOAT16:
+        halves = shorts(matrix[ADDRESS], matrix[OUT], width)
+        for k in range(width):
+            out[row, k] = widened(halves[i, k])
     else:
-        _copy_int8(matrix, i, out, scaled)
+        _copy_int8(matrix, i, out, row, scaled)
 
 
 @compiled
-def _copy_int8(matrix: np.ndarray, i: int, out: np.ndarray, scaled: bool) -> None:
+def _copy_int8(matrix: np.ndarray, i: int, out: np.ndarray, row: int, scaled: bool) -> None:
     chunks, groups, size = matrix[CHUNKS], matrix[GROUPS], matrix[SIZE]
     weights = bytes_in_groups(matrix[ADDRESS], chunks, matrix[OUT], groups, size)
     scales = scales_of_groups(matrix[SCALES], chunks, groups, matrix[OUT])
@@ -221,4 +269,4 @@ def _copy_int8(matrix: np.ndarray, i: int, out: np.ndarray, scaled: bool) -> Non
         c, g = group // groups, group % groups
         scale = scales[c, g, i] if scaled else F32(1)
         for k in range(size):
-            out[group * size + k] = F32(weights[c, i, g, k]) * scale
+            out[row, group * size + k] = F32(weights[c, i, g, k]) * scale

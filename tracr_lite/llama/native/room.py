@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tracr_lite.llama.native.plan import APART, Batch, Model
-from tracr_lite.llama.native.tile import LANES, ROWS
+from tracr_lite.llama.native.tile import ROWS
+from tracr_lite.llama.native.vectors import LANES
 
 Caches = tuple[np.ndarray, np.ndarray]
 
@@ -37,7 +38,7 @@ def make_room(model: Model, caches: Caches, rows: int, scored: int, threads: int
         logits=_floats(scored, model.vocab),
         attention=_floats(threads, caches[0].shape[3]),
         blocks=_floats(threads, ROWS, widest),
-        tiles=_floats(threads, 2, ROWS, LANES),
+        tiles=_floats(threads, 3, LANES, ROWS),
         best=_floats(rows, threads),
         where=_integers(rows, threads),
         sync=_integers(APART),

@@ -3,66 +3,85 @@
 # numba and llvmlite have few annotations.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
-# pyright: reportUntypedFunctionDecorator=false
 
 from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
 from tracr_lite.llama.native.edge import instruction
+from tracr_lite.llama.native.vectors import (
+    FLOAT,
+    LANES,
+    VECTOR,
+    ZERO,
+    fused,
+    load,
+    mask,
+    number,
+    place,
+    prefetch,
+    spread,
+)
 
-LANES = 16  # float32 numbers of a vector; where registers are smaller, LLVM takes several
 ROWS = 8  # rows of a matrix in a tile
-_FLOAT, _INT = ir.FloatType(), ir.IntType(32)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
-_FUSED = ("contract",)  # a product and a sum with one rounding
 
 
 @instruction
 def multiply_tile(
-    _context: Any, _weights: Any, _stride: Any, _x: Any, _count: Any, _out: Any
+    _context: Any,
+    _weights: Any,
+    _stride: Any,
+    _x: Any,
+    _count: Any,
+    _out: Any,
+    _next: Any,
+    _step: Any,
 ) -> Any:
-    """`out[i, lane] = sum over k of weights[i, k] * x[k, lane]`, for `ROWS` rows and all lanes.
+    """`out[lane, i] = sum over k of weights[i, k] * x[k, lane]`, for `ROWS` rows and all lanes.
 
     Arguments are addresses of float32 and counts: `weights`, whose rows are `stride` numbers
-    apart; `x` (count, LANES); the count; `out` (ROWS, LANES).
+    apart; `x` (count, LANES); the count; `out` (LANES, ROWS). Meanwhile what lies at `next` is
+    fetched, `step` bytes for each k: memory is slow enough to be asked early.
     """
-    return types.void(*[types.int64] * 5), _generate
+    return types.void(*[types.int64] * 7), _generate
 
 
-def _generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-    weights = builder.inttoptr(args[0], _FLOAT.as_pointer())
-    x, out = (builder.inttoptr(args[i], _VECTOR.as_pointer()) for i in (2, 4))
-    rows = [builder.mul(args[1], ir.Constant(args[1].type, row)) for row in range(ROWS)]
-    zero = ir.Constant(_VECTOR, [0.0] * LANES)
-    sums = [cgutils.alloca_once_value(builder, zero) for _ in range(ROWS)]
-    for total in sums:  # also when this is inside a loop
-        builder.store(zero, total)
+def _generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+    weights, x = place(builder, args[0], FLOAT), place(builder, args[2], FLOAT)
+    rows = [builder.mul(args[1], number(row)) for row in range(ROWS)]
+    sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(ROWS)]
+    for each in sums:
+        builder.store(ZERO, each)
     with cgutils.for_range(builder, args[3]) as loop:
-        vector = _load(builder, builder.gep(x, [loop.index]))
-        for row, total in zip(rows, sums, strict=True):
+        soon = builder.add(args[5], builder.mul(loop.index, args[6]))
+        prefetch(builder, place(builder, soon, FLOAT))
+        at = builder.gep(x, [builder.mul(loop.index, number(LANES))])
+        vector = load(builder, at, VECTOR, 4)
+        for row, each in zip(rows, sums, strict=True):
             weight = builder.load(builder.gep(weights, [builder.add(row, loop.index)]))
-            product = builder.fmul(_spread(builder, weight), vector, flags=_FUSED)
-            builder.store(builder.fadd(builder.load(total), product, flags=_FUSED), total)
-    for row, total in enumerate(sums):
-        place = builder.gep(out, [ir.Constant(args[1].type, row)])
-        builder.store(builder.load(total), place).align = 4
-    return _context.get_dummy_value()
+            added = fused(builder, spread(builder, weight), vector, builder.load(each))
+            builder.store(added, each)
+    turned = [builder.load(each) for each in sums]
+    for _ in range(ROWS.bit_length() - 1):
+        turned = _shuffled(builder, turned)
+    for i, vector in enumerate(turned):
+        at = builder.gep(place(builder, args[4], FLOAT), [number(i * LANES)])
+        builder.store(vector, builder.bitcast(at, VECTOR.as_pointer())).align = 4
+    return context.get_dummy_value()
 
 
-def _load(builder: Any, place: Any) -> Any:
-    found = builder.load(place)
-    found.align = 4
+def _shuffled(builder: Any, vectors: list[Any]) -> list[Any]:
+    """The numbers of the first and the second half in turns, as with a pack of cards.
+
+    That moves the highest bit of each number's place to the lowest. Three times for eight rows,
+    and lane * ROWS + row is where row * LANES + lane was.
+    """
+    half, found = len(vectors) // 2, list[Any]()
+    for one, two in zip(vectors[:half], vectors[half:], strict=True):
+        for first in (0, LANES // 2):
+            lanes = [first + i // 2 + LANES * (i % 2) for i in range(LANES)]
+            found.append(builder.shuffle_vector(one, two, mask(lanes)))
     return found
-
-
-def _spread(builder: Any, number: Any) -> Any:
-    """A vector with the same number in all lanes."""
-    nothing = ir.Constant(_VECTOR, ir.Undefined)
-    first = builder.insert_element(nothing, number, ir.Constant(_INT, 0))
-    mask = ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES)
-    return builder.shuffle_vector(first, nothing, mask)
