@@ -256,6 +256,7 @@ EDITS = [  # where, what, and what is said about it
     ("shape.positions", 2**31 - 1, "pos_embed/embeddings has the shape"),
     ("shape.d_model", 7, "has the shape|from 0 to 6"),
     ("shape.pad_token", 4, "shape.pad_token is 4; it must be a whole number from 0 to 3"),
+    ("shape.pad_token", 0, "shape.pad_token is 0, but that of input_encoder has the id "),
     ("shape.readout.columns", [99], r"shape.readout.columns\[0\] is 99"),
     ("shape.readout.columns", [1, 1], "names a column twice"),
     ("shape.readout.columns", [], "needs columns"),

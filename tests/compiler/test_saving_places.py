@@ -123,6 +123,21 @@ def test_a_saved_model_with_more_in_its_folder_is_not_replaced(model, tmp_path):
     refused(model, goal, said)
 
 
+@pytest.mark.parametrize("name", [CARD, WEIGHTS])
+def test_folders_named_as_files_of_a_model_are_not_replaced(model, tmp_path, name):
+    goal = model.save(tmp_path / "model")
+    (goal / name).unlink()
+    (goal / name).mkdir()
+    (goal / name / "notes.txt").write_text("mine")
+    refused(model, goal, f"but also {name!r}, which would be lost", overwrite=True)
+    (goal / name / "notes.txt").unlink()
+    (goal / name).rmdir()
+    (tmp_path / "store").mkdir()
+    (goal / name).symlink_to(tmp_path / "store")
+    model.save(goal, overwrite=True)
+    assert (tmp_path / "store").is_dir()
+
+
 def test_a_damaged_model_can_be_replaced(model, both, tmp_path):
     goal = model.save(tmp_path / "model")
     (goal / CARD).unlink()

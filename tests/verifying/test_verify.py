@@ -22,7 +22,7 @@ from tests.verifying.models import (
     scaled,
 )
 from tracr_lite.compiler import compile_rasp_to_model
-from tracr_lite.errors import CompileError, InputError
+from tracr_lite.errors import CompileError, InputError, TracrLiteError
 from tracr_lite.rasp import rasp
 from tracr_lite.sampling import sample_program
 from tracr_lite.transformer.encoder import CategoricalEncoder
@@ -344,6 +344,37 @@ def test_models_that_cannot_be_verified():
         verify(dataclasses.replace(model, trace=None))
     with pytest.raises(VerifyError, match="takes ids, not tokens"):
         verify(dataclasses.replace(model, input_encoder=None))
+
+
+MISFITS = [
+    (lambda a: a[:-1], r"token_embed/embeddings has the shape \[3, \d+\]; it must be \[4, "),
+    (lambda a: a.tolist(), "token_embed/embeddings is no array of real numbers"),
+    (lambda a: None, "is no array of real numbers"),
+    (lambda a: a.astype(object), "is no array of real numbers"),
+    (lambda a: a.astype(np.complex64), "is no array of real numbers"),
+    (lambda a: a.astype(">f4"), "is no array of real numbers that JAX can read"),
+]
+
+
+@pytest.mark.parametrize(("change", "what"), MISFITS)
+def test_weights_that_do_not_fit_the_model(change, what):
+    model = compiled(REVERSE, AB, 4)
+
+    def spoil(params):
+        group = params["token_embed"]
+        group["embeddings"] = change(group["embeddings"])
+
+    off = edited(model, spoil)
+    for call in (
+        lambda: verify(off),
+        lambda: tracr_lite.blame(off, xs=["a"]),
+        lambda: off.intervene({"tokens": "a"}).predict(["compiler_bos", "a"]),
+    ):
+        with pytest.raises(TracrLiteError, match=f"cannot be run: its parameter .*{what}"):
+            call()
+    for lacking in (lambda params: params.pop("pos_embed"), lambda params: params.clear()):
+        with pytest.raises(VerifyError, match="is missing"):
+            verify(edited(model, lacking))
 
 
 def test_no_tokens_and_one_token():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
+from tracr_lite.compiler.circuits.fitting import misfit
 from tracr_lite.transformer.encoder import CategoricalEncoder
 from tracr_lite.verifying.errors import VerifyError
 from tracr_lite.verifying.inputs import GIVEN, Drawn, Space
@@ -64,11 +65,13 @@ def chosen(model: AssembledTransformerModel, inputs: Iterable[Sequence[Any]]) ->
 
 
 def require_model(model: object) -> None:
-    """**Raises:** `VerifyError` unless it is a compiled model."""
+    """**Raises:** `VerifyError` unless it is a compiled model with parameters of its shape."""
     if not isinstance(model, AssembledTransformerModel):
         raise VerifyError(
             f"the first argument is a compiled model; got {type(model).__name__} {model!r}"
         )
+    if model.shape is not None and (why := misfit(model.params, model.shape)):
+        raise VerifyError(f"this model cannot be run: {why}")
 
 
 def require(name: str, value: object, least: int) -> None:

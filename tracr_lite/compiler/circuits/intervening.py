@@ -18,6 +18,7 @@ import numpy as np
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.circuits.changes import Wanted, at_length, cells_of, read_changes
 from tracr_lite.compiler.circuits.errors import CircuitError, InterventionError
+from tracr_lite.compiler.circuits.fitting import misfit
 from tracr_lite.compiler.circuits.ideal import EMBEDDED, NOBODY, Ideal, ideal
 from tracr_lite.compiler.circuits.node_values import node_values
 from tracr_lite.compiler.circuits.overwriting import Cells, jitted_overwritten
@@ -57,9 +58,13 @@ class Intervention:
         **Arguments:** `strict`: refuses what the model need not follow; otherwise it is run,
         and `outside` of the output says why it may be anything.
         **Raises:** `InputError` as `model.apply`; `InterventionError` if the input has no such
-        position, the program itself raises, or (if strict) the weights do not follow.
+        position, the program itself raises, the weights have other shapes than the model, or
+        (if strict) do not follow.
         """
         assert self._model.input_encoder is not None, "compiled models have encoders"
+        assert self._model.shape is not None, "compiled models have a shape"
+        if why := misfit(self._model.params, self._model.shape):
+            raise InterventionError(f"this model cannot be run: {why}")
         ids = self._model.input_encoder.encode(tokens)
         tokens = self._model.input_encoder.decode(ids)  # of the types that the program knows
         changes = at_length(self._wanted, len(tokens) - 1)

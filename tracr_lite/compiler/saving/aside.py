@@ -82,7 +82,7 @@ def _check_free(goal: Path, overwrite: bool) -> None:
             f"the folder is not empty, and no saved model: it holds {_some(inside)}; choose "
             "another"
         )
-    if others := [name for name in inside if name not in NAMES]:
+    if others := [name for name in inside if name not in NAMES or _is_folder(goal / name)]:
         raise SavedModelError(
             f"it holds a saved model, but also {_some(others)}, which would be lost; move that "
             "away, or choose another folder"
@@ -92,6 +92,10 @@ def _check_free(goal: Path, overwrite: bool) -> None:
             "it holds a saved model already; replace it with overwrite=True (--force on the "
             "command line), or choose another folder"
         )
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _replace(new: Path, goal: Path, old: Path) -> None:

@@ -126,10 +126,17 @@ def _space(found: list[Any], shape: Shape) -> VectorSpaceWithBasis:
 
 def _check_encoders(inner: Encoder | None, outer: Encoder | None, shape: Shape) -> None:
     """Ids that no row of the embedding belongs to would be answered, but wrongly."""
-    if isinstance(inner, CategoricalEncoder) and inner.vocab_size > shape.vocab_size:
-        raise SavedModelError(
-            f"input_encoder has {inner.vocab_size} tokens, the embedding {shape.vocab_size}"
-        )
+    if isinstance(inner, CategoricalEncoder):
+        if inner.vocab_size > shape.vocab_size:
+            raise SavedModelError(
+                f"input_encoder has {inner.vocab_size} tokens, the embedding {shape.vocab_size}"
+            )
+        pad = inner.pad_encoding
+        if pad is not None and shape.pad_token is not None and pad != shape.pad_token:
+            raise SavedModelError(
+                f"shape.pad_token is {shape.pad_token}, but that of input_encoder has the "
+                f"id {pad}"
+            )
     answers = len(shape.readout.columns) if shape.readout.categorical else 0
     if isinstance(outer, CategoricalEncoder) and outer.vocab_size < answers:
         raise SavedModelError(
