@@ -178,6 +178,21 @@ def test_weights_that_are_no_numbers():
     assert found.culprits[0].off == np.inf
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["token_embed", "pos_embed"])
+def test_padding_that_is_no_number(name, number):
+    """No input has these rows, but a weight of zero times NaN is NaN."""
+    model = compiled(REVERSE, AB, 4)
+    row = {"token_embed": model.shape.pad_token, "pos_embed": 4}[name]
+    off = changed(model, name, "embeddings", (row, 0), number)
+    found = blame(off, xs=["a", "b"])
+    assert [c.writer.kind for c in found.culprits] == [
+        {"token_embed": "token embedding", "pos_embed": "position embedding"}[name]
+    ]
+    assert found.culprits[0].weights == (f"{name}/embeddings",)
+    assert verify(off, inputs=[["a", "b"]]).mismatches == 1
+
+
 def test_the_readout():
     model = copy.copy(compiled(REVERSE, AB, 3))
     model.output_encoder = CategoricalEncoder(model.output_encoder.basis[::-1])

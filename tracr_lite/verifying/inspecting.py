@@ -13,7 +13,7 @@ from tracr_lite.compiler.circuits.ideal import NOBODY, ideal, own_columns
 from tracr_lite.compiler.circuits.known import Known
 from tracr_lite.compiler.circuits.node_values import node_values
 from tracr_lite.compiler.circuits.reading import read_form
-from tracr_lite.compiler.circuits.writers import HalfLayer, Writer, compiled_params
+from tracr_lite.compiler.circuits.writers import Arrays, HalfLayer, Writer, compiled_params
 from tracr_lite.compiler.compiling import compile_rasp_to_model
 from tracr_lite.compiler.lowering.forms import EMBEDDED
 from tracr_lite.compiler.trace_of import CompileTrace
@@ -160,4 +160,22 @@ class Inspection:
             for writer, amount in zip(half.writers(), worst.tolist(), strict=True)
             if amount > 0
         ]
+        found = found or list(self._padding(old))
         return sorted(found, key=lambda culprit: -culprit.off)
+
+    def _padding(self, old: Arrays) -> Iterator[Culprit]:
+        """Changed embeddings of padding: what is not finite there gets past the mask."""
+        shape, new = self._model.shape, self._model.params
+        assert shape is not None, "compiled models have a shape"
+        assert shape.pad_token is not None, "compiled models have a padding token"
+        for name, kind, rows in (
+            ("token_embed", "token embedding", [shape.pad_token]),
+            ("pos_embed", "position embedding", range(len(self._ids), shape.positions)),
+        ):
+            now, then = (
+                np.asarray(params[name]["embeddings"], float)[list(rows)]
+                for params in (new, old)
+            )
+            off = np.nan_to_num(np.abs(now - then), nan=np.inf, posinf=np.inf)
+            if off.any():
+                yield Culprit(Writer(kind), float(off.max()), (f"{name}/embeddings",))
