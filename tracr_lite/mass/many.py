@@ -62,8 +62,8 @@ def compile_many(
     """Compiles programs in worker processes; yields a `CompiledProgram` for each, lazily.
 
     A program that fails does not stop the others: its item has an `error`, and its `model`
-    raises that error. Models with tight bounds are not certified, as `compile_rasp_to_model`
-    does: they are right by the compiler's own bounds, and `certify(item.model)` proves it.
+    raises that error. Models are those of `compile_rasp_to_model`: each has a certificate that
+    holds, and refusals name the largest `max_seq_len` that would compile.
 
     **Arguments:**
     - `requests`: `(program, vocab, max_seq_len)` or `(program, vocab, max_seq_len, options)`,

@@ -18,7 +18,8 @@ from tracr_lite.compiler.lowering.forms import (
 )
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.problems import Split
-from tracr_lite.compiler.lowering.proved_heads import averaged, copied, counted, numbers_of
+from tracr_lite.compiler.lowering.proved_heads import copied, counted
+from tracr_lite.compiler.lowering.proved_means import Averaged, averaged, numbers_of
 from tracr_lite.compiler.lowering.scores import Rows, Scored, score_of
 from tracr_lite.compiler.lowering.selectors import select_all
 from tracr_lite.compiler.lowering.written import WrittenHead
@@ -123,13 +124,14 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
     rows, held = _mean_rows(lowering, node, kind, inner, columns)
     slot = _head(lowering, node, kind.selector, scored, rows, columns.dirs, inner)
     fallback = 0.0 if columns.number is None else float(held[0])
-    absolute, relative = _mean_error(lowering, kind, inner, scored, fallback)
+    of = numbers_of(lowering, node, kind, fallback)
+    absolute, relative = _mean_error(lowering, kind, inner, scored, of)
     read, flags = columns.reads(held)
     shape = (len(rows.place), len(columns.dirs))
     proved = averaged(
         inner.proved,
         scored.proved,
-        numbers_of(lowering, node, kind, fallback),
+        of,
         shape,
         flags=bool(columns.flags),
         subtracted=abs(inner.read.bos),
@@ -184,17 +186,15 @@ def _mean_rows(
 
 
 def _mean_error(
-    lowering: Lowering, kind: Aggregate, inner: Number, scored: Scored, fallback: float
+    lowering: Lowering, kind: Aggregate, inner: Number, scored: Scored, of: Averaged
 ) -> tuple[float, float]:
     """(absolute, relative) error of a mean; numbers of one sign cannot cancel."""
-    info = lowering.values.info[kind.value]
-    numbers = [*(v for v in info.values if is_number(v)), *(info.span or ()), fallback]
-    reach = max(lowering.reach(kind.value), abs(fallback))
+    reach = max(lowering.reach(kind.value), of.fallback)
     most = int(lowering.values.selected[kind.selector].widths.high.max())
     # A sum of equal terms (of truth values, say) has partial sums of half its size on average.
-    terms = most / 2 if len({v for v in numbers if v}) <= 1 else most
+    terms = most / 2 if len({v for v in of.values if v}) <= 1 else most
     error = scored.error + inner.relative + (terms + 3) * 2.0**-24
-    if min(numbers) >= 0 or max(numbers) <= 0:
+    if of.one_sign:
         return inner.absolute + reach * scored.leak, error
     return inner.absolute + reach * error, 2.0**-22
 

@@ -41,7 +41,7 @@ def neurons_of(
             noise, k = inputs.noise, inputs.cells.shape[1]
             made = table_mlp(inputs.cells, inputs.output, code, len(inputs.dirs), noise=noise)
             return inputs, made, of_table(made, k, (inputs.has, noise), code, one_hot=one_hot)
-        return _steps(inputs, inputs.number, code)
+        return _steps(inputs, inputs.number, code, one_hot)
     except ValueError as error:
         raise CannotLower(
             node,
@@ -51,7 +51,9 @@ def neurons_of(
         ) from error
 
 
-def _steps(inputs: Inputs, number: Number, code: Entries) -> tuple[Inputs, Neurons, Errors]:
+def _steps(
+    inputs: Inputs, number: Number, code: Entries, one_hot: bool
+) -> tuple[Inputs, Neurons, Errors]:
     """Steps on the number for each combination of one-hots; tables where it is no number."""
     assert inputs.x is not None, "a number has a column in the table"
     x, shared = inputs.x, not set(number.read.dirs).isdisjoint(inputs.dirs)
@@ -66,7 +68,7 @@ def _steps(inputs: Inputs, number: Number, code: Entries) -> tuple[Inputs, Neuro
         made, steps = _gated(inputs, number, code, ~flagged, read, any_flag)
         reads = Read(inputs, number.proved, read, any_flag, inputs.has, len(flags))
         parts.append(made)
-        errors.append(of_steps(made, steps, reads, code))
+        errors.append(of_steps(made, steps, reads, code, one_hot=one_hot))
     for at in sorted(set(x[flagged].tolist())):
         rows = np.flatnonzero(x == at)
         made, noise = _flagged(inputs, number, code, rows, flags[at])

@@ -11,6 +11,7 @@ from tracr_lite.compiler.lowering import heads, mlps
 from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
 from tracr_lite.compiler.lowering.lower import Lowering, Writers
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
+from tracr_lite.compiler.lowering.proved import NumberErrors
 from tracr_lite.compiler.lowering.written import Written
 from tracr_lite.compiler.values.domain import NUMBERS, PLAIN, is_number, kinds_of, typed_key
 from tracr_lite.compiler.values.infer import add_node
@@ -178,9 +179,7 @@ def _snapping(
     if info.span is not None:
         one_sign = info.span[0] >= 0 or info.span[1] <= 0
         small = number.absolute / info.least if info.least else 1.0
-        proved = number.proved
-        smallest = proved.absolute / info.least if info.least else np.inf
-        lowering.doubtful |= not (one_sign and proved.relative + smallest < PROMISED)
+        lowering.doubtful |= not (one_sign and _as_promised(number.proved, info.least))
         if not (one_sign and number.relative + small <= 9e-6):
             raise CannotLower(
                 root,
@@ -209,6 +208,11 @@ def _snapping(
         return sorted(known), float("inf")
     values = {lowering.as_float(root, v): v for v in known}
     return [values[x] for x in ordered[kept].tolist()], float(error[kept].max(initial=0.0))
+
+
+def _as_promised(proved: NumberErrors, least: float) -> bool:
+    """Whether numbers of at least that size are right to 1e-5."""
+    return least > 0.0 and proved.relative + proved.absolute / least < PROMISED
 
 
 def _close_to_doubt(ordered: np.ndarray, number: Number) -> bool:

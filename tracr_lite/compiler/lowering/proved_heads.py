@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import exp, log
 
 import numpy as np
 
-from tracr_lite.compiler.graph import Aggregate
 from tracr_lite.compiler.lowering.match import Match
 from tracr_lite.compiler.lowering.proved import (
     LEAK,
@@ -20,8 +20,6 @@ from tracr_lite.compiler.lowering.proved import (
     NumberErrors,
     U,
 )
-from tracr_lite.compiler.lowering.state import State
-from tracr_lite.compiler.values.domain import is_number
 from tracr_lite.craft.blocks.select_head import Scores
 
 
@@ -90,13 +88,15 @@ def weighing(
         return NO_WEIGHING
     exact = all(q.exact and k.exact for q, k in errors)
     lanes, literals = 1 + sum(s.query.shape[1] for s in scores), len(scores)
-    held = any(q.at_bos.any() or k.at_bos.any() for q, k in sides)
-    columns = sum(len(q.dirs) + len(k.dirs) for q, k in sides)
-    noise = 0.0 if exact else c * _noise(errors, scores, (lanes, columns), held)
+    noise = 0.0
+    if not exact:
+        held = any(q.at_bos.any() or k.at_bos.any() for q, k in sides)
+        columns = sum(len(q.dirs) + len(k.dirs) for q, k in sides)
+        noise = c * _noise(errors, scores, (lanes, columns), held)
     shrink = 9 * U * c * (4 * lanes + 2 * literals + 4)
     gap = (c / 2 if halved else c) - 2 * noise - shrink
-    leak = (keys + 1) * float(np.exp(min(-gap, 0.0)))
-    sure = gap > np.log(keys + 1.0) + SETTLED and _selects(matches, tables, most)
+    leak = (keys + 1) * exp(min(-gap, 0.0))
+    sure = gap > log(keys + 1.0) + SETTLED and _selects(matches, tables, most)
     sure &= exact or single or noise < 0.12
     fits = lanes**1.5 < 2.0**19 and keys < 2**17 and literals < 64
     return Weighing(exact, lanes == 1, single, noise, leak, keys, most, bool(sure and fits))
@@ -181,70 +181,3 @@ def copied(read: Errors, weights: Weighing, shape: tuple[int, int], *, default: 
     total = max(total, bos) if default else total
     summed = total + SEEN * (read.summed - read.total)
     return Errors(total, total, summed, bos)
-
-
-@dataclass(frozen=True)
-class Averaged:
-    """The numbers that a mean is of.
-
-    **Arguments:**
-    - `least`: of their sizes; `one_sign`: of all of them, and of the default.
-    - `fallback`: size of the default; `default`: whether BOS may win with it.
-    - `known`: whether it is known how close to zero a mean may come.
-    """
-
-    least: float
-    one_sign: bool
-    fallback: float
-    default: bool
-    known: bool
-
-
-def numbers_of(state: State, node: int, kind: Aggregate, fallback: float) -> Averaged:
-    """Of a mean and its default."""
-    info, own = state.values.info[kind.value], state.values.info[node]
-    numbers = [*(v for v in info.values if is_number(v)), *(info.span or ()), fallback]
-    return Averaged(
-        info.smallest,
-        min(numbers) >= 0 or max(numbers) <= 0,
-        abs(fallback),
-        int(state.values.selected[kind.selector].widths.low.min()) == 0,
-        own.span is None or own.least > 0.0,
-    )
-
-
-def averaged(
-    read: NumberErrors,
-    weights: Weighing,
-    of: Averaged,
-    shape: tuple[int, int],
-    *,
-    flags: bool,
-    subtracted: float,
-) -> NumberErrors:
-    """Of a mean. `shape`: of the value matrix; `flags`: whether it writes any; `subtracted`:
-    at the BOS position."""
-    if not (of.known and read.known and weights.known):
-        return UNKNOWN_NUMBER
-    rows, columns = shape
-    extra = max(read.terms, 1) + 4.0 + (rows if columns > rows else 0)
-    part = weights.single_ones(extra)
-    fallback = of.fallback
-    reach = 2 * read.size + fallback + 2 * subtracted + SEEN * (read.most + read.bos)
-    leaked = LEAK * weights.leak * MORE * reach
-    lost = MORE * extra * U
-    absolute_bos = SEEN * read.bos + 2 * lost * subtracted + leaked
-    flag_bos = SEEN * read.bos + 3 * lost + leaked if flags else 0.0
-    flag = part + SEEN * read.flag + LEAK * weights.leak * (4 + SEEN * read.flag) + flag_bos
-    near = read.absolute == 0.0 or (read.terms <= 1 and of.least > 0.0)
-    if of.one_sign and read.one_sign and near:
-        small = read.absolute / of.least if read.absolute else 0.0
-        relative = MORE * (part + SEEN * (read.relative + small)) + 4 * U
-        absolute = SEEN * read.absolute + leaked
-    else:
-        relative = 4 * U
-        absolute = MORE * (part + 4 * U) * read.size + SEEN * read.most + leaked
-    absolute = max(absolute, absolute_bos) if of.default else absolute
-    bos = max(absolute_bos + lost * fallback, flag_bos)
-    size = max(read.size, fallback)
-    return NumberErrors(absolute, relative, flag, bos, size)

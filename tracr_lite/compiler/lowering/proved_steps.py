@@ -12,19 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs
 from tracr_lite.compiler.lowering.proved import MORE, UNKNOWN, Errors, NumberErrors, U
-from tracr_lite.craft.arrays import distinct
+from tracr_lite.compiler.lowering.proved_hinges import Each, Hinges, written
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.sizes import Sizes
 from tracr_lite.craft.blocks.step_mlp import Steps
 from tracr_lite.craft.entries import Entries
 
 ROOM = 0.109  # least distance of a hinge from zero: (1 - 1 / 1.25) / 2 * 1.25 - 1 / 64
-
-Each = Float[np.ndarray, " neurons"]
 
 
 @dataclass(frozen=True)
@@ -44,26 +42,26 @@ class Read:
         return self.gates.total + 2 * self.flags * self.number.flag
 
 
-def of_steps(neurons: Neurons, steps: Steps, reads: Read, code: Entries) -> Errors:
-    """Of a gated step function; `UNKNOWN` where its ramps may be reached from elsewhere."""
+def of_steps(
+    neurons: Neurons, steps: Steps, reads: Read, code: Entries, *, one_hot: bool
+) -> Errors:
+    """Of a gated step function; `one_hot`: whether all that it writes is 1.
+
+    `UNKNOWN` where its ramps may be reached from elsewhere."""
     if not (reads.number.known and reads.gates.known):
         return UNKNOWN
     k = reads.inputs.cells.shape[1]
     hinges = _hinges(neurons, steps, reads)
     number, noise = reads.number, reads.noise
-    count = (
-        k
-        + 1
-        + (reads.flags + 1 if noise > 0.0 else 0)
-        + float(hinges.other.max(initial=0.0) > 2**17)
-    )
+    count = k + 1 + (reads.flags + 1 if noise > 0.0 else 0)
+    count += float(hinges.other.max(initial=0.0) > 2**17)
     terms = MORE * U * (count + (number.terms + 4 if number.terms else 0))
     off, rounding, size = _off(hinges, reads, terms, hinges.x)
     several = len(steps.gate) > 0 and bool(steps.gate[0] != steps.gate[-1])
-    far = _far(neurons, hinges, off + rounding, (several, reads.flags > 0), reads, steps)
     near = off + rounding
-    if not (near[hinges.steep > 0.0].max(initial=0.0) < ROOM):
-        far &= _apart(neurons, hinges, reads, steps, terms)
+    far = _far(neurons, hinges, near, (several, reads.flags > 0), reads, steps)
+    if far and not (near[hinges.steep > 0.0].max(initial=0.0) < ROOM):
+        far = _apart(neurons, hinges, reads, steps, terms)
     if not far:
         return UNKNOWN
     # one that is active and falls from a positive value is smaller than that
@@ -76,26 +74,17 @@ def of_steps(neurons: Neurons, steps: Steps, reads: Read, code: Entries) -> Erro
     # with up to two exact one-hots, sums that keep gates closed are not rounded
     loose = k > 2 or noise > 0.0
     opening = terms * (2 * k + 2) * (1 + noise)
-    return _written(neurons, steps, hinges, (rounding, value), (opening, noise, loose), code)
+    return written(
+        neurons,
+        steps,
+        hinges,
+        (rounding, value),
+        (opening, noise, loose),
+        None if one_hot else Sizes.of(code),
+    )
 
 
-@dataclass(frozen=True)
-class _Hinges:
-    """Neurons: slope for the number (0: none), sizes of all other weights, largest number.
-
-    `x`: the largest for which a neuron is active, or near it; `falls`: whether the number takes
-    off from all the rest, at any number.
-    """
-
-    steep: Each
-    other: Each
-    x: Each
-    slope: Each
-    falls: Bool[np.ndarray, " neurons"]
-    low: float  # size of the least number
-
-
-def _hinges(neurons: Neurons, steps: Steps, reads: Read) -> _Hinges:
+def _hinges(neurons: Neurons, steps: Steps, reads: Read) -> Hinges:
     entries, count = neurons.reads, neurons.hidden
     of_number = (reads.read != 0.0)[entries.rows]
     size = np.abs(entries.values)
@@ -110,10 +99,10 @@ def _hinges(neurons: Neurons, steps: Steps, reads: Read) -> _Hinges:
     # far from their ramp they are silent, the more so the farther
     near = 2.0 * other / np.where(steep > 0.0, steep, 1.0)
     x = np.where(falls, np.minimum(x, near), x)
-    return _Hinges(steep, other, x, slope, falls, float(np.abs(steps.x).min()))
+    return Hinges(steep, other, x, slope, falls, float(np.abs(steps.x).min()))
 
 
-def _off(hinges: _Hinges, reads: Read, terms: float, x: Each) -> tuple[Each, Each, Each]:
+def _off(hinges: Hinges, reads: Read, terms: float, x: Each) -> tuple[Each, Each, Each]:
     """How far inputs move each neuron when the number is as large as x; rounding; size."""
     number = reads.number
     size: Each = hinges.other + hinges.steep * (number.size if number.terms else x)
@@ -125,7 +114,7 @@ def _off(hinges: _Hinges, reads: Read, terms: float, x: Each) -> tuple[Each, Eac
     return off, terms * (size + off), size
 
 
-def _apart(neurons: Neurons, hinges: _Hinges, reads: Read, steps: Steps, terms: float) -> bool:
+def _apart(neurons: Neurons, hinges: Hinges, reads: Read, steps: Steps, terms: float) -> bool:
     """Whether each ramp is further from the numbers beside it than its hinges may be off.
 
     From there on their distance grows faster than what they may be off.
@@ -150,7 +139,7 @@ def _apart(neurons: Neurons, hinges: _Hinges, reads: Read, steps: Steps, terms: 
 
 def _far(
     neurons: Neurons,
-    hinges: _Hinges,
+    hinges: Hinges,
     off: Each,
     closing: tuple[bool, bool],
     reads: Read,
@@ -172,7 +161,7 @@ def _far(
 
 def _closed(
     neurons: Neurons,
-    hinges: _Hinges,
+    hinges: Hinges,
     off: Each,
     closing: tuple[bool, bool],
     reads: Read,
@@ -197,56 +186,3 @@ def _closed(
         np.maximum.at(highest, entries.cols, values)
         fine &= bool((opened + highest < -off)[ramp].all())
     return fine
-
-
-def _written(
-    neurons: Neurons,
-    steps: Steps,
-    hinges: _Hinges,
-    sums: tuple[Each, Each],
-    what: tuple[float, float, bool],
-    code: Entries,
-) -> Errors:
-    """Errors of the outputs: those of the ramps behind one gate, and of what opens it.
-
-    `sums`: rounding and largest value of each neuron; `what`: rounding of the sum that opens
-    a gate, what gates are off by, and whether closed ones may be open by that.
-    """
-    (rounding, value), (opening, noise, loose) = sums, what
-    sizes, writes, ramp = Sizes.of(code), neurons.writes, hinges.steep > 0.0
-    gate, gates = _gates(steps, ramp)
-    place = gate[writes.rows] * writes.shape[1] + writes.cols
-    if gates == 1:
-        found, which = np.arange(writes.shape[1]), writes.cols
-    else:
-        found, _, which = distinct(place)
-    count = len(found)
-    products = float((np.abs(writes.values) != 1.0).any())
-    terms = np.bincount(which, minlength=count) - 1.0 + products + float(gates > 1)
-    terms = np.maximum(terms, 0.0) + (gates if loose else 0)
-    of_ramp = ramp[writes.rows]
-    each = rounding[writes.rows] + MORE * U * value[writes.rows] * terms[which]
-    lost = np.abs(writes.values) * each * of_ramp
-    most = MORE * U * (float(terms.max(initial=0.0)) + 2.0)
-    base = sizes.in_all * (noise + opening + most) + sizes.lost_in_all
-    if gates > 1 and loose:
-        base += gates * sizes.in_all * (noise + 1.5 * opening)
-    of_place = np.bincount(which, lost, count)
-    total = float(np.bincount(gate[writes.rows], lost, 1).max())
-    columns = np.zeros(writes.shape[1])
-    np.maximum.at(columns, found % writes.shape[1], of_place)
-    summed = float(columns.sum()) + base * (writes.shape[1] if loose else gates)
-    return Errors(float(columns.max(initial=0.0)) + base, total + base, summed, 0.0)
-
-
-def _gates(steps: Steps, ramp: np.ndarray) -> tuple[np.ndarray, int]:
-    """The gate of each hinge, as `step_mlp` orders them; all the same if that is not clear."""
-    change = steps.gate[1:] != steps.gate[:-1]
-    gates, count = int(np.count_nonzero(change)) + 1, len(ramp)
-    of = np.zeros(count, np.int64)
-    if gates > 1:
-        own = steps.gate[:-1][~change & (steps.output[1:] != steps.output[:-1])]
-        first = count - 2 * len(own)
-        if first >= 0 and bool(ramp[first:].all()) and not ramp[:first].any():
-            of[first:] = np.concatenate([own, own])
-    return of, gates

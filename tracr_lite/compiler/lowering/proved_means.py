@@ -1,0 +1,88 @@
+"""Bounds on means that are never below those of a certificate; see `proved`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tracr_lite.compiler.graph import Aggregate
+from tracr_lite.compiler.lowering.proved import (
+    LEAK,
+    MORE,
+    SEEN,
+    UNKNOWN_NUMBER,
+    NumberErrors,
+    U,
+)
+from tracr_lite.compiler.lowering.proved_heads import Weighing
+from tracr_lite.compiler.lowering.state import State
+from tracr_lite.compiler.values.domain import is_number
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """The numbers that a mean is of, and its default.
+
+    **Arguments:**
+    - `values`: all of them.
+    - `least`: of their sizes; `one_sign`: of all of them, and of the default.
+    - `fallback`: size of the default; `default`: whether BOS may win with it.
+    - `known`: whether it is known how close to zero a mean may come.
+    """
+
+    values: list[float]
+    least: float
+    one_sign: bool
+    fallback: float
+    default: bool
+    known: bool
+
+
+def numbers_of(state: State, node: int, kind: Aggregate, fallback: float) -> Averaged:
+    """Of a mean and its default."""
+    info, own = state.values.info[kind.value], state.values.info[node]
+    numbers = [*(v for v in info.values if is_number(v)), *(info.span or ()), fallback]
+    return Averaged(
+        numbers,
+        info.smallest,
+        min(numbers) >= 0 or max(numbers) <= 0,
+        abs(fallback),
+        int(state.values.selected[kind.selector].widths.low.min()) == 0,
+        own.span is None or own.least > 0.0,
+    )
+
+
+def averaged(
+    read: NumberErrors,
+    weights: Weighing,
+    of: Averaged,
+    shape: tuple[int, int],
+    *,
+    flags: bool,
+    subtracted: float,
+) -> NumberErrors:
+    """Of a mean. `shape`: of the value matrix; `flags`: whether it writes any; `subtracted`:
+    at the BOS position."""
+    if not (of.known and read.known and weights.known):
+        return UNKNOWN_NUMBER
+    rows, columns = shape
+    extra = max(read.terms, 1) + 4.0 + (rows if columns > rows else 0)
+    part = weights.single_ones(extra)
+    fallback = of.fallback
+    reach = 2 * read.size + fallback + 2 * subtracted + SEEN * (read.most + read.bos)
+    leaked = LEAK * weights.leak * MORE * reach
+    lost = MORE * extra * U
+    absolute_bos = SEEN * read.bos + 2 * lost * subtracted + leaked
+    flag_bos = SEEN * read.bos + 3 * lost + leaked if flags else 0.0
+    flag = part + SEEN * read.flag + LEAK * weights.leak * (4 + SEEN * read.flag) + flag_bos
+    near = read.absolute == 0.0 or (read.terms <= 1 and of.least > 0.0)
+    if of.one_sign and read.one_sign and near:
+        small = read.absolute / of.least if read.absolute else 0.0
+        relative = MORE * (part + SEEN * (read.relative + small)) + 4 * U
+        absolute = SEEN * read.absolute + leaked
+    else:
+        relative = 4 * U
+        absolute = MORE * (part + 4 * U) * read.size + SEEN * read.most + leaked
+    absolute = max(absolute, absolute_bos) if of.default else absolute
+    bos = max(absolute_bos + lost * fallback, flag_bos)
+    size = max(read.size, fallback)
+    return NumberErrors(absolute, relative, flag, bos, size)
