@@ -155,3 +155,17 @@ def test_counts_decoded_digit_by_digit_are_as_exact(name, monkeypatch):
         given,
     )
     assert (bad, error) == (0, 0.0)
+
+
+@pytest.mark.parametrize("compiler", [compile_rasp_to_llama, compile_rasp_to_gpt2])
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [("a", "is a token"), ("END", "no output"), (True, "no output"), ([], "no output")],
+)
+def test_an_end_at_which_nothing_stops_is_refused(compiler, end, why):
+    program = rasp.Map(lambda x: {"a": "a", "b": 1, "c": None}[x], rasp.tokens)
+    with pytest.raises(CompileError, match=why) as error:
+        compiler(program, "abc", 3, end=end)
+    assert [problem.node for problem in error.value.problems] == ["end"]
+    for good in (1, None):
+        assert compiler(program, "abc", 3, end=good).vocabulary.end == 1

@@ -12,6 +12,8 @@ from tracr_lite.llama import runtime
 from tracr_lite.llama.checkpoint import load_checkpoint
 from tracr_lite.rasp.json_values import from_json
 from tracr_lite.targets.export import FORMATS, ExportError, export
+from tracr_lite.targets.export.tokenizer import hugging_face_tokenizer as tokenizer_files
+from tracr_lite.targets.vocabulary import vocabulary_of
 
 IDS = [1, 264, 265, 267, 269, 266]
 TEXT = "a b 10 | 1"
@@ -165,6 +167,19 @@ def test_what_a_v0_file_cannot_say_is_refused(tmp_path):
     model.config["rope_theta"] = 500000.0
     with pytest.raises(ExportError, match="rope_theta is 500000"):
         export(model, tmp_path / "out", "llama2c")
+
+
+def test_a_path_with_a_nul_is_refused(tmp_path):
+    with pytest.raises(ExportError, match="no path"):
+        export(by_hand.llama(), f"{tmp_path}/a\0b")
+
+
+def test_many_numbers_make_a_tokenizer(tmp_path):
+    """Texts made of each other, in all runtimes: no two merges have equal scores."""
+    known = vocabulary_of([*range(140), "1 0"], ["x"], None, numeric=False, stops=False)
+    assert len(set(known.scores[259:])) == known.size - 259
+    model = dataclasses.replace(by_hand.llama(), vocabulary=known)
+    assert set(tokenizer_files(model)) == {"tokenizer.json", "tokenizer_config.json"}
 
 
 def test_an_unknown_format_is_named(tmp_path):

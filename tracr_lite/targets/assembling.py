@@ -32,7 +32,7 @@ from tracr_lite.targets.reuse import allocate, without_dead
 from tracr_lite.targets.rows import POSITION, Row, column, reading, scaled, total
 from tracr_lite.targets.statement import statement
 from tracr_lite.targets.stock_model import BOS, LOGIT, StockModel, StockVocabulary
-from tracr_lite.targets.vocabulary import vocabulary_of
+from tracr_lite.targets.vocabulary import ends, vocabulary_of
 
 WIDER = (
     "compare fewer values; or, for Llama, pass a greater rope_theta, 1e30 for instance, which "
@@ -169,6 +169,19 @@ def content_of(lowered: Lowered) -> float:
     return most
 
 
+def _check_end(request: Request, outputs: list[Any]) -> None:
+    """Refuses an end at which no runtime would stop."""
+    end = request.end
+    if not request.ends:
+        return
+    reason = f"{end!r} is a token, and texts go on after it" if end in request.tokens else ""
+    if not any(ends(value, end) for value in outputs):
+        reason = f"{end!r} is no output that the program can have"
+    if reason:
+        fix = "name an output that is no token, or leave it out"
+        raise CompileError("arguments", [Problem("end", reason, fix)])
+
+
 def _embedded(
     lowered: Lowered, parts: tuple[Part, ...], output: list[Row]
 ) -> list[BasisDirection]:
@@ -210,12 +223,13 @@ def _outputs(
         values = lowering.values.info[output.root].values
         for at, flag in output.number.flags.items():
             rows.append((values[at], scaled(reading(flag, bos), LOGIT)))
+    _check_end(request, [value for value, _ in rows])
     vocabulary = vocabulary_of(
         request.tokens,
         [value for value, _ in rows],
         request.end,
         numeric=output.number is not None,
-        ends=request.ends,
+        stops=request.ends,
     )
     found = [(at, row) for (_, at), (_, row) in zip(vocabulary.outputs, rows, strict=True)]
     if vocabulary.number is not None and output.number is not None:

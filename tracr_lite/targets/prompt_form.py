@@ -117,10 +117,10 @@ class PromptForm:
             case rasp.LengthType():
                 return self._length
             case rasp.Aggregate():
-                rows = self._selector(sop.selector, True)
+                rows = self._in_prompt(sop.selector, True)
                 return rasp.Aggregate(rows, self.key(sop.sop), sop.default)
             case rasp.SelectorWidth():
-                return rasp.SelectorWidth(self._selector(sop.selector, True))
+                return rasp.SelectorWidth(self._in_prompt(sop.selector, True))
             case _:
                 return self._mapped(sop, self.value)
 
@@ -131,10 +131,10 @@ class PromptForm:
             case rasp.IndicesType():
                 return self._index if plain else self._first_index
             case rasp.Aggregate():
-                rows = self._selector(sop.selector, False)
+                rows = self._in_prompt(sop.selector, False)
                 return rasp.Aggregate(rows, self._known_key(sop.sop, False), sop.default)
             case rasp.SelectorWidth():
-                return rasp.SelectorWidth(self._selector(sop.selector, False))
+                return rasp.SelectorWidth(self._in_prompt(sop.selector, False))
             case _:
                 return self._mapped(sop, lambda each: self._known_key(each, plain))
 
@@ -156,8 +156,11 @@ class PromptForm:
                 self.problems.append(Problem(self.label(sop), reason, fix))
                 return sop
 
-    def _selector(self, selector: rasp.Selector, behind: bool) -> rasp.Selector:
+    def _in_prompt(self, selector: rasp.Selector, behind: bool) -> rasp.Selector:
         """Of keys in the prompt only; queries `behind` the separator, or in the prompt too."""
+        return self._selector(selector, behind) & self._prompt
+
+    def _selector(self, selector: rasp.Selector, behind: bool) -> rasp.Selector:
         match selector:
             case rasp.Select():
                 if behind:
@@ -165,7 +168,7 @@ class PromptForm:
                 else:
                     keys = self._known_key(selector.keys, False)
                     queries = self._known_key(selector.queries, False)
-                return rasp.Select(keys, queries, selector.predicate) & self._prompt
+                return rasp.Select(keys, queries, selector.predicate)
             case rasp.SelectorAnd():
                 return self._selector(selector.fst, behind) & self._selector(
                     selector.snd, behind
@@ -175,7 +178,7 @@ class PromptForm:
                     selector.snd, behind
                 )
             case rasp.SelectorNot():
-                return ~self._selector(selector.inner, behind) & self._prompt
+                return ~self._selector(selector.inner, behind)
             case _:
                 reason = "a selector written out belongs to inputs of one length"
                 fix = "write it as a Select of indices"

@@ -6,7 +6,7 @@ weights were made.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -114,6 +114,8 @@ class StockModel:
 
         **Raises:** `InputError` naming the token that is not in the vocabulary, or the limit.
         """
+        if not isinstance(tokens, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InputError(f"{tokens!r} is no sequence of tokens")
         given = list(tokens)
         if len(given) > self.max_seq_len:
             raise InputError(
@@ -123,7 +125,7 @@ class StockModel:
         known = {typed_key(value): at for value, at in self.vocabulary.inputs}
         ids = [self.vocabulary.bos]
         for position, token in enumerate(given):
-            at = known.get(typed_key(token))
+            at = known.get(typed_key(token)) if isinstance(token, Hashable) else None
             if at is None:
                 some = ", ".join(repr(value) for value, _ in self.vocabulary.inputs[:10])
                 raise InputError(

@@ -19,9 +19,9 @@ def text_of(value: Any) -> str:
 
 
 def vocabulary_of(
-    tokens: Sequence[Any], outputs: Iterable[Any], end: Any, *, numeric: bool, ends: bool
+    tokens: Sequence[Any], outputs: Iterable[Any], end: Any, *, numeric: bool, stops: bool
 ) -> StockVocabulary:
-    """Ids of tokens and outputs; `end` is the output that ends a text, if it `ends`."""
+    """Ids of tokens and outputs; `end` is the output that ends a text, if it `stops`."""
     texts = [*SPECIAL, *(f"<0x{byte:02X}>" for byte in range(256))]
     assert len(texts) == FIRST_FREE
     place = {text: at for at, text in enumerate(texts)}
@@ -40,7 +40,7 @@ def vocabulary_of(
         at = known.get(typed_key(value))
         same = (i for v, i in inputs if v == value)
         at = next(same, None) if at is None else at
-        if at is None and ends and value == end:
+        if at is None and stops and ends(value, end):
             at = BOS
         found.append((value, add(_unused(SPACE + text_of(value), place)) if at is None else at))
     number = add(_unused("<number>", place)) if numeric else None
@@ -51,9 +51,14 @@ def vocabulary_of(
         tuple(found),
         tuple(aliases),
         _scores(texts),
-        BOS if ends else None,
+        BOS if stops else None,
         number,
     )
+
+
+def ends(value: Any, end: Any) -> bool:
+    """Whether an output ends a text: as in `generate`, 2.0 is 2, and True is not 1."""
+    return value == end and isinstance(value, bool) == isinstance(end, bool)
 
 
 def _scores(texts: list[str]) -> tuple[float, ...]:

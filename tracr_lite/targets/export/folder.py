@@ -67,6 +67,8 @@ def _checked(path: Path, overwrite: bool) -> Path:
         goal = path.resolve()
     except RuntimeError as error:
         raise ExportError(f"{str(path)!r} is a link that leads to itself") from error
+    except ValueError as error:  # a NUL
+        raise ExportError(f"{str(path)!r} is no path: {error}") from error
     if not goal.name:
         raise ExportError(f"{str(path)!r} has no name to give to a folder")
     if not os.path.lexists(goal):
