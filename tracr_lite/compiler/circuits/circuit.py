@@ -4,8 +4,9 @@
     components   embeddings, heads and groups of neurons
     columns      the residual columns between the components
 
-It is the ground truth for methods that look for circuits: all that the output depends on, and
-nothing else of the model.
+It is the ground truth for methods that look for circuits: by its weights, the output depends on
+all of this and on nothing else. An edge may still change no answer, such as one that keeps a
+column zero at BOS.
 """
 
 # pyright: reportUnknownMemberType=false, reportMissingTypeStubs=false

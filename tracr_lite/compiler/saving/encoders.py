@@ -117,5 +117,7 @@ def _numerical(entry: Fields) -> NumericalEncoder:
     limit = math.inf if entry.raw("tolerance") is None else entry.number("tolerance")
     try:
         return NumericalEncoder(known, limit)
+    except OverflowError as error:
+        raise SavedModelError(f"{where}: a number is past the range of a float") from error
     except ValueError as error:
         raise SavedModelError(f"{entry.where}: {error}") from error

@@ -113,11 +113,16 @@ def plain(value: Any) -> Any:
 
 
 def value(found: object, where: str) -> Any:
-    """A value of RASP."""
+    """A value of RASP that can be printed."""
     try:
-        return from_json(found)
+        made = from_json(found)
     except ValueError as error:
         raise SavedModelError(f"{where}: {error}") from error
+    try:
+        repr(made)
+    except ValueError as error:  # Python prints no numbers of more than 4300 digits
+        raise SavedModelError(f"{where}: it has more digits than Python prints") from error
+    return made
 
 
 def text(found: object, where: str) -> str:
