@@ -7,6 +7,7 @@ import numpy as np
 from tracr_lite.compiler.graph import Pointwise
 from tracr_lite.compiler.lowering.match import ClassOf
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs
+from tracr_lite.compiler.lowering.proved import UNKNOWN
 from tracr_lite.compiler.values.domain import typed_key
 from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.targets.lowering import StockLowering
@@ -48,6 +49,7 @@ def in_classes(lowering: StockLowering, node: int, inputs: Inputs) -> Inputs:
         None,
         inputs.noise + view.form.error,
         max(inputs.slot, view.form.slot),
+        UNKNOWN,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from tracr_lite.compiler.lowering.forms import Functional, Number, View
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs
+from tracr_lite.compiler.lowering.proved import UNKNOWN
 from tracr_lite.compiler.values.domain import is_number
 from tracr_lite.compiler.values.pointwise import Table
 from tracr_lite.targets.lowering import StockLowering
@@ -143,7 +144,7 @@ def summed(
     )
     x = at.ravel()
     cells = np.zeros((len(x), 0), np.int64)
-    inputs = Inputs([], np.zeros(0), cells, x, output[kept][plain], number, 0.0, slot)
+    inputs = Inputs([], np.zeros(0), cells, x, output[kept][plain], number, 0.0, slot, UNKNOWN)
     return Summed(inputs, _flagged(views, ids, output[kept], plain, slot))
 
 
@@ -175,4 +176,4 @@ def _flagged(
         [s + v.form.group[i[~plain]] for s, v, i in zip(start, views, ids, strict=True)], axis=1
     )
     noise = sum(view.form.error for view in views)
-    return Inputs(dirs, at_bos, cells, None, output[~plain], None, noise, slot)
+    return Inputs(dirs, at_bos, cells, None, output[~plain], None, noise, slot, UNKNOWN)

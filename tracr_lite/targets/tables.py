@@ -13,6 +13,7 @@ from tracr_lite.compiler.lowering.forms import Functional, Number, OneHot
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, inputs_of
 from tracr_lite.compiler.lowering.problems import CannotLower
+from tracr_lite.compiler.lowering.proved import UNKNOWN
 from tracr_lite.compiler.values.domain import ERR, is_number
 from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.compiler.values.pointwise import Table
@@ -81,7 +82,7 @@ def _indices(
     place = {int(v): i for i, v in enumerate(lowering.values.info[count].values)}
     x = np.array([place[v + 1] for v in values])
     cells = np.zeros((len(x), 0), np.int64)
-    inputs = Inputs([], np.zeros(0), cells, x, group, number, 0.0, number.slot)
+    inputs = Inputs([], np.zeros(0), cells, x, group, number, 0.0, number.slot, UNKNOWN)
     at, error = _write(lowering, node, inputs, Target(dirs, np.eye(len(dirs))))
     none = np.zeros(len(dirs))
     return OneHot(node, dirs, group, none, np.full(len(dirs), error), 0.0, at)
@@ -192,6 +193,7 @@ def _through_pair(
         None,
         sum(view.form.error for view, _ in columns),
         max(view.form.slot for view, _ in columns),
+        UNKNOWN,
     )
 
 
