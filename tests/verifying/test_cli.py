@@ -1,6 +1,9 @@
 """`tracr-lite verify`: what it prints, and its exit codes."""
 
+import gc
 import io
+import sys
+import time
 
 import pytest
 from rich.console import Console
@@ -119,6 +122,28 @@ def test_an_interrupt_is_no_verdict(run, monkeypatch):
     code, out, err = run("reverse", "--max-seq-len", "3")
     assert (code, out) == (130, "")
     assert "interrupted" in err
+
+
+def test_an_interrupt_of_the_garbage_collector_is_not_lost(run, monkeypatch):
+    """As when the callback of JAX is what a signal arrives in."""
+
+    def callback(phase, _):
+        if phase == "start":
+            gc.callbacks.remove(callback)
+            raise KeyboardInterrupt
+
+    def interrupted(*_, **__):
+        gc.callbacks.append(callback)
+        gc.collect()
+        for _ in range(500):
+            time.sleep(0.01)
+
+    before = sys.unraisablehook
+    monkeypatch.setattr(verifying, "verify", interrupted)
+    code, _, err = run("reverse", "--max-seq-len", "3")
+    assert code == 130
+    assert "interrupted" in err
+    assert sys.unraisablehook is before
 
 
 @pytest.mark.parametrize("width", [24, 40])

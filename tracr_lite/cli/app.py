@@ -10,7 +10,7 @@ from importlib import import_module, metadata
 import click
 
 from tracr_lite import catalog
-from tracr_lite.cli import compare, inputs, saved, show
+from tracr_lite.cli import compare, inputs, interrupts, saved, show
 from tracr_lite.errors import TracrLiteError
 
 AGREE, DIFFER, ERROR, CRASH, INTERRUPTED = 0, 1, 2, 3, 130
@@ -157,7 +157,8 @@ def run_program(
 def main(words: Sequence[str] | None = None) -> None:
     """Runs the command in `words` (by default, what was typed), and exits."""
     try:
-        sys.exit(app.main(words, "tracr-lite", standalone_mode=False) or 0)
+        with interrupts.kept():
+            sys.exit(app.main(words, "tracr-lite", standalone_mode=False) or 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
