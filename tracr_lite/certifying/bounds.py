@@ -14,6 +14,7 @@ from tracr_lite.certifying.certificate import Certificate, NodeBound
 from tracr_lite.certifying.claims import BOS, EMBEDDINGS, MLP, ONE, Claims, Head, Held, Table
 from tracr_lite.certifying.errors import CertifyError
 from tracr_lite.certifying.head_bound import HeadBound
+from tracr_lite.certifying.head_stored import stored
 from tracr_lite.certifying.known import Known, Leaf, Progress, exactly, ideal_of
 from tracr_lite.certifying.mlp_bound import errors_of
 from tracr_lite.certifying.mlp_parts import Network, Rows
@@ -220,5 +221,5 @@ def _head(
     )
     error, spread, reasons = bound.errors()
     if weights.number.narrow and not reasons:
-        return *bound.stored(error), ""
+        return *stored(bound, error), ""
     return ideal_of(held), error, spread, "; ".join(reasons)

@@ -67,51 +67,6 @@ class HeadBound:
         at_bos = self._bos(leak)[None]
         return np.concatenate([errors, at_bos]), np.append(spread, at_bos.sum()), []
 
-    def stored(self, error: Matrix) -> tuple[Matrix, Matrix, Float[np.ndarray, " states"]]:
-        """As `errors`, in a narrow format: what columns are, how far off, and sums of that.
-
-        With equal scores each of m selected keys has the weight 1 / m as it is stored, and
-        what they give together is stored once more: mostly that is one number.
-        """
-        number, claim = self.number, self.claim
-        middle = np.concatenate([self.held.states, self.held.at_bos[None]])
-        _, leak = self._weighing()
-        equal = self.scores.exact or (self.scores.alike and not claim.counts_bos)
-        equal &= self._settles(leak) and bool(number.sums_exactly(self.n + 1.0, 0))
-        equal &= self._off_bos == 0.0 if claim.counts_bos else claim.copies
-        if not equal or self.values.extra > 0.0:
-            return middle, error, error.sum(axis=1)
-        room = float(number.sums.gamma(self.n + DIVISION)) + SLOP
-        if claim.counts_bos:
-            ideal, off = self.held.states[:, 0], self.values.bos.off[0].max(initial=0.0)
-            found = number.stored(*number.stored(ideal, ideal * (room + off)))
-            done = np.isfinite(error[:-1, 0])
-            middle[:-1, 0] = np.where(done, found[0], ideal)
-            error[:-1, 0] = np.where(done, found[1], np.inf)
-            return middle, error, error.sum(axis=1)
-        return self._stored_copies(middle, error, room, leak)
-
-    def _stored_copies(
-        self, middle: Matrix, error: Matrix, room: float, leak: float
-    ) -> tuple[Matrix, Matrix, Float[np.ndarray, " states"]]:
-        """Of a copied one-hot: m weights of 1 / m, for each number m of selected keys."""
-        number, claim, read = self.number, self.claim, self.values.reads[-1]
-        if not self.held.one_hot or claim.high < 1:
-            return middle, error, error.sum(axis=1)
-        width = np.arange(max(claim.low, 1), claim.high + 1, dtype=float)
-        weight, off = number.stored(1.0 / width, room / width)
-        together, spare = weight * width, (off + room * weight) * width
-        hot = np.argmax(read.rows, axis=1)
-        for state in range(len(self.held.states)):
-            of = np.flatnonzero((hot == state) & (read.rows.max(axis=1, initial=0.0) == 1.0))
-            if not len(of) or state == claim.default:
-                continue
-            moved = float(read.off[of].max() + LEAKED * leak * self.values.largest.max())
-            got, wrong = number.stored(*number.stored(together, spare + moved * (1 + room)))
-            low, high = float((got - wrong).min()), float((got + wrong).max())
-            middle[state, state], error[state, state] = (low + high) / 2, (high - low) / 2
-        return middle, error, error.sum(axis=1)
-
     def _faults(self) -> list[str]:
         scores, claim, found = self.scores, self.claim, list[str]()
         gaps = {"BOS at its own position": -scores.at_bos}
@@ -145,27 +100,27 @@ class HeadBound:
         """What keys weigh together that are `gap` below another one."""
         return keys * float(np.exp(min(-gap, 99.0))) * (1.0 + 2 * EXP * self.number.u)
 
-    def _settles(self, leak: float) -> bool:
+    def settles(self, leak: float) -> bool:
         """Whether a sum of exponentials 1 forgets the leak."""
         return 2 * leak < self.number.u
 
     def _bos(self, leak: float) -> Float[np.ndarray, " columns"]:
         """Error where BOS wins: at its own position, and where nothing is selected."""
         values, number = self.values, self.number
-        part = 0.0 if self._settles(leak) else leak + float(number.gamma(self.n + DIVISION))
+        part = 0.0 if self.settles(leak) else leak + float(number.gamma(self.n + DIVISION))
         part += float(number.gamma(values.extra))
         return part * values.bos.size[0] + LEAKED * leak * values.largest + values.bos.off[0]
 
-    def _weighing(self) -> tuple[float, float]:
+    def weighing(self) -> tuple[float, float]:
         """Relative error of the weights of selected keys together with their sum; the leak."""
         scores, number = self.scores, self.number
         gap = scores.above_others
         gap = min(gap, scores.bos_above if self.claim.counts_bos else scores.above_bos)
         leak = self._leak(gap, self.n + 1)
-        settled = self._settles(leak)
+        settled = self.settles(leak)
         equal = scores.exact or (scores.alike and not self.claim.counts_bos)
         same = equal and settled and bool(number.sums_exactly(self.n + 1.0, 0))
-        same &= not self.claim.counts_bos or self._off_bos == 0.0
+        same &= not self.claim.counts_bos or self.off_bos == 0.0
         single = self.claim.high <= 1 and not self.claim.counts_bos
         if single:
             part = 0.0 if settled else leak + float(number.gamma(self.n + DIVISION))
@@ -180,7 +135,7 @@ class HeadBound:
         return part - 1.0 + SLOP, leak
 
     @property
-    def _off_bos(self) -> float:
+    def off_bos(self) -> float:
         """How far selected keys should be from BOS, if BOS counts; it has to be nothing."""
         return max(abs(self.scores.low), abs(self.scores.high)) if self.claim.high else 0.0
 
@@ -190,8 +145,8 @@ class HeadBound:
         return self.claim.copies and not self.claim.counts_bos
 
     def _widths(self) -> Matrix:
-        part, _ = self._weighing()
-        wrong = min(self._off_bos + (0.0 if self.scores.exact else 2 * self.scores.noise), 50.0)
+        part, _ = self.weighing()
+        wrong = min(self.off_bos + (0.0 if self.scores.exact else 2 * self.scores.noise), 50.0)
         off = float(self.values.bos.off[0].max(initial=0.0))
         part = (1.0 + part) * (1.0 + off) * float(np.exp(wrong)) - 1.0
         found = np.abs(self.held.states) * part
@@ -207,7 +162,7 @@ class HeadBound:
         return right & (self.held.at_bos[0] == 1.0) & (self.held.columns.size == 1)
 
     def _copied(self) -> tuple[Matrix, Float[np.ndarray, " states"]]:
-        part, leak = self._weighing()
+        part, leak = self.weighing()
         states = len(self.held.states)
         read = self.values.reads[-1]
         found = np.full((states, len(self.held.columns)), np.inf)
@@ -226,7 +181,7 @@ class HeadBound:
 
     def _means(self) -> Matrix:
         """Errors are relative where all numbers have one sign, else those of the largest."""
-        part, leak = self._weighing()
+        part, leak = self.weighing()
         reads, ideal = self.values.reads, np.abs(self.held.states)
         rising = np.all([(r.rows >= 0).all(axis=0) for r in reads], axis=0)
         falling = np.all([(r.rows <= 0).all(axis=0) for r in reads], axis=0)
