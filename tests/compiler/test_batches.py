@@ -237,10 +237,11 @@ def test_answers_of_the_pruned_forward_are_an_ordinary_function():
     ids = np.array([model.input_encoder.encode([BOS, *"abba"])])
     expected = np.asarray(jitted_answer(model.shape)(pruned, ids))
     np.testing.assert_allclose(expected[0, 1:], [1, 1 / 2, 1 / 3, 1 / 2], rtol=1e-6)
-    twice = jax.vmap(model.shape.answer, in_axes=(None, 0))(pruned, np.stack([ids, ids]))
+    both = jax.jit(jax.vmap(model.shape.answer, in_axes=(None, 0)))
+    twice = both(pruned, np.stack([ids, ids]))
     np.testing.assert_allclose(twice, np.stack([expected, expected]), rtol=1e-6, atol=1e-9)
     loss = lambda p: model.shape.answer(p, ids)[0, 1:].sum()  # noqa: E731
-    gradient = jax.grad(loss, allow_int=True)(pruned)  # column numbers are ints
+    gradient = jax.jit(jax.grad(loss, allow_int=True))(pruned)  # column numbers are ints
     assert np.abs(gradient.layers[-1].heads[-1].value.weights).max() > 0
 
 

@@ -238,7 +238,7 @@ class AssembledTransformerModel:
             width = max(len(self.residual_labels), config.mlp_hidden_size, heads, 1)
             sizes = (*self._table(), width, pad, *encoders)
             return Batched(lambda ids: self._run(ids).unembedded_output.T, *sizes)
-        held, run = device.pruned_on_device(), jitted_by_position(shape)
+        held, run = device.narrowed(shape.readout.columns), jitted_by_position(shape)
         forward: Callable[[np.ndarray], jax.Array] = lambda ids: run(held, ids)  # noqa: E731
         return Batched(forward, *self._table(), pruned.width, pad, *encoders)
 

@@ -121,29 +121,30 @@ class Shape:
         An ordinary function: it may be jitted, vmapped, differentiated and sharded.
         **Raises:** as `check_length`.
         """
-        return self.answer_by_position(pruned, tokens).T
+        return self._answers(pruned, tokens, np.asarray(self.readout.columns, np.int32)).T
 
-    def answer_by_position(self, pruned: Pruned, tokens: jax.Array) -> jax.Array:
-        """As `answer`, from token ids [batch, seq] to answers [seq, batch]."""
+    def answer_by_position(self, narrow: Pruned, tokens: jax.Array) -> jax.Array:
+        """As `answer`, but answers [seq, batch], from `narrowed(pruned, readout.columns)`."""
+        size = narrow.token_embed.shape[1]
+        columns = np.arange(size - len(self.readout.columns), size, dtype=np.int32)
+        return self._answers(narrow, tokens, columns)
+
+    def _answers(self, pruned: Pruned, tokens: jax.Array, columns: np.ndarray) -> jax.Array:
+        """Answers [seq, batch]; `columns`: those of the output in the stream."""
         self.check_length(tokens)
-        if batch_last.suits(pruned, tokens.shape[-1]):
-            return self._answer(batch_last.run, pruned, tokens.T, axis=0)
-        return self._answer(pruned_model.run, pruned, tokens, axis=-1).T
-
-    def _answer(
-        self, run: Callable[..., jax.Array], pruned: Pruned, tokens: jax.Array, axis: int
-    ) -> jax.Array:
-        """`axis`: of the columns in the stream that `run` makes."""
-        stream = run(
+        config, short = self.config, batch_last.suits(pruned, tokens.shape[-1])
+        stream = (batch_last if short else pruned_model).run(
             pruned,
-            tokens,
-            key_size=self.config.key_size,
-            causal=self.config.causal,
+            tokens.T if short else tokens,
+            key_size=config.key_size,
+            causal=config.causal,
             pad_token=self.pad_token,
         )
-        columns = np.asarray(self.readout.columns, np.int32)
-        out = jnp.take(stream, columns, axis=axis, mode="clip")  # none is outside
-        return self.readout.answers(jnp.moveaxis(out, axis, -1), self.readout.categorical)
+        if short:
+            out = jnp.moveaxis(stream[columns], 0, -1)
+        else:
+            out = jnp.swapaxes(stream[..., columns], 0, 1)
+        return self.readout.answers(out, self.readout.categorical)
 
 
 @dataclass(frozen=True)

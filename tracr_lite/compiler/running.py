@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from tracr_lite.transformer.model import TransformerConfig
-from tracr_lite.transformer.pruning import Pruned, prune
+from tracr_lite.transformer.pruning import Pruned, narrowed, prune
 
 
 @dataclass
@@ -27,7 +27,7 @@ class OnDevice:
     config: TransformerConfig
     _dense: Any = None
     _pruned: tuple[Pruned | None] | None = None
-    _pruned_on_device: Any = None
+    _narrowed: tuple[tuple[int, ...], Any] | None = None
 
     def dense(self) -> Any:
         """The parameters as device arrays."""
@@ -41,11 +41,14 @@ class OnDevice:
             self._pruned = (prune(self.params, self.config),)
         return self._pruned[0]
 
-    def pruned_on_device(self) -> Pruned | None:
-        """The same as device arrays."""
-        if self._pruned_on_device is None:
-            self._pruned_on_device = jax.device_put(self.pruned())
-        return self._pruned_on_device
+    def narrowed(self, columns: tuple[int, ...]) -> Any:
+        """The same without columns that nothing reads, `columns` last, as device arrays."""
+        latest = self._narrowed  # other threads may replace it
+        if latest is None or latest[0] != columns:
+            pruned = self.pruned()
+            held = None if pruned is None else narrowed(pruned, columns)
+            latest = self._narrowed = columns, jax.device_put(held)
+        return latest[1]
 
 
 class Memory:

@@ -28,6 +28,8 @@ from tracr_lite.transformer.pruning import Head, Pruned, Reading, Writing
 MOST_TOKENS = 16  # sums over keys are written out, one term each
 MOST_LANES = 64  # so are sums over the lanes of a query
 MOST_NEURONS = 256  # with more, the products are large anyway
+MOST_VOCABULARY = 512  # the vocabulary, for which all is computed up to the first head
+MOST_CHOICES = 32  # the vocabulary that is looked up by one comparison for each token
 
 
 def suits(pruned: Pruned, seq: int) -> bool:
@@ -40,14 +42,17 @@ def suits(pruned: Pruned, seq: int) -> bool:
     neurons = [layer.neurons for layer in pruned.layers if layer.neurons is not None]
     hidden = max((each.read.weights.shape[1] for each in neurons), default=0)
     kinds = {w.dtype for w in jax.tree_util.tree_leaves(pruned) if w.dtype.kind != "i"}
-    short = 0 < seq <= MOST_TOKENS and lanes <= MOST_LANES and hidden <= MOST_NEURONS
-    return short and len(kinds) == 1
+    short = 0 < seq <= MOST_TOKENS and len(pruned.token_embed) <= MOST_VOCABULARY
+    return short and lanes <= MOST_LANES and hidden <= MOST_NEURONS and len(kinds) == 1
 
 
 def run(
     pruned: Pruned, tokens: jax.Array, *, key_size: int, causal: bool, pad_token: int | None
 ) -> jax.Array:
     """From token ids [seq, batch] to the residual stream [d_model, seq, batch].
+
+    Up to the first head a position depends on its own token only. So far, everything is
+    computed once for each token, [.., seq, tokens], and then looked up.
 
     **Arguments:** as of `pruned_model.run`; `seq` is at least 1.
     """
@@ -58,44 +63,65 @@ def run(
         visible = (tokens != pad_token)[:, None]
     if causal:
         visible = visible & jnp.tri(seq, dtype=bool).T[:, :, None]
-    stream = jnp.moveaxis(jnp.asarray(pruned.token_embed)[tokens], -1, 0)
-    stream = stream + jnp.asarray(pruned.pos_embed)[:seq].T[:, :, None]
-    one = _one(tokens, stream.dtype)
+    embeddings = jnp.asarray(pruned.token_embed), jnp.asarray(pruned.pos_embed)[:seq]
+    stream = embeddings[0].T[:, None] + embeddings[1].T[:, :, None]
+    one, looked_up = _one(tokens, stream.dtype), False
     for layer in pruned.layers:
         if layer.heads:
             # every head reads the stream as it is before the half-layer
-            stream = stream + _attention(layer.heads, stream, visible, key_size, one)
+            lanes = _lanes(layer.heads, stream)
+            if not looked_up:
+                both = _look_up(jnp.concatenate([lanes, stream]), tokens, one)
+                lanes, stream, looked_up = both[: len(lanes)], both[len(lanes) :], True
+            stream = stream + _attention(layer.heads, lanes, stream, visible, key_size, one)
         if layer.neurons is not None:
             hidden = jax.nn.relu(_product(_whole(layer.neurons.read, stream), stream))
             stream = stream + _product(_written(layer.neurons.write, stream), hidden)
-    return stream
+    return stream if looked_up else _look_up(stream, tokens, one)
+
+
+def _look_up(table: jax.Array, tokens: jax.Array, one: jax.Array) -> jax.Array:
+    """From [rows, seq, vocabulary] to [rows, seq, batch]."""
+    size = table.shape[-1]
+    if size > MOST_CHOICES:
+        return jnp.take_along_axis(table, tokens[None], axis=-1, mode="clip")
+    found = table[..., :1]
+    for token in range(1, size):  # faster than a gather, which goes number by number
+        found = jnp.where(tokens == token, table[..., token : token + 1], found)
+    return jnp.broadcast_to(found, (*table.shape[:2], tokens.shape[1])) / one
 
 
 def _one(tokens: jax.Array, dtype: Any) -> jax.Array:
     """A one that the compiler cannot know.
 
-    XLA computes a cheap array again for each of its readers, and scores have one per key; a
-    division by this is exact, and dear enough for the result to be kept.
+    XLA computes a cheap array again for each of its readers, and scores have one per key. A
+    division by this is exact, and dear enough for the result to be kept instead.
     """
     return jnp.where(jnp.any(tokens[:1, :1] < 0), 2, 1).astype(dtype)
 
 
+def _lanes(heads: tuple[Head, ...], stream: jax.Array) -> jax.Array:
+    """[lanes, seq, ..]: queries, keys and values of all heads, by one product."""
+    reads = [read for head in heads for read in head[:3]]
+    weights = jnp.concatenate([_whole(read, stream) for read in reads], axis=1)
+    return _product(weights, stream)
+
+
 def _attention(
     heads: tuple[Head, ...],
+    lanes: jax.Array,
     stream: jax.Array,
     visible: jax.Array,
     key_size: int,
     one: jax.Array,
 ) -> jax.Array:
     """[d_model, seq, batch], what the heads of a layer add; one product for all of them."""
-    reads = [read for head in heads for read in (head.query, head.key, head.value)]
-    weights = jnp.concatenate([_whole(read, stream) for read in reads], axis=1)
-    ends = np.cumsum([read.weights.shape[1] for read in reads])
-    lanes = jnp.split(_product(weights, stream), ends[:-1])
+    ends = np.cumsum([read.weights.shape[1] for head in heads for read in head[:3]])
+    parts = jnp.split(lanes, ends[:-1])
     root = math.sqrt(max(key_size, 1)) * one
     mixed = [
         _mix(_scores(query, key, value, visible, root), value, one)
-        for query, key, value in zip(lanes[0::3], lanes[1::3], lanes[2::3], strict=True)
+        for query, key, value in zip(parts[0::3], parts[1::3], parts[2::3], strict=True)
     ]
     out = jnp.concatenate([_written(head.out, stream) for head in heads])
     return _product(out, jnp.concatenate(mixed))

@@ -4,12 +4,13 @@ Compiled weights are mostly zeros: heads and neurons that fill up the largest la
 residual stream that a head does not read. The sums that are left are the same, with fewer zeros
 in them.
 
-    prune(params, config)   ->   per layer its live heads, lanes and neurons, or None
+    prune(params, config)      ->   per layer its live heads, lanes and neurons, or None
+    narrowed(pruned, columns)  ->   the same without columns that nothing reads
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -103,6 +104,47 @@ def prune(params: Params, config: TransformerConfig) -> Pruned | None:
         arrays["pos_embed/embeddings"],
         tuple(_layer(arrays, f"transformer/layer_{i}", config) for i in numbers),
     )
+
+
+def narrowed(pruned: Pruned, columns: Sequence[int]) -> Pruned:
+    """Without the columns of the residual stream that nothing reads.
+
+    **Arguments:** `columns`: those that are read in the end. They come last, in this order.
+    """
+    used = {int(row) for reading in _readings(pruned) for row in reading.rows}
+    kept = np.array([*sorted(used.difference(columns)), *columns], int)
+    place = np.full(pruned.token_embed.shape[1], -1)
+    place[kept] = np.arange(len(kept))
+
+    def read(reading: Reading) -> Reading:
+        order = place[reading.rows].argsort()
+        rows = place[reading.rows][order].astype(np.int32)
+        return Reading(_fixed(rows), _fixed(reading.weights[order]))
+
+    def write(writing: Writing) -> Writing:
+        order = place[writing.columns].argsort()
+        order = order[place[writing.columns][order] >= 0]
+        columns = place[writing.columns][order].astype(np.int32)
+        return Writing(_fixed(writing.weights[:, order]), _fixed(columns))
+
+    def layer(each: Layer) -> Layer:
+        heads = [
+            Head(read(head.query), read(head.key), read(head.value), write(head.out))
+            for head in each.heads
+        ]
+        mlp = each.neurons
+        return Layer(tuple(heads), mlp and Neurons(read(mlp.read), write(mlp.write)))
+
+    tokens, positions = _fixed(pruned.token_embed[:, kept]), _fixed(pruned.pos_embed[:, kept])
+    return Pruned(tokens, positions, tuple(map(layer, pruned.layers)))
+
+
+def _readings(pruned: Pruned) -> Iterator[Reading]:
+    for layer in pruned.layers:
+        for head in layer.heads:
+            yield from (head.query, head.key, head.value)
+        if layer.neurons is not None:
+            yield layer.neurons.read
 
 
 def _finite(array: np.ndarray) -> bool:
