@@ -4,12 +4,14 @@ import numpy as np
 
 from tests.llama.models import make_weights
 from tracr_lite.llama import LlamaConfig, LlamaWeights
+from tracr_lite.llama.engines import missing
 from tracr_lite.llama.formats.source import ArraySource
 from tracr_lite.llama.params import load_params
 from tracr_lite.llama.runtime import Llama
 from tracr_lite.llama.tokenizer import Tokenizer, Vocabulary
 from tracr_lite.llama.weights import NORMS
 
+ENGINES = ("jax", "native") if missing() is None else ("jax",)
 MHA = LlamaConfig(16, 24, 1, 4, 4, 40, 24, False)
 GQA = LlamaConfig(24, 32, 2, 6, 2, 40, 24, True)
 MQA = LlamaConfig(16, 24, 1, 4, 1, 40, 24, False)

@@ -40,6 +40,21 @@ def test_all_that_is_measured_finds_the_same_tokens():
     assert ours.prefill(1) == found[0]
 
 
+def test_the_native_engine_is_measured_on_the_same_tokens():
+    pytest.importorskip("numba", reason="the native engine needs numba")
+    from tracr_lite.llama.bench.ours_native import OursNative
+
+    config = replace(TINY, shared_classifier=False)
+    weights = gentle_weights(config)
+    params = load_params(config, ArraySource(weights), "float32")
+    ours = OursNative(config, params, batch=2)
+    found = numpy_loop(config, weights)(70)
+    assert ours.decode(70) == found
+    assert ours.decode(20) == found[:20]
+    assert ours.prefill(1) == found[0]
+    assert ours.memory() > 1
+
+
 def test_transformers_generates_as_many_tokens_as_it_is_asked_for():
     pytest.importorskip("transformers", reason="needs transformers")
     assert len(transformers_generate(TINY)(5)) == 5
@@ -77,5 +92,9 @@ def test_a_step_needs_little_more_memory_than_weights_and_cache(kind):
 def test_the_command_prints_every_ratio():
     found = CliRunner().invoke(app, ["bench", "--shape", "tiny", "--quick"])
     assert found.exit_code == 0, found.output
-    for words in ("float32 over numpy loop", "int8: batch of 16 over 1", "memory of a step"):
+    for words in (
+        "float32, JAX over numpy loop",
+        "int8, JAX: batch of 16 over 1",
+        "memory of a step",
+    ):
         assert words in found.output

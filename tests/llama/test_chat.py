@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.llama.models import GOLDEN, golden_json, needs_golden
-from tests.llama.running import GQA, gentle_weights, letters, make_model
+from tests.llama.running import ENGINES, GQA, gentle_weights, letters, make_model
 from tracr_lite.llama import LlamaConfig
 from tracr_lite.llama.errors import LlamaError
-from tracr_lite.llama.runtime import load
+from tracr_lite.llama.runtime import Llama, load
 from tracr_lite.llama.sampler import Sampler
 from tracr_lite.llama.tokenizer.pieces import printed
 
@@ -17,9 +17,10 @@ FOLDER = "models/m48_mha_unshared"
 LONG = LlamaConfig(16, 24, 1, 4, 2, 40, 96, False)
 
 
-@pytest.fixture(scope="module")
-def model():
-    return make_model(LONG, gentle_weights(LONG), letters())
+@pytest.fixture(scope="module", params=ENGINES)
+def model(request):
+    bare = make_model(LONG, gentle_weights(LONG))
+    return Llama(LONG, bare.params, letters(), request.param)
 
 
 def transcript(model, messages, system, **options):
@@ -36,10 +37,11 @@ def transcript(model, messages, system, **options):
 
 
 @needs_golden
-def test_transcripts_of_run_c():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_transcripts_of_run_c(engine):
     folder = GOLDEN / FOLDER
     tokenizer = GOLDEN / json.loads((folder / "model.json").read_text())["tokenizer"]
-    model = load(folder / "model_v0.bin", tokenizer)
+    model = load(folder / "model_v0.bin", tokenizer, engine=engine)
     for case in golden_json(f"{FOLDER}/expected_chat.json"):
         lines = bytes.fromhex(case["stdin_hex"]).split(b"\n")[:-1]
         before = b""

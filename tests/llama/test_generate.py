@@ -6,17 +6,27 @@ import numpy as np
 import pytest
 
 from tests.llama.models import GOLDEN, golden_models
-from tests.llama.running import GQA, MHA, draw_ids, gentle_weights, letters, make_model
+from tests.llama.running import (
+    ENGINES,
+    GQA,
+    MHA,
+    draw_ids,
+    gentle_weights,
+    letters,
+    make_model,
+)
 from tracr_lite.llama.errors import LlamaError, LlamaWarning
-from tracr_lite.llama.runtime import load
+from tracr_lite.llama.runtime import Llama, load
 from tracr_lite.llama.sampler import Sampler
 
+every_engine = pytest.mark.parametrize("engine", ENGINES)
 golden = pytest.mark.parametrize("folder", golden_models(), ids=lambda folder: folder.name)
 
 
-@pytest.fixture(scope="module")
-def model():
-    return make_model(GQA, tokenizer=letters())
+@pytest.fixture(scope="module", params=ENGINES)
+def model(request):
+    bare = make_model(GQA)
+    return Llama(GQA, bare.params, letters(), request.param)
 
 
 def ids_of(result):
@@ -39,14 +49,15 @@ def check_golden(model, case):
 
 
 @golden
+@every_engine
 @pytest.mark.parametrize(
     ("program", "loading"), [("run.c", {}), ("runq.c", {"activations": "q80"})]
 )
-def test_a_seed_gives_the_tokens_of_the_c_programs(folder, program, loading):
+def test_a_seed_gives_the_tokens_of_the_c_programs(folder, program, loading, engine):
     tokenizer = GOLDEN / json.loads((folder / "model.json").read_text())["tokenizer"]
     cases = json.loads((folder / "expected_generate.json").read_text())
     cases = [case for case in cases if case["program"] == program]
-    model = load(folder / cases[0]["model"], tokenizer, **loading)
+    model = load(folder / cases[0]["model"], tokenizer, engine=engine, **loading)
     for case in cases:
         check_golden(model, case)
 

@@ -31,6 +31,9 @@ class JaxEngine:
     config: LlamaConfig
     name: str = "jax"
 
+    def prepare(self) -> None:
+        """XLA compiles for each length when it comes."""
+
     def batch(
         self,
         room: Sequence[int],

@@ -48,6 +48,10 @@ class Engine(Protocol):
         """What users call it."""
         ...
 
+    def prepare(self) -> None:
+        """Compiles what can be compiled beforehand; the first batch does it otherwise."""
+        ...
+
     def batch(
         self,
         room: Sequence[int],

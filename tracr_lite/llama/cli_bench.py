@@ -17,6 +17,7 @@ ABOUT = """Measure decoding of random models against transformers, numpy and a p
 \b
   tracr-lite llama bench                   both shapes, some minutes on two quiet cores
   tracr-lite llama bench --shape 15M       one of them
+  tracr-lite llama bench --kind float32 --engine native      one kind, one engine
   tracr-lite llama bench --quick           few rounds, to see that it works
 
 All is run in turn, round after round, so that a load of the machine slows all alike; a ratio is
@@ -35,18 +36,30 @@ the median over the rounds. transformers is measured where it is installed (pip 
 )
 @click.option("--tokens", type=click.IntRange(1, 200), default=32, show_default=True)
 @click.option("--rounds", type=click.IntRange(1), default=7, show_default=True)
+@click.option("--kind", "kinds", multiple=True, help="float32, bfloat16, int8 or 'int8, q80'.")
+@click.option("--engine", "engines", type=click.Choice(("native", "jax")), multiple=True)
 @click.option("--quick", is_flag=True, help="2 rounds of 8 tokens.")
-def bench_command(shapes: tuple[str, ...], tokens: int, rounds: int, quick: bool) -> None:
+def bench_command(
+    shapes: tuple[str, ...],
+    tokens: int,
+    rounds: int,
+    kinds: tuple[str, ...],
+    engines: tuple[str, ...],
+    quick: bool,
+) -> None:
     """`tracr-lite llama bench`"""
-    from tracr_lite.llama.bench.run import measure
+    from tracr_lite.llama.bench.run import ENGINES, KINDS, measure
     from tracr_lite.llama.bench.shapes import SHAPES, TINY
     from tracr_lite.llama.bench.timing import load_average
 
+    if unknown := set(kinds) - set(KINDS):
+        raise click.UsageError(f"there is no kind {unknown}; there are {', '.join(KINDS)}")
     if quick:
         tokens, rounds = 8, 2
     click.echo(f"{_machine()}; load before: {load_average()}")
     for name in shapes or ("15M", "110M"):
-        report = measure(TINY if name == "tiny" else SHAPES[name], tokens, rounds)
+        config = TINY if name == "tiny" else SHAPES[name]
+        report = measure(config, tokens, rounds, kinds or tuple(KINDS), engines or ENGINES)
         _print(name, report)
     click.echo(f"load after: {load_average()}")
 

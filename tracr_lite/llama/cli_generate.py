@@ -14,7 +14,7 @@ import click
 
 from tracr_lite.llama.cli_options import common
 from tracr_lite.llama.errors import LlamaError, LlamaWarning
-from tracr_lite.llama.progress import progress_bar
+from tracr_lite.llama.progress import note_after, progress_bar
 from tracr_lite.llama.sampler_rng import run_c_seed
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def _print_stream(model: Llama, prompt: bytes, options: dict[str, Any], quiet: b
         _write(piece)
     _write("\n")
     if stream.result is not None and not quiet:
-        _say_speed(len(stream.result.tokens) - 1, stream.seconds, stream.result.seed)
+        count = len(stream.result.tokens) - 1
+        _say_speed(model, count, stream.seconds, stream.result.seed)
 
 
 def _print_batch(
@@ -95,12 +96,14 @@ def _print_batch(
         _write(f"{result.text}\n")
     if not quiet:
         count = sum(len(result.tokens) for result in results)
-        _say_speed(count, time.monotonic() - begun, results[0].seed, ", compilation included")
+        seconds, seed = time.monotonic() - begun, results[0].seed
+        _say_speed(model, count, seconds, seed, ", compilation included")
 
 
-def _say_speed(tokens: int, seconds: float, seed: int, note: str = "") -> None:
+def _say_speed(model: Llama, tokens: int, seconds: float, seed: int, note: str = "") -> None:
     speed = f"{tokens / seconds:.1f} tokens/s{note}" if tokens > 0 < seconds else "no speed"
-    click.echo(f"{speed} ({max(tokens, 0)} tokens in {seconds:.2f} s); seed {seed}", err=True)
+    times = f"{max(tokens, 0)} tokens in {seconds:.2f} s"
+    click.echo(f"{speed} ({times}); engine {model.runner.name}; seed {seed}", err=True)
 
 
 @click.command("chat", help=ABOUT_CHAT, short_help="Talk with a chat model.")
@@ -171,9 +174,12 @@ def _load(given: dict[str, Any]) -> Llama:
 
     path: Path = given["model"]
     tokenizer = given["tokenizer"] or _find_tokenizer(path)
-    how = {name: given[name] for name in ("dtype", "activations")}
+    how = {name: given[name] for name in ("dtype", "activations", "engine", "threads")}
     with progress_bar("loading", given["quiet"]) as progress:
-        return load(path, tokenizer, **how, progress=progress)
+        model = load(path, tokenizer, **how, progress=progress)
+    with note_after("compiling the native engine, which is done once", given["quiet"]):
+        model.runner.prepare()
+    return model
 
 
 def _find_tokenizer(model: Path) -> Path:

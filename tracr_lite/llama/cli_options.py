@@ -41,6 +41,17 @@ OPTIONS = (
         help="q80: rounded to int8 before each int8 matrix, as runq.c does.",
     ),
     click.option(
+        "--engine",
+        type=click.Choice(("auto", "jax", "native")),
+        default="auto",
+        show_default=True,
+        help="native: kernels for CPUs, which need numba (pip install 'tracr_lite[fast]'); "
+        "jax: XLA, on any device; auto: native where it can be had.",
+    ),
+    click.option(
+        "--threads", type=click.IntRange(1), help="Of the native engine; by default the cores."
+    ),
+    click.option(
         "--like-run-c",
         is_flag=True,
         help="Print exactly the bytes of run.c, which leaves out control characters, and "

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from threading import Timer
 
 from rich.console import Console
 from rich.progress import Progress
 
 DELAY = 1.0  # seconds: quicker work shows nothing
+PATIENCE = 2.0  # seconds before a note
 
 
 @contextmanager
@@ -34,3 +37,16 @@ def progress_bar(what: str, quiet: bool = False) -> Generator[Callable[[int, int
     finally:
         if bar.live.is_started:
             bar.stop()
+
+
+@contextmanager
+def note_after(what: str, quiet: bool = False) -> Generator[None]:
+    """Says on a terminal's standard error what takes so long, once two seconds have passed."""
+    timer = Timer(PATIENCE, lambda: print(f"note: {what}", file=sys.stderr, flush=True))
+    timer.daemon = True
+    if sys.stderr.isatty() and not quiet:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

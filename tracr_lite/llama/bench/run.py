@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from tracr_lite.llama.bench.references import (
 from tracr_lite.llama.bench.shapes import random_weights
 from tracr_lite.llama.bench.timing import Timing, in_turn
 from tracr_lite.llama.config import LlamaConfig
+from tracr_lite.llama.engines import missing
 from tracr_lite.llama.formats.source import ArraySource
 from tracr_lite.llama.int8 import Activations
 from tracr_lite.llama.params import Dtype, Params, load_params
@@ -31,7 +33,20 @@ KINDS: dict[str, tuple[Dtype, Activations]] = {
     "int8": ("int8", "float32"),
     "int8, q80": ("int8", "q80"),
 }
+ENGINES = ("native", "jax")
 READ = "reading only"  # products of float32 matrices as large as the model, by numpy
+
+
+class Model(Protocol):
+    """`Ours` and `OursNative`."""
+
+    config: LlamaConfig
+    params: Params
+
+    def __init__(self, config: LlamaConfig, params: Params, batch: int = 1): ...
+    def decode(self, count: int) -> list[int]: ...
+    def prefill(self, count: int) -> int: ...
+    def memory(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -60,10 +75,24 @@ class Report:
     seconds: float = 0.0
 
 
-def measure(config: LlamaConfig, tokens: int, rounds: int) -> Report:
+def measure(
+    config: LlamaConfig,
+    tokens: int,
+    rounds: int,
+    kinds: Sequence[str] = tuple(KINDS),
+    engines: Sequence[str] = ENGINES,
+) -> Report:
     """Measures one shape: `tokens` per run, in `rounds` rounds."""
     begun, report, weights = time.monotonic(), Report(), random_weights(config)
-    models = {name: Ours(config, _load(config, weights, *how)) for name, how in KINDS.items()}
+    models: dict[str, Model] = {}
+    for kind in kinds:
+        params = _load(config, weights, *KINDS[kind])
+        if "native" in engines and missing() is None:
+            from tracr_lite.llama.bench.ours_native import OursNative
+
+            models[kind] = OursNative(config, params)
+        if "jax" in engines:
+            models[f"{kind}, JAX"] = Ours(config, params)
     _decoding(report, config, weights, models, tokens, rounds)
     for name, model in models.items():
         report.memory[name] = model.memory()
@@ -82,7 +111,7 @@ def _decoding(
     report: Report,
     config: LlamaConfig,
     weights: LlamaWeights,
-    models: dict[str, Ours],
+    models: dict[str, Model],
     tokens: int,
     rounds: int,
 ) -> None:
@@ -102,10 +131,9 @@ def _decoding(
     report.decoding |= in_turn(things, rounds)
     report.nbytes |= {name: model.params.nbytes for name, model in models.items()}
     report.nbytes |= {name: 4 * whole for name in things if name not in models}
-    for other in (*(n for n in references if n in runs), READ):
-        _compare(report, f"float32 over {other}", *_pair(report, "float32", other))
-    for other in ("bfloat16", "int8"):
-        _compare(report, f"{other} over float32", *_pair(report, other, "float32"))
+    for name in models:
+        for other in (*(n for n in references if n in runs), READ):
+            _compare(report, f"{name} over {other}", *_pair(report, name, other))
 
 
 def _read(matrix: np.ndarray) -> None:
@@ -115,10 +143,10 @@ def _read(matrix: np.ndarray) -> None:
 
 
 def _prompts_and_batches(
-    report: Report, name: str, model: Ours, tokens: int, rounds: int
+    report: Report, name: str, model: Model, tokens: int, rounds: int
 ) -> None:
     """A prompt in one pass, and a batch, beside decoding one by one in the same rounds."""
-    many = Ours(model.config, model.params, BATCH)
+    many = type(model)(model.config, model.params, BATCH)
     found = in_turn(
         {
             "one": (tokens, partial(model.decode, tokens)),

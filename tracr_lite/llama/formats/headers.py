@@ -106,8 +106,8 @@ def _forgotten_classifier(header: Header, rest: int) -> str:
     if header.format != "v0" or rest != 4 * config.vocab_size * config.dim:
         return ""
     return (
-        ". (The rest has the size of a classifier. The exporter of llama2.c claims a shared one "
-        "when it writes the same model a second time; export it again, alone)"
+        ". (The rest has the size of a classifier. The exporter of llama2.c claims a shared "
+        "one when it writes the same model a second time; export it again, alone)"
     )
 
 

@@ -1,7 +1,8 @@
 """The native engine: keeps the state of a batch, and calls compiled code on all threads."""
 
 # JAX leaves parts of its own signatures without types.
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.decoding import choose_tokens
 from tracr_lite.llama.native.describe import describe
 from tracr_lite.llama.native.entry import entry
-from tracr_lite.llama.native.plan import PASSED, SCORED, Batch
+from tracr_lite.llama.native.plan import IN, OUT, PASSED, SCORED, Batch
 from tracr_lite.llama.native.room import make_caches, make_room
 from tracr_lite.llama.native.threads import default_threads, together
 from tracr_lite.llama.params import Params
@@ -34,8 +35,15 @@ class NativeEngine:
 
     def __init__(self, params: Params, config: LlamaConfig, threads: int | None = None):
         self.params, self.config = params, config
-        self.threads = default_threads() if threads is None else threads
         self.model, self._kept = describe(params, config)
+        sizes = self.model.matrices[:, OUT] * self.model.matrices[:, IN]
+        self.threads = default_threads(int(sizes.sum())) if threads is None else threads
+
+    def prepare(self) -> None:
+        """Compiles, or loads what has been compiled before, by a pass without rows."""
+        room = make_room(self.model, make_caches(self.model, 1, 1), 1, 1, 1)
+        nothing = np.zeros((1, 0), np.int64)
+        entry()(self.model, room, 0, np.zeros(0, np.int64), nothing, 0, 1)
 
     def batch(
         self,
@@ -78,8 +86,13 @@ class NativeBatch:
         self._seen = np.zeros((rows, vocab), bool) if penalty else None
         self._plain = settings.greedy and not penalty
         self._stops = np.array(stops, np.int64)
-        self._caches = make_caches(engine.model, rows, slots)
-        self._batch = make_room(engine.model, self._caches, rows, rows, engine.threads)
+        self.caches = make_caches(engine.model, rows, slots)
+        self._batch = make_room(engine.model, self.caches, rows, rows, engine.threads)
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All that a pass for one token of each row needs besides the model."""
+        return tuple(self._batch)
 
     @property
     def alive(self) -> bool:
@@ -139,7 +152,7 @@ class NativeBatch:
         """Runs rows, at most so many at a time; the logits of those that are wanted."""
         most = min(most, len(rows))
         scored = min(most, len(wanted))
-        room = make_room(self._engine.model, self._caches, most, scored, self._engine.threads)
+        room = make_room(self._engine.model, self.caches, most, scored, self._engine.threads)
         nothing = np.zeros((1, 0), np.int64)
         for first in range(0, len(rows), most):
             part = rows[first : first + most]

@@ -23,7 +23,8 @@ from tracr_lite.llama.native.plan import (
     Batch,
     Model,
 )
-from tracr_lite.llama.native.products import copy_row, product, settle
+from tracr_lite.llama.native.products import product, settle
+from tracr_lite.llama.native.rows import copy_row
 from tracr_lite.llama.native.threads import meet, share
 
 F32 = np.float32

@@ -16,6 +16,7 @@ from tracr_lite.llama.native.edge import (
 )
 
 PATIENCE = 4000  # looks at the counter before the core is offered to others
+WORTH = 1 << 20  # numbers of matrices for which another thread is worth its waiting
 MOST = 8  # threads by default: memory gives no more to further ones
 
 
@@ -41,11 +42,15 @@ def meet(sync: np.ndarray, threads: int) -> None:
             let_others_run()
 
 
-def default_threads() -> int:
-    """One for each core that this process may use, up to `MOST`."""
+def default_threads(numbers: int) -> int:
+    """One for each core that this process may use, up to `MOST`; small models need but one.
+
+    **Arguments:** `numbers`: how many the matrices have together.
+    """
+    cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), MOST)
-    return min(os.cpu_count() or 1, MOST)
+        cores = len(os.sched_getaffinity(0))
+    return min(cores, MOST, 1 + numbers // WORTH)
 
 
 def together(work: Callable[[int, int], None], threads: int) -> None:
