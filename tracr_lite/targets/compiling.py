@@ -31,7 +31,7 @@ from tracr_lite.targets.lower import Lowered, lower
 from tracr_lite.targets.one_mean import with_one_mean
 from tracr_lite.targets.rope import THETA
 from tracr_lite.targets.stock_model import StockModel
-from tracr_lite.targets.traits import Dtype, Indices, Mode, check_choices
+from tracr_lite.targets.traits import Dtype, Indices, Mode, Traits, check_choices
 
 WRITERS = Writers(tables.write_one_hot, tables.write_number, tables.clean_one_hot, heads.write)
 NO_END = object()
@@ -74,11 +74,14 @@ def compile_rasp_to_llama(
     """
     group, theta = queries_per_key, rope_theta
     check_choices(dtype=dtype, mode=mode, indices=indices, group=group, theta=theta)
-    recent = LLAMA_RECENT[dtype] if theta <= FAMILIAR else 0  # greater ones turn no slow pair
-    traits = replace(LLAMA, dtype=dtype, mode=mode, indices=indices, recent=recent)
-    target = LlamaArchitecture(theta, group, traits)
+    target = LlamaArchitecture(theta, group, _traits(dtype, mode, indices, theta))
     options = {"mode": mode, "indices": indices, "queries_per_key": group, "rope_theta": theta}
     return _compile(program, vocab, max_seq_len, (causal, end, options), target)
+
+
+def _traits(dtype: Dtype, mode: Mode, indices: Indices, theta: float) -> Traits:
+    recent = LLAMA_RECENT[dtype] if theta <= FAMILIAR else 0  # greater ones turn no slow pair
+    return replace(LLAMA, dtype=dtype, mode=mode, indices=indices, recent=recent)
 
 
 def compile_rasp_to_gpt2(
