@@ -46,7 +46,7 @@ LOADING = {
 WIDE = LlamaConfig(64, 160, 2, 4, 2, 41, 40, True)
 CHUNKED = LlamaConfig(768, 256, 1, 8, 8, 19, 12, False)
 ODD = LlamaConfig(36, 50, 1, 6, 3, 37, 24, False)
-every_kind = pytest.mark.parametrize("kind", LOADING)
+HEAVY = pytest.mark.heavy
 
 
 def native_logits(model, ids, at_once, threads=1):
@@ -73,12 +73,18 @@ def limit(model, ids, kind):
     return spread * {"float32": 1e-5, "int8": 1e-5, "bfloat16": 1 / 256, "q80": 1 / 127}[kind]
 
 
-@every_kind
-@pytest.mark.parametrize(
-    "config",
-    [MHA, GQA, MQA, WIDE, CHUNKED, ODD],
-    ids=["mha", "gqa", "mqa", "wide", "chunks", "odd"],
-)
+CONFIGS = {"mha": MHA, "gqa": GQA, "mqa": MQA, "wide": WIDE, "chunks": CHUNKED, "odd": ODD}
+QUICK = {"gqa-float32", "wide-bfloat16", "chunks-int8", "chunks-q80", "odd-int8", "wide-q80"}
+CASES = [
+    pytest.param(
+        config, kind, id=f"{name}-{kind}", marks=() if f"{name}-{kind}" in QUICK else HEAVY
+    )
+    for name, config in CONFIGS.items()
+    for kind in LOADING
+]
+
+
+@pytest.mark.parametrize(("config", "kind"), CASES)
 def test_logits_are_those_of_jax(config, kind):
     model = make_model(config, **LOADING[kind])
     ids = draw_ids(config, config.seq_len)  # the last slot of the cache too
@@ -104,7 +110,7 @@ def test_golden_logits(folder, at_once):
     assert errors.max() <= 0.2
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     kv=st.integers(1, 3),
     repeat=st.integers(1, 3),
@@ -138,29 +144,32 @@ def both(config, kind="float32", **more):
     ]
 
 
-@every_kind
+HOW = {
+    "greedy": {"temperature": 0.0},
+    "drawn": {"temperature": 0.9, "seed": 7},
+    "everything": {"top_p": 0.8, "top_k": 7, "repetition_penalty": 1.3, "seed": 3},
+    "penalty": {"temperature": 0.0, "repetition_penalty": 1.2, "stop_tokens": [5, 6]},
+}
+
+
 @pytest.mark.parametrize(
-    "how",
+    ("kind", "how"),
     [
-        {"temperature": 0.0},
-        {"temperature": 0.9, "seed": 7},
-        {"temperature": 0.7, "top_p": 0.8, "top_k": 7, "repetition_penalty": 1.3, "seed": 3},
-        {"temperature": 0.0, "repetition_penalty": 1.2, "stop_tokens": [5, 6]},
+        pytest.param(kind, HOW[how], id=f"{kind}-{how}", marks=() if how == "drawn" else HEAVY)
+        for kind in ("float32", "q80")
+        for how in HOW
     ],
-    ids=["greedy", "drawn", "everything", "penalty"],
 )
 def test_generations_are_those_of_jax(kind, how):
     jax_model, native = both(GQA, kind)
     prompts = [draw_ids(GQA, length, seed=length) for length in (3, 9, 1, 24, 12)]
     how = {"n": 0, "seed": 1, **how}
     assert native.generate(prompts, **how) == jax_model.generate(prompts, **how)
-    for prompt in prompts[:3]:
-        assert native.generate(prompt, **how) == jax_model.generate(prompt, **how)
 
 
 def test_conversations_are_those_of_jax():
     config = LlamaConfig(16, 24, 1, 4, 2, 40, 96, False)
-    for seed, temperature in ((1, 2.0), (2, 1.0), (3, 0.0)):
+    for seed, temperature in ((1, 2.0), (3, 0.0)):
         turns = []
         for model in both(config):
             chat = model.chat("BE KIND", seed=seed, temperature=temperature)
@@ -178,16 +187,15 @@ def test_rows_that_have_ended_leave_the_others_alone():
     assert together_ == alone
 
 
-@every_kind
+@pytest.mark.parametrize("kind", ["float32", "q80"])
 def test_numbers_that_are_not_finite_are_said(kind):
     weights = gentle_weights(MHA)
     weights.final_norm[3] = np.nan
-    for engine in ("jax", "native"):
-        model = make_model(MHA, weights, **LOADING[kind])
-        model = type(model)(model.config, model.params, None, engine)
-        for how in ({"temperature": 0.0}, {"seed": 3}):
-            with pytest.raises(LlamaError, match="row 0: nothing can be chosen for position 1"):
-                model.generate([1], n=9, **how)
+    model = make_model(MHA, weights, **LOADING[kind])
+    model = type(model)(model.config, model.params, None, "native")
+    for how in ({"temperature": 0.0}, {"seed": 3}):
+        with pytest.raises(LlamaError, match="row 0: nothing can be chosen for position 1"):
+            model.generate([1], n=9, **how)
 
 
 def test_weights_lie_in_memory_once():
