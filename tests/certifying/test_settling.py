@@ -99,3 +99,22 @@ def test_a_doubtful_model_without_a_certificate_is_refused(monkeypatch):
         )
     assert caught.value.problems[0].node == "aggregate_1"
     assert caught.value.problems[0].suggestion == "use a smaller max_seq_len"
+
+
+def test_large_doubtful_models_are_lowered_cleaner_before_they_are_certified(monkeypatch):
+    """What is returned is consistent with its trace, whichever attempt it comes from."""
+    sample = sample_program(1190)  # attention reads one-hots with errors
+    doubtful = []
+
+    def first_only(model):
+        doubtful.append(model.trace.layers.blocks.clean)
+        return not model.trace.layers.blocks.clean
+
+    monkeypatch.setattr(settling, "_doubtful", first_only)
+    request = sample.program, sample.vocab, sample.max_seq_len
+    assert not compile_rasp_to_model(*request, causal=sample.causal).trace.layers.blocks.clean
+    monkeypatch.setattr(settling, "QUICK", 0)
+    model = compile_rasp_to_model(*request, causal=sample.causal)
+    assert model.trace.layers.blocks.clean
+    assert certify(model).holds
+    assert doubtful.count(True) == 1

@@ -10,6 +10,7 @@ from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.lowering.forms import Blocks
 from tracr_lite.errors import CompileError, Problem
 
+QUICK = 2**22  # parameters; larger models take longer to certify than to lower again
 PATIENCE = 5.0  # CPU seconds, beside those that the refused attempt took
 
 
@@ -21,17 +22,32 @@ def settled(lowered: Callable[[bool], AssembledTransformerModel]) -> AssembledTr
     **Raises:** `CompileError` if no certificate holds, right as the model may be.
     """
     model = lowered(False)
+    if not _doubtful(model):
+        return model
+    cleaner = None
+    if sum(x.size for group in model.params.values() for x in group.values()) > QUICK:
+        cleaner = _cleaner(lowered, model)
+        if cleaner is not None and not _doubtful(cleaner):
+            return cleaner
     refusal = _refusal(model)
     if refusal is None:
         return model
-    if not _blocks(model).clean:
-        try:
-            cleaner = lowered(True)
-        except CompileError:
-            raise refusal from None
-        if _refusal(cleaner) is None:
-            return cleaner
+    cleaner = cleaner or _cleaner(lowered, model)
+    if cleaner is not None and _refusal(cleaner) is None:
+        return cleaner
     raise refusal
+
+
+def _cleaner(
+    lowered: Callable[[bool], AssembledTransformerModel], model: AssembledTransformerModel
+) -> AssembledTransformerModel | None:
+    """The model lowered clean; None if it is clean already, or cannot be."""
+    if _blocks(model).clean:
+        return None
+    try:
+        return lowered(True)
+    except CompileError:
+        return None
 
 
 def _doubtful(model: AssembledTransformerModel) -> bool:
