@@ -110,7 +110,7 @@ def test_golden_logits(folder, at_once):
     assert errors.max() <= 0.2
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(
     kv=st.integers(1, 3),
     repeat=st.integers(1, 3),
@@ -155,7 +155,12 @@ HOW = {
 @pytest.mark.parametrize(
     ("kind", "how"),
     [
-        pytest.param(kind, HOW[how], id=f"{kind}-{how}", marks=() if how == "drawn" else HEAVY)
+        pytest.param(
+            kind,
+            HOW[how],
+            id=f"{kind}-{how}",
+            marks=() if (kind, how) == ("q80", "drawn") else HEAVY,
+        )
         for kind in ("float32", "q80")
         for how in HOW
     ],
@@ -172,7 +177,7 @@ def test_conversations_are_those_of_jax():
     for seed, temperature in ((1, 2.0), (3, 0.0)):
         turns = []
         for model in both(config):
-            chat = model.chat("BE KIND", seed=seed, temperature=temperature)
+            chat = model.chat(seed=seed, temperature=temperature)
             turns.append([list(chat.turn(m)) for m in ("AB", "CD", "EF") if chat.room])
         assert turns[0] == turns[1]
 
@@ -316,11 +321,7 @@ def test_no_compiling_means_no_native_engine(monkeypatch):
 
 WITHOUT = """
 import sys
-class Hidden:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("numba", "llvmlite"):
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Hidden())
+sys.modules["numba"] = sys.modules["llvmlite"] = None  # as if they were not installed
 from tracr_lite.llama import load
 model = load("docs/story/story.bin", "docs/story/tokenizer.bin")
 print(model.runner.name, model.generate("Once", temperature=0, n=9).text)
