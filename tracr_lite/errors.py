@@ -15,6 +15,10 @@ class TracrLiteError(Exception):
     """Base class of all errors raised by this package."""
 
 
+RAISED = (Exception, SystemExit)
+"""What a user's function may raise; sys.exit in one is no verdict."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """One reason why a program cannot be compiled.

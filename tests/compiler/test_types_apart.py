@@ -1,6 +1,7 @@
 """1, 1.0 and True are equal, but a program may tell them apart: exact or refused."""
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tracr_lite.compiler import compile_rasp_to_model, lib
 from tracr_lite.errors import CompileError, InputError
 from tracr_lite.rasp import rasp
-from tracr_lite.rasp.rasp import Aggregate, Comparison, Map, Select, SelectorWidth
+from tracr_lite.rasp.rasp import Aggregate, Comparison, Map, Select, SelectorWidth, SequenceMap
 
 BOS = "compiler_bos"
 EVERYWHERE = Select(rasp.indices, rasp.indices, Comparison.TRUE)
@@ -66,3 +67,42 @@ def test_shared_selectors_are_not_copied_per_level():
     program = SelectorWidth(selector)
     model = compile_rasp_to_model(program, [1, 2], 4)
     assert model.predict([BOS, 1, 2, 1]) == program([1, 2, 1])
+
+
+CLOSE = [[10**10, 10**10 + 1], [2**53, 2**53 + 1], [1e10, 1e10 + 1], [0.1, 0.1 + 1e-12]]
+
+
+@pytest.mark.parametrize("vocab", CLOSE, ids=str)
+@pytest.mark.parametrize(
+    "program",
+    [
+        rasp.tokens,
+        Map(lambda x: x + 1, rasp.tokens),
+        SequenceMap(lambda x, y: max(x, y) - 1, rasp.tokens, rasp.tokens),
+    ],
+    ids=["tokens", "sums", "pairs"],
+)
+def test_numbers_that_differ_in_their_last_digits_are_two_values(program, vocab):
+    model = compile_rasp_to_model(program, vocab, 2)
+    assert model.predict([BOS, *vocab]) == program(vocab)
+
+
+def test_what_is_read_from_means_of_large_whole_numbers_is_right_or_refused():
+    vocab = [10**10, 10**10 + 1]
+    mean = Aggregate(EVERYWHERE, rasp.tokens)
+    with pytest.raises(CompileError, match="close"):
+        compile_rasp_to_model(Map(lambda x: x > 10**10 + 0.4, mean), vocab, 2)
+
+
+def test_whole_numbers_too_long_for_python_to_show_are_refused():
+    with pytest.raises(CompileError, match="digits"):
+        compile_rasp_to_model(rasp.tokens, [10**5000, 1], 3)
+
+
+def test_texts_for_a_model_without_encoder_are_refused():
+    model = dataclasses.replace(
+        compile_rasp_to_model(rasp.tokens, ["a"], 2), input_encoder=None, output_encoder=None
+    )
+    with pytest.raises(InputError, match="must be ids"):
+        model.apply([BOS, "a"])
+    assert model.apply([1, 0]).decoded

@@ -93,6 +93,14 @@ def test_the_smallest_failure_cannot_be_made_smaller(sample):
     assert report.minimal
 
 
+def test_a_function_that_calls_exit_is_no_agreement():
+    program = rasp.Map(lambda x: sys.exit(0) if x == "a" else x, rasp.tokens)
+    model = compile_rasp_to_model(program, ["a", "b"], 2)
+    assert verify(model, program).raised == 4  # of the six inputs, those with an a
+    with pytest.raises(SystemExit):
+        program(["a"])
+
+
 def test_inputs_on_which_the_program_raises_are_no_agreement():
     program = rasp.Map(lambda x: 1 // x, T)
     report = verify(compiled(program, (0, 1), 3))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from tracr_lite.cli.inputs import Request
-from tracr_lite.errors import TracrLiteError
+from tracr_lite.errors import RAISED, TracrLiteError
 from tracr_lite.rasp import causal_eval, rasp
 from tracr_lite.rasp.rasp import Value
 
@@ -73,7 +73,7 @@ def interpret(request: Request) -> list[Value]:
     evaluate = causal_eval.evaluate if request.causal else rasp.evaluate
     try:
         values = evaluate(request.entry.program, request.tokens)
-    except Exception as error:
+    except RAISED as error:
         raise ProgramFailure(
             f"{request.entry.name} has no answer for this input: "
             f"{type(error).__name__}: {error}"

@@ -18,6 +18,7 @@ from tracr_lite.craft import bases
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.conventions import NONE_SUFFIX, ONE
 from tracr_lite.craft.transformers import SeriesWithResiduals
+from tracr_lite.errors import CompileError, Problem
 
 __all__ = [
     "AssembledTransformerModel",
@@ -27,6 +28,8 @@ __all__ = [
     "assemble",
     "assemble_craft_model",
 ]
+
+TOO_LONG = "use smaller numbers, or texts of digits"
 
 
 def assemble_craft_model(
@@ -117,8 +120,14 @@ def _readout(
 
 
 def labels(space: VectorSpaceWithBasis) -> list[str]:
-    """`name:value` of each direction; values that would read alike are shown by their repr."""
-    plain = [str(d) for d in space.basis]
+    """`name:value` of each direction; values that would read alike are shown by their repr.
+
+    **Raises:** `CompileError` for whole numbers that are too long to be shown.
+    """
+    try:
+        plain = [str(d) for d in space.basis]
+    except ValueError as error:  # of Python, which shows no ints of more than 4300 digits
+        raise CompileError("assemble", [Problem("program", f"{error}", TOO_LONG)]) from error
     seen: dict[str, int] = {}
     for label in plain:
         seen[label] = seen.get(label, 0) + 1

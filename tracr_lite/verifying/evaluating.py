@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
+from tracr_lite.errors import RAISED
 from tracr_lite.mass import wire
 from tracr_lite.mass.errors import NotSendable
 from tracr_lite.mass.pool import Pool
@@ -60,7 +61,7 @@ class Reference:
         """
         try:
             values = list(self._call(list(xs)))
-        except Exception as error:  # whatever the functions of a program raise
+        except RAISED as error:  # whatever the functions of a program raise
             return Raised(f"{type(error).__name__}: {error}")
         if len(values) != len(xs):
             raise VerifyError(

@@ -12,6 +12,7 @@ from tracr_lite.compiler.circuits.errors import CircuitError
 from tracr_lite.compiler.graph import Graph, Pointwise, Source
 from tracr_lite.compiler.trace_of import CompileTrace
 from tracr_lite.compiler.values.domain import BadValue, checked
+from tracr_lite.errors import RAISED
 from tracr_lite.rasp import causal_eval, rasp
 from tracr_lite.rasp.base import RASPExpr
 from tracr_lite.rasp.evaluate import Result
@@ -74,7 +75,7 @@ def node_values(
     evaluator = _Causal(watch) if trace.values.causal else _Full(watch)
     try:
         evaluator.evaluate(graph.exprs[-1], list(xs))
-    except Exception as error:  # whatever the functions of the program raise
+    except RAISED as error:  # whatever the functions of the program raise
         raise CircuitError(
             f"the program itself raises on {list(xs)!r}: {type(error).__name__}: {error}; "
             "nothing is promised there"
@@ -121,6 +122,6 @@ def _call(fn: Callable[..., Any], strict: bool, args: tuple[Any, ...]) -> tuple[
         return True, None
     try:
         value = fn(*args)
-    except Exception:  # whatever a user's function raises, the evaluator raises it too
+    except RAISED:  # whatever a user's function raises, the evaluator raises it too
         return False, None
     return True, checked(value)

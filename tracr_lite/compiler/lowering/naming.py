@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tracr_lite.compiler.graph import node_inputs
 from tracr_lite.compiler.values.domain import is_number, typed_key
+from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import NONE_SUFFIX
 
@@ -17,12 +19,31 @@ def direction_of(label: str, value: Any) -> BasisDirection:
 
 
 def clusters(values: list[Any]) -> dict[Any, Any]:
-    """For each value the number that stands for it: the least within 1e-9 of it, relative."""
+    """For each value of a node the number that stands for it.
+
+    Means added up in another order differ in their last bits: fractions within 1e-12 of each
+    other, relative, are one, the least of them. Whole numbers are never rounded.
+    """
     found: dict[Any, Any] = {typed_key(v): v for v in values}
     start: Any = None
     for value in sorted(v for v in values if is_number(v)):
-        if start is None or value - start > 1e-9 * abs(value):
+        whole = start is None or (value == value // 1 and start == start // 1)
+        if whole or value - start > 1e-12 * abs(value):
             start = value
         if start != value:
             found[typed_key(value)] = start
     return found
+
+
+def has_means(values: Values, node: int) -> bool:
+    """Whether the node depends on a mean of different numbers, which rounding may change."""
+    waiting, seen = [node], {node}
+    while waiting:
+        at = waiting.pop()
+        info = values.info.get(at)  # selectors have none
+        if info is not None and info.mean:
+            return True
+        new = set(node_inputs(values.nodes[at])) - seen
+        seen |= new
+        waiting += new
+    return False

@@ -10,6 +10,7 @@ from tracr_lite.compiler.graph import Aggregate, Pointwise, Source, Width
 from tracr_lite.compiler.lowering import heads, mlps
 from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
 from tracr_lite.compiler.lowering.lower import Lowering, Writers
+from tracr_lite.compiler.lowering.naming import has_means
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.compiler.lowering.proved import NumberErrors
 from tracr_lite.compiler.lowering.written import Written
@@ -43,7 +44,7 @@ def lower(
         values.forget(len(values.graph.nodes))
         assumed = frozenset(problems)
         lowering = Lowering(
-            values, bos, split, clean, values.graph.root, assumed, writers=WRITERS, notes=notes
+            values, bos, split, clean, assumed=assumed, writers=WRITERS, notes=notes
         )
         if notes is not None:
             notes.clear()  # an attempt before this one may have left some
@@ -108,10 +109,10 @@ def _output(lowering: Lowering) -> Blocks:
     root = values.graph.root
     info = values.info[root]
     if root in lowering.split or isinstance(values.nodes[root], Source):
-        lowering.loose = len(values.nodes)
         root = add_node(
             values, Pointwise(_Same(), (root,), strict=False), values.labels[root] + "_out"
         )
+    lowering.loose = root if has_means(values, root) else -1
     plain = kinds_of(info.values) <= PLAIN
     wants_number = values.graph.root_numerical or (
         plain and (_is_mean(lowering, root) or len(info.values) > LISTED_OUTPUTS)

@@ -12,6 +12,7 @@ from jaxtyping import Int
 from tracr_lite.compiler.values.domain import ALWAYS_VALID, ERR, Domain, checked
 from tracr_lite.compiler.values.frames import Frame
 from tracr_lite.craft.arrays import distinct, starts
+from tracr_lite.errors import RAISED
 
 LARGEST = np.iinfo(np.int64).max
 
@@ -74,7 +75,7 @@ def apply(
             continue
         try:
             value = fn(*args)
-        except Exception:  # whatever a user's function raises, the evaluator raises it too
+        except RAISED:  # whatever a user's function raises, the evaluator raises it too
             results.append(ERR)
             continue
         results.append(domain.add(value if type(value) in ALWAYS_VALID else checked(value)))

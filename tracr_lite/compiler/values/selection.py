@@ -15,6 +15,7 @@ from jaxtyping import Bool, Int
 from tracr_lite.compiler.values.domain import is_number
 from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, Keys
 from tracr_lite.craft.arrays import distinct
+from tracr_lite.errors import RAISED
 from tracr_lite.rasp import rasp
 
 UNREACHABLE = -1  # the pair cannot occur, or the predicate raises on it
@@ -65,7 +66,7 @@ def truth_table(
         at = met.nonzero()[0].tolist()
         try:
             row[at] = [1 if predicate(key, queries[q]) else 0 for q in at]
-        except Exception:  # on one of the pairs, which is told from the others
+        except RAISED:  # on one of the pairs, which is told from the others
             row[at] = [_holds(predicate, key, queries[q]) for q in at]
     return table
 
@@ -73,7 +74,7 @@ def truth_table(
 def _holds(predicate: Callable[[Any, Any], Any], key: Any, query: Any) -> int:
     try:
         return 1 if predicate(key, query) else 0
-    except Exception:  # the evaluator raises on every input where this pair occurs
+    except RAISED:  # the evaluator raises on every input where this pair occurs
         return UNREACHABLE
 
 
