@@ -11,6 +11,7 @@ PROMISE = 1e-5  # relative error of numbers that are not snapped to a known valu
 HALF = 0.5
 
 Matrix = Float[np.ndarray, "states columns"]
+Numbers = Float[np.ndarray, " numbers"]
 
 
 def tolerance_of(held: Held, claims: Claims) -> Matrix:
@@ -61,22 +62,34 @@ def output_tolerance(output: Output, held: Held) -> Matrix:
     """By state and column: what the columns of the answer may be off by, BOS last.
 
     An argmax needs all columns to be off by less than 1/2. A number has to be within the
-    promise,
-    or snap to the value it stands for.
+    promise, or snap to the value it stands for.
     """
     found = np.full((len(held.states) + 1, len(held.columns)), HALF)
     if not output.categorical and held.numbers:
-        found[:-1, 0] = [_allowed(x, output) for x in held.states[:, 0].tolist()]
+        found[:-1, 0] = _allowed(held.states[:, 0], output)
         found[:-1, 0][held.states[:, 1:].any(axis=1)] = HALF  # None: the number is not read
     return found
 
 
-def _allowed(number: float, output: Output) -> float:
-    """How far off a number may be and still be decoded as promised."""
-    promise = PROMISE * abs(number)
-    away = np.abs(output.known - number)
-    own = away <= 1e-9 * abs(number)
-    others = float(away[away > max(promise, 0.0)].min(initial=np.inf))  # nearer ones do no harm
-    if own.any():  # it is nearest to itself, and snaps, or is right enough as it is
-        return min(others / 2, max(output.tolerance, promise))
-    return min(promise, others - output.tolerance)
+def _allowed(numbers: Numbers, output: Output) -> Numbers:
+    """How far off numbers may be and still be decoded as promised."""
+    known = np.unique(output.known)
+    promise = PROMISE * np.abs(numbers)
+    own = _away(known, numbers, numbers) <= 1e-9 * np.abs(numbers)[:, None]
+    ends = np.hstack([_away(known, numbers, numbers + side * promise) for side in (-1, 1)])
+    # nearer ones do no harm
+    others = np.where(ends > promise[:, None], ends, np.inf).min(axis=1, initial=np.inf)
+    room = np.full_like(others, np.inf)
+    np.subtract(others, output.tolerance, out=room, where=np.isfinite(others))
+    return np.where(
+        own.any(axis=1),  # it is nearest to itself, and snaps, or is right enough as it is
+        np.minimum(others / 2, np.maximum(output.tolerance, promise)),
+        np.minimum(promise, room),
+    )
+
+
+def _away(known: Numbers, numbers: Numbers, places: Numbers) -> Matrix:
+    """[numbers, 4] distances from each number to the four known ones around a place."""
+    padded = np.concatenate([[-np.inf] * 2, known, [np.inf] * 2])
+    around = np.searchsorted(known, places)[:, None] + np.arange(4)
+    return np.abs(padded[around] - numbers[:, None])
