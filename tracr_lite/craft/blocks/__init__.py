@@ -7,6 +7,7 @@ of its columns, for float32 arithmetic with unit roundoff `U`.
 from __future__ import annotations
 
 U = 2.0**-24  # unit roundoff of float32
-# Where errors this many times larger than the bounds here would do no harm, a certificate is
-# sure to hold: its own bounds are worse by less.
+# Steps are placed, and whether tables and steps are `sure` is judged, for inputs that are off
+# this many times as far as they are said to be. It is room for the coarser bounds of a
+# certificate; that one holds is proved in `lowering/proved*.py`, or found out.
 CARE = 2.0
