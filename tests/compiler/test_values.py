@@ -12,7 +12,7 @@ from tests.compiler.checking import inputs, interpreted
 from tests.compiler.constructs import MIXED, NUMBERS, ON_MIXED, ON_NUMBERS
 from tracr_lite.compiler import lib
 from tracr_lite.compiler.tracing import trace
-from tracr_lite.compiler.values import relations
+from tracr_lite.compiler.values import counting, relations
 from tracr_lite.compiler.values.domain import Domain, checked, is_number, typed_key
 from tracr_lite.compiler.values.frames import Keyed, Keys, build_frame, spread, unique_rows
 from tracr_lite.compiler.values.infer import infer
@@ -60,7 +60,7 @@ def assert_known(values, node, row, found):
 
 
 def assert_bounded(values, node, row, found):
-    widths = values.selected[node].widths
+    widths = counting.analyse(values, node).widths
     shape = (len(values.keys.lengths), values.keys.n)
     low, high = (np.broadcast_to(x, shape)[row] for x in (widths.low, widths.high))
     for position, chosen in enumerate(found):

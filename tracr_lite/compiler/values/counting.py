@@ -37,7 +37,7 @@ def analyse(values: Values, selector: int) -> Selected:
         logic = selection.class_logic(
             values.keyed(select.keys), values.keyed(select.queries), values.truth[atom]
         )
-        tables[atom] = logic[np.ix_(kp, qp)]
+        tables[atom] = logic if len(atoms) == 1 else logic[np.ix_(kp, qp)]
     logic = evaluate_selector(values.nodes, selector, tables, _combined)
     diagonal = None
     if (logic.may != logic.must).any():  # else nothing more is to be known
@@ -49,11 +49,21 @@ def analyse(values: Values, selector: int) -> Selected:
 
 
 def _atoms(values: Values, selector: int) -> tuple[int, ...]:
-    node = values.nodes[selector]
-    if isinstance(node, Combine):
-        found = [a for i in node.inputs for a in values.selected[i].atoms]
-        return tuple(dict.fromkeys(found))
-    return (selector,)
+    """The Selects that a selector is made of, in the order in which it names them."""
+    found: list[int] = []
+    seen: set[int] = set()
+    stack = [selector]
+    while stack:
+        at = stack.pop()
+        node = values.nodes[at]
+        if at in seen:
+            continue
+        seen.add(at)
+        if isinstance(node, Combine):
+            stack.extend(reversed(node.inputs))
+        else:
+            found.append(at)
+    return tuple(found)
 
 
 def _combined(op: str, parts: list[Logic]) -> Logic:

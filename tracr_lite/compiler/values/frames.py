@@ -7,7 +7,7 @@ value tuples of several nodes that some key makes possible; it is never sampled.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
@@ -64,10 +64,14 @@ class Keyed:
     **Arguments:**
     - `classes`: class of each key; an axis of size 1 means that it does not matter.
     - `member`: which domain ids are possible in each class.
+    - `counts`: `selection.histogram`, once it was asked for.
     """
 
     classes: Int[np.ndarray, "lengths_or_1 positions_or_1"]
     member: Bool[np.ndarray, "classes domain"]
+    counts: list[Int[np.ndarray, "lengths classes"]] = field(
+        default_factory=list[np.ndarray], compare=False, repr=False
+    )
 
     @property
     def by_length(self) -> bool:
@@ -182,6 +186,8 @@ def build_frame(
         return None
     if not names:
         return Frame((), (), np.zeros(1, np.int64))
+    if len(names) == 1:  # every class occurs at some key
+        return Frame(names, tuple(sizes), leaves[0].member.any(axis=0).nonzero()[0])
     seen = np.zeros(total, bool)
     for base, cells in combine(leaves, sizes, keys).groups:
         once = base if len(base) == 1 else distinct_values(base)

@@ -68,6 +68,8 @@ def add_node(values: Values, node: Node, label: str) -> int:
     values.labels.append(label)
     at = len(values.nodes) - 1
     _infer_node(values, at)
+    if isinstance(node, Select):
+        _analyse(values, at)
     return at
 
 
@@ -79,13 +81,20 @@ def _infer_node(values: Values, at: int) -> None:
             _pointwise(values, at, node)
         case Select() as node:
             values.truth[at] = _truth(values, node)
-            values.selected[at] = counting.analyse(values, at)
         case Combine():
-            values.selected[at] = counting.analyse(values, at)
+            pass  # its Selects say all
         case Width(selector=selector):
+            _analyse(values, selector)
             counting.infer_width(values, at, selector)
         case Aggregate() as node:
+            _analyse(values, node.selector)
             aggregates.infer_aggregate(values, at, node)
+
+
+def _analyse(values: Values, selector: int) -> None:
+    """Selectors that are only parts of others are never asked how many keys they select."""
+    if selector not in values.selected:
+        values.selected[selector] = counting.analyse(values, selector)
 
 
 def _source(values: Values, at: int, kind: str) -> None:

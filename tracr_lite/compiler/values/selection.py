@@ -130,6 +130,12 @@ def _block(
 
 def histogram(keyed: Keyed, keys: Keys) -> Int[np.ndarray, "lengths classes"]:
     """How many positions of an input of each length are in each class."""
+    if not keyed.counts:
+        keyed.counts.append(_histogram(keyed, keys))
+    return keyed.counts[0]
+
+
+def _histogram(keyed: Keyed, keys: Keys) -> Int[np.ndarray, "lengths classes"]:
     rows, positions = keys.all_pairs
     if not keyed.by_length:
         rows_of_n = np.arange(keys.n)
@@ -174,6 +180,8 @@ def class_logic(k: Keyed, q: Keyed, table: Int[np.ndarray, "keys queries"]) -> L
 
 def joint(nodes: list[Keyed], keys: Keys) -> tuple[Keyed, list[Int[np.ndarray, " classes"]]]:
     """One class per combination of the nodes' classes, and the class of each node in it."""
+    if len(nodes) == 1:
+        return nodes[0], [np.arange(len(nodes[0].member))]
     rows, positions = keys.pairs(
         any(k.by_length for k in nodes), any(k.by_position for k in nodes)
     )
