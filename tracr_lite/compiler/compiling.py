@@ -12,6 +12,7 @@ from tracr_lite.compiler import settling
 from tracr_lite.compiler.assemble import AssembledTransformerModel, assemble
 from tracr_lite.compiler.graph import Graph
 from tracr_lite.compiler.inputs import check_request
+from tracr_lite.compiler.lowering.forms import Blocks
 from tracr_lite.compiler.lowering.program import lower
 from tracr_lite.compiler.pack import HalfLayers, Head
 from tracr_lite.compiler.place import Layers, place
@@ -61,7 +62,10 @@ def compile_rasp_to_model(
     def of_length(n: int) -> AssembledTransformerModel:
         return _stages(program, (tokens, n, compiler_bos, compiler_pad), causal, None)
 
-    return settling.or_refused(of_length, max_seq_len)
+    def tried(n: int) -> None:
+        _tried(program, (tokens, n, compiler_bos, compiler_pad), causal)
+
+    return settling.or_refused(of_length, max_seq_len, tried)
 
 
 def compile_filled(
@@ -82,7 +86,10 @@ def compile_filled(
         filled.clear()
         return _stages(program, (tokens, n, compiler_bos, compiler_pad), causal, filled)
 
-    return settling.or_refused(of_length, max_seq_len), filled[-1]
+    def tried(n: int) -> None:
+        _tried(program, (tokens, n, compiler_bos, compiler_pad), causal)
+
+    return settling.or_refused(of_length, max_seq_len, tried), filled[-1]
 
 
 def _stages(
@@ -96,12 +103,52 @@ def _stages(
     Where it is not proved that a certificate holds, it is made. If it does not, the program is
     lowered again, `clean`: deeper, but more exact.
     """
-    tokens, max_seq_len, bos, _ = request
     clock = Clock()
+    values = _inferred(program, request, causal, clock)
+    return _settled(values, request, causal, filled, clock)
+
+
+def _tried(program: rasp.SOp, request: tuple[list[Any], int, str, str], causal: bool) -> None:
+    """Raises a `CompileError` where `_stages` does; builds parameters only to certify them."""
+    clock = Clock()
+    values = _inferred(program, request, causal, clock)
+    blocks = lower(values, BasisDirection(TOKENS, request[2]), hasty=True)
+    if blocks.doubtful or not _shown(values, blocks):
+        _settled(values, request, causal, None, clock)
+
+
+def _shown(values: Values, blocks: Blocks) -> bool:
+    """Whether labels of all columns can be written; Python shows no ints that are too long."""
+    try:
+        for value in values.vocab:
+            str(value)
+        for dirs in blocks.columns.values():
+            for direction in dirs:
+                str(direction)
+    except ValueError:
+        return False
+    return True
+
+
+def _inferred(
+    program: rasp.SOp, request: tuple[list[Any], int, str, str], causal: bool, clock: Clock
+) -> Values:
     graph = trace(program)
     clock.lap("trace", nodes=len(graph.nodes))
-    values = infer(graph, tokens, lengths_of(graph, max_seq_len), causal)
+    values = infer(graph, request[0], lengths_of(graph, request[1]), causal)
     clock.lap("infer", values=sum(len(info.values) for info in values.info.values()))
+    return values
+
+
+def _settled(
+    values: Values,
+    request: tuple[list[Any], int, str, str],
+    causal: bool,
+    filled: list[np.ndarray] | None,
+    clock: Clock,
+) -> AssembledTransformerModel:
+    """The model of inferred values that has a certificate."""
+    bos = request[2]
 
     def lowered(clean: bool) -> AssembledTransformerModel:
         blocks = lower(values, BasisDirection(TOKENS, bos), clean=clean)

@@ -72,15 +72,20 @@ def _refusal(model: AssembledTransformerModel) -> CompileError | None:
 
 
 def or_refused(
-    compile_at: Callable[[int], AssembledTransformerModel], longest: int
+    compile_at: Callable[[int], AssembledTransformerModel],
+    longest: int,
+    try_at: Callable[[int], object],
 ) -> AssembledTransformerModel:
-    """The model of a length. **Raises:** `CompileError`, with the largest that compiles."""
+    """The model of a length. **Raises:** `CompileError`, with the largest that compiles.
+
+    **Arguments:** `try_at`: raises a `CompileError` where `compile_at` would, and may do less.
+    """
     begun = time.process_time()
     try:
         return compile_at(longest)
     except CompileError as error:
         spent = time.process_time() - begun
-        raise with_length(error, compile_at, longest, spent) from error
+        raise with_length(error, try_at, longest, spent) from error
 
 
 def with_length(

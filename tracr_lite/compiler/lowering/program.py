@@ -31,11 +31,13 @@ def lower(
     notes: list[Written] | None = None,
     *,
     clean: bool = False,
+    hasty: bool = False,
 ) -> Blocks:
     """Every block that the program needs.
 
     **Arguments:** `notes`: is filled with what each block was written from, in their order;
-    `clean`: attention reads no one-hots that have an error, even where it could.
+    `clean`: attention reads no one-hots that have an error, even where it could; `hasty`: a
+    refusal lists one problem only.
     **Raises:** `CompileError` naming nodes without exact block, and what to write instead.
     """
     split: set[int] = set()
@@ -57,7 +59,7 @@ def lower(
         except CannotLower as error:
             if clean or error.hopeless:
                 at, problem = error.writing, _problem(values, error)
-                if at in problems or at >= len(values.graph.nodes):
+                if hasty or at in problems or at >= len(values.graph.nodes):
                     raise _refusal([*problems.values(), problem]) from error
                 problems[at] = problem
             clean = True
