@@ -13,7 +13,7 @@ from tracr_lite.llama import LlamaConfig
 from tracr_lite.llama.cli import app
 from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.runtime import load
-from tracr_lite.llama.tokenizer import save_tokenizer
+from tracr_lite.llama.tokenizer import Tokenizer, Vocabulary, save_tokenizer
 
 CONFIG = LlamaConfig(16, 24, 1, 4, 2, 40, 96, False)
 
@@ -144,3 +144,54 @@ def test_text_goes_to_streams_without_bytes(folder, monkeypatch):
         standalone_mode=False,
     )
     assert stream.getvalue().startswith("AB")
+
+
+QUIRKS = [  # what is typed, what run.c computes with, what is said
+    (("-t", "-0.5"), ("-t", "0"), "note: -t -0.5 becomes 0, as in run.c\n"),
+    (("-p", "1.5"), ("-p", "0.9"), "note: -p 1.5 becomes 0.9, as in run.c\n"),
+    (("-p", "-1"), ("-p", "0.9"), "note: -p -1 becomes 0.9, as in run.c\n"),
+    (("-p", "1.00000001"), ("-p", "1"), ""),  # 1 as float32
+    (("-t", "-1e-60"), ("-t", "0"), ""),
+]
+
+
+@pytest.mark.parametrize(("odd", "plain", "said"), QUIRKS)
+def test_temperature_and_top_p_as_run_c_takes_them(folder, odd, plain, said):
+    words = ("generate", folder / "model.bin", "-i", "AB", "-n", 12, "-s", 5, "--like-run-c")
+    out, err = typed(*words, *odd)
+    assert err.startswith(said)
+    assert err.count("note") == bool(said)
+    assert out == typed(*words, *plain)[0]
+
+
+@pytest.mark.parametrize("odd", [odd for odd, _, _ in QUIRKS])
+def test_they_are_refused_otherwise(folder, odd):
+    with pytest.raises(LlamaError, match=r"temperature is -|top_p is "):
+        typed("generate", folder / "model.bin", "-i", "AB", *odd)
+
+
+@pytest.mark.parametrize("odd", [("-t", "nan"), ("-t", "1e39"), ("-p", "nan")])
+def test_no_numbers_are_refused_also_like_run_c(folder, odd):
+    with pytest.raises(LlamaError, match=r"temperature is |top_p is nan"):
+        typed("generate", folder / "model.bin", "-i", "AB", "--like-run-c", *odd)
+
+
+def test_a_long_prompt_is_cut_and_said(folder):
+    words = ("generate", folder / "model.bin", "-i", "AB" * 60)
+    out, err = typed(*words)
+    assert out == b"AB" * 47 + b"A\n"
+    assert err.startswith("note: prompt 0 has 122 tokens, of which 96 are run and printed")
+    assert typed(*words, "-n", 5)[0] == b"ABAB\n"
+
+
+def test_a_longer_tokenizer_is_said(folder, tmp_path):
+    known = letters().vocabulary
+    longer = Vocabulary([*known.pieces, b"AB"], [*known.scores, 1.0])
+    save_tokenizer(tmp_path / "tokenizer.bin", Tokenizer(longer))
+    out, err = typed(
+        *("generate", folder / "model.bin", "-z", tmp_path / "tokenizer.bin"),
+        *("-i", "AB", "-s", 3, "-n", 9),
+    )
+    assert "note: the tokenizer" in err
+    assert "has 41 tokens, but the model 40" in err
+    assert out == typed("generate", folder / "model.bin", "-i", "AB", "-s", 3, "-n", 9)[0]

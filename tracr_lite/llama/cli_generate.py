@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracr_lite.llama.cli_options import common
+from tracr_lite.llama.cli_options import as_run_c_takes_them, common
 from tracr_lite.llama.errors import LlamaError, LlamaWarning
 from tracr_lite.llama.progress import note_after, progress_bar
 from tracr_lite.llama.sampler_rng import run_c_seed
@@ -200,7 +200,13 @@ def _options(given: dict[str, Any]) -> dict[str, Any]:
     """What `Options` takes."""
     names = ("temperature", "top_p", "top_k", "repetition_penalty")
     seed = run_c_seed(given["seed"]) or None
-    return {name: given[name] for name in names} | {"n": given["steps"], "seed": seed}
+    found = {name: given[name] for name in names} | {"n": given["steps"], "seed": seed}
+    if given["like_run_c"]:
+        *numbers, notes = as_run_c_takes_them(given["temperature"], given["top_p"])
+        found |= dict(zip(("temperature", "top_p"), numbers, strict=True))
+        for note in notes:
+            warnings.warn(note, LlamaWarning, 2)
+    return found
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import numpy as np
 
 PATH = click.Path(path_type=Path)
 F = TypeVar("F", bound=Callable[..., Any])  # what click decorates
@@ -55,7 +56,8 @@ OPTIONS = (
         "--like-run-c",
         is_flag=True,
         help="Print exactly the bytes of run.c, which leaves out control characters, and "
-        "characters that are spelt byte by byte.",
+        "characters that are spelt byte by byte; and take -t below 0 as 0, -p outside of 0 to "
+        "1 as 0.9.",
     ),
     click.option("--quiet", is_flag=True, help="Nothing on standard error but errors."),
 )
@@ -66,3 +68,24 @@ def common(command: F) -> F:
     for each in reversed(OPTIONS):
         command = each(command)
     return command
+
+
+def as_run_c_takes_them(temperature: float, top_p: float) -> tuple[float, float, list[str]]:
+    """What run.c makes of -t and -p, which it compares as float32, and what to say about it.
+
+    Source: llama2.c, run.c, `main` (350e04f).
+    """
+    notes: list[str] = []
+    with np.errstate(over="ignore"):
+        single_t, single_p = np.float32(temperature), np.float32(top_p)
+    if single_t < 0:
+        notes.append(f"-t {temperature:g} becomes 0, as in run.c")
+        temperature = 0.0
+    if single_p < 0 or single_p > 1:
+        notes.append(f"-p {top_p:g} becomes 0.9, as in run.c")
+        top_p = 0.9
+    elif not 0 <= top_p <= 1:  # as float32 it is 0 or 1
+        top_p = abs(float(single_p))
+    if temperature < 0:
+        temperature = 0.0
+    return temperature, top_p, notes

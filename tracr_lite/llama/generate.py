@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import codecs
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from tracr_lite.llama.batches import Engine
-from tracr_lite.llama.config import LlamaConfig
-from tracr_lite.llama.errors import LlamaError, LlamaWarning
+import numpy as np
+
+from tracr_lite.llama.errors import LlamaError
+from tracr_lite.llama.sampler_rng import MASK, Xorshift
 from tracr_lite.llama.sampler_settings import SamplerSettings
 from tracr_lite.llama.sampler_stops import GENERATE, StopText
-from tracr_lite.llama.token_stream import TokenRequest, stream_tokens
 from tracr_lite.llama.tokenizer import Tokenizer
 from tracr_lite.llama.tokenizer.pieces import printed
-from tracr_lite.llama.tokens import check_tokens
 
-STEPS = 256  # what `n` is by default
 Prompt: TypeAlias = str | bytes | Sequence[int]
 
 
@@ -34,7 +31,7 @@ class Options:
     - `n`: tokens run at most, the prompt's too; 0: the whole context; by default at most 256.
     - `temperature`, `top_p`, `top_k`, `repetition_penalty`: see `SamplerSettings`.
     - `seed`: of the random numbers, from 1 to 2**64 - 1; None takes one from the clock. Row i
-      of a batch has `seed + i`; a list gives each row its own.
+      of a batch has `seed + i`, and 1 follows the last; a list gives each row its own.
     - `stop`: strings before which a text ends. `stop_tokens`: the same for tokens.
     - `echo`: whether the text starts with the prompt.
     - `errors`: what `bytes.decode` does with bytes that are no UTF-8.
@@ -61,13 +58,14 @@ class Options:
         )
 
     def seeds(self, rows: int) -> list[int]:
-        """The seed of each row."""
-        if self.seed is not None and not isinstance(self.seed, int):
+        """The seed of each row. **Raises:** `LlamaError` if one is none."""
+        if isinstance(self.seed, (Sequence, np.ndarray)):
             if len(self.seed) != rows:
                 raise LlamaError(f"{len(self.seed)} seeds were given for {rows} prompt(s)")
-            return list(self.seed)
+            return [Xorshift(each).state for each in self.seed]
         first = time.time_ns() % (1 << 62) + 1 if self.seed is None else self.seed
-        return [first + row for row in range(rows)]
+        start = Xorshift(first).state - 1
+        return [(start + row) % MASK + 1 for row in range(rows)]
 
 
 @dataclass(frozen=True)
@@ -128,12 +126,22 @@ class TextStream:
 
 
 class Row:
-    """One prompt and what has been generated for it."""
+    """One prompt and what has been generated for it.
+
+    **Arguments:** `prompt`: what is shown of it. `cut`: whether that is not all, so that
+    nothing follows.
+    """
 
     def __init__(
-        self, prompt: Sequence[int], seed: int, tokenizer: Tokenizer | None, options: Options
+        self,
+        prompt: Sequence[int],
+        seed: int,
+        tokenizer: Tokenizer | None,
+        options: Options,
+        *,
+        cut: bool = False,
     ):
-        self.prompt, self.tokens, self.seed = tuple(prompt), list[int](), seed
+        self.prompt, self.tokens, self.seed, self.cut = tuple(prompt), list[int](), seed, cut
         self._tokenizer, self._options, self._texts = tokenizer, options, list[str]()
         self._previous = self.prompt[-1]
         self._decoder = codecs.getincrementaldecoder("utf-8")(options.errors)
@@ -142,8 +150,8 @@ class Row:
 
     @property
     def ended(self) -> bool:
-        """Whether a stop token or string has come."""
-        return self._stop_token is not None or self._stop.found is not None
+        """Whether nothing more comes: the prompt was cut, or a stop token or string came."""
+        return self.cut or self._stop_token is not None or self._stop.found is not None
 
     def begin(self) -> str:
         """The text before anything is generated."""
@@ -190,61 +198,3 @@ class Row:
         text = self._decoder.decode(data, final)
         self._texts.append(text)
         return text
-
-
-def start_rows(
-    engine: Engine,
-    config: LlamaConfig,
-    tokenizer: Tokenizer | None,
-    prompts: Sequence[Prompt],
-    options: Options,
-    *,
-    often: bool,
-) -> tuple[list[Row], Iterator[list[list[int]]]]:
-    """Rows for prompts, and the chunks of tokens that are to be pushed into them.
-
-    **Raises:** `LlamaError` for prompts that are too long or hold unknown tokens, for options
-    without a meaning, and for texts without a tokenizer.
-    """
-    ids = [_encode(prompt, tokenizer, config) for prompt in prompts]
-    if options.stop and tokenizer is None:
-        raise LlamaError("stop strings need a tokenizer; load the model with one")
-    if options.stop_tokens:
-        check_tokens(options.stop_tokens, config, "stop_tokens")
-    steps, seeds = resolve_steps(options.n, config.seq_len), options.seeds(len(ids))
-    shown = [prompt[: steps + 1] for prompt in ids]  # run.c cuts what it does not get to
-    rows = [
-        Row(prompt, seed, tokenizer, options) for prompt, seed in zip(shown, seeds, strict=True)
-    ]
-    if len({len(prompt) <= steps for prompt in ids}) > 1:
-        raise LlamaError(
-            f"n = {steps} is less than some prompts have tokens, but not all; give a larger n, "
-            "or such prompts apart"
-        )
-    if not ids or len(ids[0]) > steps:
-        return rows, iter(())
-    request = TokenRequest(ids, steps, options.settings, seeds, options.stop_tokens)
-    return rows, stream_tokens(engine, request, often=often)
-
-
-def resolve_steps(n: int | None, seq_len: int) -> int:
-    """run.c's rule for its `-n`: 0 and what the context has no room for mean all of it."""
-    if n is None:
-        return min(STEPS, seq_len)
-    if type(n) is not int:
-        raise LlamaError(f"n is {n!r}, not an integer")
-    if 0 < n <= seq_len:
-        return n
-    if n:
-        warnings.warn(f"n = {n} becomes {seq_len}, the whole context", LlamaWarning, 4)
-    return seq_len
-
-
-def _encode(prompt: Prompt, tokenizer: Tokenizer | None, config: LlamaConfig) -> list[int]:
-    if not isinstance(prompt, (str, bytes)):
-        return check_tokens(prompt, config, "the prompt")
-    if tokenizer is None:
-        raise LlamaError(
-            "a text needs a tokenizer: load the model with one, or give the prompt as ids"
-        )
-    return check_tokens(tokenizer.encode(prompt), config, "the prompt")

@@ -19,7 +19,7 @@ from tracr_lite.llama.arena import Arena
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.formats.quantize import GROUP_SIZE, quantize
-from tracr_lite.llama.formats.rope import rope_tables
+from tracr_lite.llama.formats.rope import check_positions, rope_tables
 from tracr_lite.llama.formats.source import Source
 from tracr_lite.llama.int8 import Activations, int8_matrix
 from tracr_lite.llama.matrices import Matrix
@@ -79,10 +79,11 @@ def load_params(
     - `progress`: called after each layer.
 
     **Raises:** `LlamaError` if "q80" is asked of matrices that are not int8, or of groups that
-    reach from one row into the next, with which runq.c gives wrong results.
+    reach from one row into the next, with which runq.c gives wrong results; and for a seq_len
+    beyond all sense.
     """
+    check_positions(config)
     put = _Putter(config, dtype, activations, Arena())
-
     shared = config.shared_classifier
     cos, sin = rope_tables(config, 0, config.seq_len)
     return Params(

@@ -30,13 +30,12 @@ from tracr_lite.llama.generate import (
     Options,
     Prompt,
     TextStream,
-    resolve_steps,
-    start_rows,
 )
 from tracr_lite.llama.int8 import Activations
 from tracr_lite.llama.model import Trace, forward, logits
 from tracr_lite.llama.params import Dtype, Params, Progress, load_params
-from tracr_lite.llama.tokenizer import Tokenizer, load_tokenizer
+from tracr_lite.llama.starting import resolve_steps, start_rows
+from tracr_lite.llama.tokenizer import Tokenizer, load_tokenizer_for
 from tracr_lite.llama.tokens import check_tokens
 
 
@@ -116,7 +115,7 @@ class Llama:
 
         **Returns:** a `Generation`; a list of them for a list of prompts.
         **Raises:** `LlamaError` for prompts, options and logits that cannot be used.
-        **Warns:** `LlamaWarning` if `n` is cut to the context.
+        **Warns:** `LlamaWarning` if `n` is cut to the context, or a text to less than `n`.
         """
         one = _is_one(prompt)
         prompts = [prompt] if one else list(prompt)
@@ -194,15 +193,17 @@ def load(
     - `progress`: called with what has just been done, and with all there is to do.
 
     **Raises:** `LlamaError` if a file cannot be read, or the two do not belong together.
+    **Warns:** `LlamaWarning` if a tokenizer.bin has more tokens than the model.
     """
     checkpoint = load_checkpoint(path)
     if isinstance(tokenizer, (str, Path)):
-        tokenizer = load_tokenizer(tokenizer)
+        tokenizer = load_tokenizer_for(tokenizer, checkpoint.config.vocab_size)
     if tokenizer is not None and len(tokenizer) != checkpoint.config.vocab_size:
         raise LlamaError(
             f"the tokenizer has {len(tokenizer)} tokens, but the model {str(path)!r} has "
             f"{checkpoint.config.vocab_size}; do they belong together? To use the first tokens "
-            "of a longer tokenizer, as run.c does, give load_tokenizer(path, vocab_size)"
+            "of a longer tokenizer.bin, as run.c does, give its path, or "
+            "load_tokenizer(path, vocab_size)"
         )
     params = load_params(checkpoint.config, checkpoint.source, dtype, activations, progress)
     return Llama(checkpoint.config, params, tokenizer, engine, threads)

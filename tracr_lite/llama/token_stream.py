@@ -22,6 +22,7 @@ class TokenRequest:
 
     - `prompts`: ids of each row, at least one; rows may differ in length.
     - `steps`: run.c's `-n`: so many tokens of a row, its prompt included, are run at most.
+      Rows with a longer prompt are not run, and get no tokens.
     - `settings`, `seeds`: how tokens are chosen, and where each row's generator starts.
     - `stops`: ids after which a row ends; they are given out like others.
     """
@@ -41,19 +42,24 @@ def stream_tokens(
     **Arguments:** `often`: deliver about every `PAUSE` seconds; else whenever it suits.
     **Raises:** `LlamaError` where logits are NaN or there are no probabilities.
     """
-    lengths = np.array([len(prompt) for prompt in request.prompts])
-    how = (request.steps, request.settings, request.seeds, request.stops)
-    batch = engine.batch([len(prompt) for prompt in request.prompts], *how)
-    first = batch.begin(request.prompts)
+    sizes = [len(prompt) for prompt in request.prompts]
+    rows = [row for row, size in enumerate(sizes) if size <= request.steps]
+    if not rows:
+        return
+    lengths = np.array(sizes)
+    seeds = [request.seeds[row] for row in rows]
+    how = (request.steps, request.settings, seeds, request.stops)
+    batch = engine.batch([sizes[row] for row in rows], *how)
+    first = batch.begin([request.prompts[row] for row in rows])
     if often:  # compiles the loop, so that the first token does not stand alone for seconds
         batch.advance(0)
-    yield _checked(first[:, None], lengths)
+    yield _checked(first[:, None], lengths, rows)
     pace = Pace() if often else Pace(CHUNK)
     while batch.alive:
         lengths += 1
         with pace as count:
             ids = batch.advance(count)
-        yield _checked(ids, lengths)
+        yield _checked(ids, lengths, rows)
         lengths += count - 1
 
 
@@ -76,10 +82,15 @@ class Pace:
             self._count = max(1, min(CHUNK, int(self._count * min(share, 2.0))))
 
 
-def _checked(ids: np.ndarray, lengths: np.ndarray) -> list[list[int]]:
-    """The tokens of each row; `lengths` is where they stand, for the message."""
-    rows = [[int(each) for each in row if each != NOTHING] for row in ids]
-    for row, found in enumerate(rows):
+def _checked(ids: np.ndarray, lengths: np.ndarray, rows: Sequence[int]) -> list[list[int]]:
+    """The tokens of each row; `lengths` is where they stand, for the message.
+
+    `rows`: which ones `ids` has; the others get none.
+    """
+    all_rows: list[list[int]] = [[] for _ in lengths]
+    for row, some in zip(rows, ids, strict=True):
+        all_rows[row] = [int(each) for each in some if each != NOTHING]
+    for row, found in enumerate(all_rows):
         if NO_TOKEN in found:
             position = int(lengths[row]) + found.index(NO_TOKEN)
             raise LlamaError(
@@ -87,4 +98,4 @@ def _checked(ids: np.ndarray, lengths: np.ndarray) -> list[list[int]]:
                 "a NaN or no finite maximum. The weights are damaged or too large for their "
                 "type; `tracr-lite llama info` looks for numbers that are not finite"
             )
-    return rows
+    return all_rows

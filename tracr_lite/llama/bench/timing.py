@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-PAUSE = 0.05  # seconds between two things: threads of the one before go to sleep
+PAUSE = 0.5  # seconds between two things: threads of the one before go to sleep
 
 
 @dataclass(frozen=True)

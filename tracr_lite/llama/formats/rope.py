@@ -12,6 +12,26 @@ from __future__ import annotations
 import numpy as np
 
 from tracr_lite.llama.config import LlamaConfig
+from tracr_lite.llama.errors import LlamaError
+
+MAX_POSITIONS = 1 << 24  # float32 holds every integer up to here, and positions are float32
+MAX_BYTES = 1 << 30  # both tables; two million positions of heads of 128
+BLOCK = 1 << 20  # angles computed at a time
+
+
+def check_positions(config: LlamaConfig) -> None:
+    """Raises `LlamaError` if tables for all positions make no sense.
+
+    No size of a file tells whether its seq_len is right, but for v0; a damaged one is found
+    here, before anything of its size is allocated.
+    """
+    size = 4 * config.seq_len * config.head_size
+    if config.seq_len > MAX_POSITIONS or size > MAX_BYTES:
+        raise LlamaError(
+            f"seq_len is {config.seq_len}: rotary tables for so many positions would have "
+            f"{size} bytes. At most {MAX_POSITIONS} positions and {MAX_BYTES} bytes are "
+            "supported. Is that number damaged? Else write the model again with a smaller one"
+        )
 
 
 def angles(config: LlamaConfig, start: int, stop: int) -> np.ndarray:
@@ -25,8 +45,13 @@ def angles(config: LlamaConfig, start: int, stop: int) -> np.ndarray:
 
 def rope_tables(config: LlamaConfig, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
     """cos and sin of `angles`, float32."""
-    turned = angles(config, start, stop).astype(np.float64)
-    return np.cos(turned).astype(np.float32), np.sin(turned).astype(np.float32)
+    cos = np.empty((stop - start, config.head_size // 2), np.float32)
+    sin, rows = np.empty_like(cos), max(1, BLOCK // config.head_size)
+    for first in range(start, stop, rows):
+        turned = angles(config, first, min(first + rows, stop)).astype(np.float64)
+        part = slice(first - start, first - start + len(turned))
+        cos[part], sin[part] = np.cos(turned), np.sin(turned)
+    return cos, sin
 
 
 def largest_difference(config: LlamaConfig, tables: tuple[np.ndarray, np.ndarray]) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from pathlib import Path
 
-from tracr_lite.llama.errors import TokenizerError
+from tracr_lite.llama.errors import LlamaWarning, TokenizerError
 from tracr_lite.llama.tokenizer.binary import (
     parse_tokenizer_bin,
     read_whole,
@@ -42,6 +43,27 @@ def load_tokenizer(
     except TokenizerError as error:
         raise TokenizerError(f"{str(path)!r}: {error}") from error
     return Tokenizer(vocabulary)
+
+
+def load_tokenizer_for(path: str | Path, vocab_size: int) -> Tokenizer:
+    """The tokenizer in a file, for a model: the first tokens of a longer tokenizer.bin.
+
+    A tokenizer with too few tokens comes as it is.
+
+    **Raises:** `TokenizerError` as `load_tokenizer`, also for the other kinds with too many.
+    **Warns:** `LlamaWarning` if tokens were left out.
+    """
+    whole = load_tokenizer(path)
+    if len(whole) <= vocab_size:
+        return whole
+    first = load_tokenizer(path, vocab_size)
+    warnings.warn(
+        f"the tokenizer {str(path)!r} has {len(whole)} tokens, but the model {vocab_size}; the "
+        "first ones are used, as run.c does. Do the two belong together?",
+        LlamaWarning,
+        3,
+    )
+    return first
 
 
 def parse_tokenizer(
