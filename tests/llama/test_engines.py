@@ -1,5 +1,6 @@
 """The native engine: the numbers and tokens of the JAX engine, and who is chosen when."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -25,16 +26,17 @@ from tests.llama.running import (
 from tracr_lite.llama import LlamaConfig
 from tracr_lite.llama.cli import app
 from tracr_lite.llama.engines import choose_engine, missing
-from tracr_lite.llama.errors import LlamaError
+from tracr_lite.llama.errors import LlamaError, LlamaWarning
 from tracr_lite.llama.runtime import load
 
 pytest.importorskip("numba", reason="the native engine needs numba")
 from tracr_lite.llama.native.arithmetic import exp, rounded_to_bfloat16, rounded_to_q80
-from tracr_lite.llama.native.edge import compiled
+from tracr_lite.llama.native.edge import compiled, compiled_on_disk
 from tracr_lite.llama.native.engine import NativeEngine, _fill, _Row
 from tracr_lite.llama.native.entry import sources
 from tracr_lite.llama.native.room import make_caches, make_room
-from tracr_lite.llama.native.threads import default_threads, share, together
+from tracr_lite.llama.native.threads import LEFT, default_threads, meet, share, together
+from tracr_lite.llama.sampler_settings import SamplerSettings
 
 LOADING = {
     "float32": {},
@@ -283,8 +285,111 @@ def test_two_generations_at_a_time():
 
 def test_the_same_work_runs_on_each_thread():
     seen = []
-    together(lambda thread, threads: seen.append((thread, threads)), 3)
+    sync = np.zeros(1, np.int64)
+    together(lambda thread, threads: seen.append((thread, threads)), 3, sync)
     assert sorted(seen) == [(0, 3), (1, 3), (2, 3)]
+
+
+@compiled
+def wait_often(sync, threads):
+    for _ in range(1000):
+        meet(sync, threads)
+
+
+def test_threads_do_not_wait_for_one_that_was_interrupted():
+    """As by Ctrl-C just before the compiled code of the first thread begins."""
+    sync = np.zeros(1, np.int64)
+    wait_often(np.zeros(1, np.int64), 1)  # compiled before
+
+    def work(thread, threads):
+        if thread == 0:
+            raise KeyboardInterrupt
+        wait_often(sync, threads)
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        together(work, 3, sync)
+    assert (threading.active_count(), sync[0]) == (before, 0)
+
+
+def test_threads_do_not_wait_for_one_that_cannot_be_started(monkeypatch):
+    sync = np.zeros(1, np.int64)
+    wait_often(np.zeros(1, np.int64), 1)
+    start, begun = threading.Thread.start, []
+
+    def some(thread):
+        if begun:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", some)
+    with pytest.raises(RuntimeError, match="can't start"):
+        together(lambda thread, threads: wait_often(sync, threads), 3, sync)
+    begun[0].join(timeout=20)
+    assert not begun[0].is_alive()
+    assert sync[0] >= LEFT  # who knows whether the other one comes
+
+
+def test_a_batch_that_threads_may_still_be_in_is_refused():
+    engine = NativeEngine((model := make_model(MHA)).params, model.config, 1)
+    batch = engine.batch([1], 5, SamplerSettings(0.0), [1], [])
+    batch._batch.sync[0] = LEFT
+    with pytest.raises(LlamaError, match="this batch was interrupted"):
+        batch.advance(1)
+
+
+def test_too_many_threads_are_refused():
+    with pytest.raises(LlamaError, match="threads is 257; at most 256"):
+        choose_engine("native", make_model(MHA).params, MHA, 257)
+
+
+def test_a_numba_that_cannot_be_imported_leaves_all_to_jax(tmp_path):
+    (tmp_path / "numba").mkdir()
+    (tmp_path / "numba" / "__init__.py").write_text("raise ImportError('needs another numpy')")
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT.replace("sys.modules[", "# ", 1)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout.startswith("jax Once upon a time"), run.stderr
+    assert "numba cannot be imported: needs another numpy" in run.stderr
+
+
+def add_one(x):
+    return x + 1
+
+
+def test_a_damaged_cache_is_said_and_done_without(tmp_path, monkeypatch):
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+
+    def first(call):
+        assert call(1) == 2
+
+    compiled_on_disk(add_one, first)
+    found = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(found) == 2
+    for path in found:
+        whole = path.read_bytes()
+        for damaged in (b"", whole[: len(whole) // 2]):
+            path.write_bytes(damaged)
+            with pytest.warns(LlamaWarning, match="cannot be used"):
+                assert compiled_on_disk(add_one, first)(4) == 5
+        path.write_bytes(whole)
+    assert compiled_on_disk(add_one, first)(4) == 5
+
+
+def test_an_error_of_the_code_itself_is_no_matter_of_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+
+    def fails(call):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        compiled_on_disk(add_one, fails)
 
 
 def test_auto_is_native_where_that_works():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Literal, TypeAlias
 
@@ -13,6 +14,7 @@ from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.params import Params
 
 EngineChoice: TypeAlias = Literal["auto", "jax", "native"]
+MOST_THREADS = 256  # more than any machine has use for
 CHOICES = ("auto", "jax", "native")
 
 
@@ -28,6 +30,8 @@ def choose_engine(
         raise LlamaError(f"there is no engine {choice!r}; there are {', '.join(CHOICES)}")
     if threads is not None and (type(threads) is not int or threads < 1):
         raise LlamaError(f"threads is {threads!r}, not a positive integer")
+    if threads is not None and threads > MOST_THREADS:
+        raise LlamaError(f"threads is {threads}; at most {MOST_THREADS} are started")
     if choice == "jax":
         return JaxEngine(params, config)
     reason = missing()
@@ -52,4 +56,8 @@ def missing() -> str | None:
         return "it needs numba, which is not installed: pip install 'tracr_lite[fast]'"
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return "NUMBA_DISABLE_JIT is set, so that nothing is compiled"
+    try:
+        import_module("numba")
+    except ImportError as error:  # as for a numpy that it does not know
+        return f"numba cannot be imported: {error}"
     return None

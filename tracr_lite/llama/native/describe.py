@@ -54,8 +54,8 @@ def describe(params: Params, config: LlamaConfig) -> tuple[Model, list[np.ndarra
         eps=float(config.norm_eps),
         matrices=np.array(rows, np.int64),
         norms=_copied([*norms, params.final_norm], (2 * config.n_layers + 1, config.dim)),
-        cos=_copied(params.cos, (config.seq_len, config.head_size // 2)),
-        sin=_copied(params.sin, (config.seq_len, config.head_size // 2)),
+        cos=_copied([params.cos], (config.seq_len, config.head_size // 2)),
+        sin=_copied([params.sin], (config.seq_len, config.head_size // 2)),
     )
     return model, kept
 

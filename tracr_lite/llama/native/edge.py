@@ -12,6 +12,7 @@ What is compiled looks like plain Python with types; the names below say what th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
@@ -21,6 +22,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic as _intrinsic
+
+from tracr_lite.llama.errors import LlamaWarning
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Sums may take any order, so that they fill vectors. NaN and infinities stay what they are.
@@ -41,12 +44,31 @@ def compiled_strictly(function: F) -> F:
     return numba.njit(**HOW)(function)  # pyright: ignore[reportReturnType]
 
 
-def compiled_on_disk(function: Callable[..., int]) -> Entry:
-    """Compiled code that is kept on disk: beside its source or in the folder of the user."""
+def compiled_on_disk(function: Callable[..., int], try_out: Callable[[Entry], None]) -> Entry:
+    """Compiled code that is kept on disk: beside its source or in the folder of the user.
+
+    **Arguments:** `try_out`: calls it, which compiles it.
+    **Warns:** `LlamaWarning` where what is on disk is damaged, or the disk is full.
+    """
+    alone = numba.njit(**HOW)(function)
     try:
-        return numba.njit(cache=True, **HOW)(function)
+        kept = numba.njit(cache=True, **HOW)(function)
     except RuntimeError:  # neither of the two can be written: compiled in each process then
-        return numba.njit(**HOW)(function)
+        try_out(alone)
+        return alone
+    try:
+        try_out(kept)
+    except Exception as error:  # unpickling damaged files raises anything
+        try_out(alone)  # an error of the code itself comes up again
+        warnings.warn(
+            f"what numba keeps in {str(kept.stats.cache_path)!r} cannot be used "
+            f"({type(error).__name__}: {error}), so the engine was compiled for this process "
+            "only. Delete the files of tracr_lite there, or see whether the disk is full",
+            LlamaWarning,
+            2,
+        )
+        return alone
+    return kept
 
 
 @instruction

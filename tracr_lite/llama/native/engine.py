@@ -15,11 +15,13 @@ import numpy as np
 from tracr_lite.llama.batches import NOTHING
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.decoding import choose_tokens
+from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.native.describe import describe
+from tracr_lite.llama.native.edge import Entry
 from tracr_lite.llama.native.entry import entry
 from tracr_lite.llama.native.plan import IN, OUT, PASSED, SCORED, Batch
 from tracr_lite.llama.native.room import make_caches, make_room
-from tracr_lite.llama.native.threads import default_threads, together
+from tracr_lite.llama.native.threads import LEFT, default_threads, together
 from tracr_lite.llama.params import Params
 from tracr_lite.llama.sampler_jax import NO_TOKEN, prepare, random_state
 from tracr_lite.llama.sampler_settings import SamplerSettings
@@ -41,9 +43,12 @@ class NativeEngine:
 
     def prepare(self) -> None:
         """Compiles, or loads what has been compiled before, by a pass without rows."""
+        entry(self._try_out)
+
+    def _try_out(self, call: Entry) -> None:
         room = make_room(self.model, make_caches(self.model, 1, 1), 1, 1, 1)
         nothing = np.zeros((1, 0), np.int64)
-        entry()(self.model, room, 0, np.zeros(0, np.int64), nothing, 0, 1)
+        call(self.model, room, 0, np.zeros(0, np.int64), nothing, 0, 1)
 
     def batch(
         self,
@@ -57,13 +62,18 @@ class NativeEngine:
         return NativeBatch(self, max(steps, *room), steps, settings, seeds, stops)
 
     def run(self, batch: Batch, steps: int, stops: np.ndarray, found: np.ndarray) -> None:
-        """Calls `generating.run` on all threads."""
-        call = entry()
+        """Calls `generating.run` on all threads.
+
+        **Raises:** `LlamaError` if the batch cannot be used since it was interrupted.
+        """
+        call = entry(self._try_out)  # compiled before threads wait for each other
+        if batch.sync[0] >= LEFT:
+            raise LlamaError("this batch was interrupted while its threads began; start anew")
 
         def work(thread: int, threads: int) -> None:
             call(self.model, batch, steps, stops, found, thread, threads)
 
-        together(work, self.threads)
+        together(work, self.threads, batch.sync)
 
 
 class NativeBatch:

@@ -8,8 +8,9 @@ that a part of the key.
 from __future__ import annotations
 
 import hashlib
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -26,9 +27,22 @@ def sources() -> int:
     return int.from_bytes(digest.digest()[:6], "big")
 
 
-@cache
-def entry() -> Entry:
-    """`generating.run`, compiled when it is called first, or taken from the cache of numba."""
+_LOCK = Lock()
+_ready: list[Entry] = []
+
+
+def entry(try_out: Callable[[Entry], None]) -> Entry:
+    """`generating.run`, compiled or taken from the cache of numba; once for each process.
+
+    **Arguments:** `try_out`: calls it, which compiles it.
+    """
+    with _LOCK:
+        if not _ready:
+            _ready.append(_make(try_out))
+    return _ready[0]
+
+
+def _make(try_out: Callable[[Entry], None]) -> Entry:
     said = sources()
 
     def generate(
@@ -43,4 +57,4 @@ def entry() -> Entry:
         run(model, batch, steps, stops, found, thread, threads)
         return said
 
-    return compiled_on_disk(generate)
+    return compiled_on_disk(generate, try_out)

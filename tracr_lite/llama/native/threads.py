@@ -15,6 +15,7 @@ from tracr_lite.llama.native.edge import (
     read_atomically,
 )
 
+LEFT = 1 << 62  # in the counter where a thread never comes: nobody waits any more
 PATIENCE = 4000  # looks at the counter before the core is offered to others
 WORTH = 1 << 20  # numbers of matrices for which another thread is worth its waiting
 MOST = 8  # threads by default: memory gives no more to further ones
@@ -36,7 +37,9 @@ def meet(sync: np.ndarray, threads: int) -> None:
     address = sync.ctypes.data
     goal = (add_atomically(address, 1) // threads + 1) * threads
     looks = 0
-    while read_atomically(address) < goal:
+    arrived = read_atomically(address)
+    while arrived < goal and arrived < LEFT:
+        arrived = read_atomically(address)
         looks += 1
         if looks > PATIENCE:
             let_others_run()
@@ -53,11 +56,25 @@ def default_threads(numbers: int) -> int:
     return min(cores, MOST, 1 + numbers // WORTH)
 
 
-def together(work: Callable[[int, int], None], threads: int) -> None:
-    """Runs `work(thread, threads)` on so many threads, this one among them, to the end."""
+def together(work: Callable[[int, int], None], threads: int, sync: np.ndarray) -> None:
+    """Runs `work(thread, threads)` on so many threads, this one among them, to the end.
+
+    Where this thread is interrupted, or another one cannot be started, the others are let go:
+    they would wait for ever. `sync`, the counter of `meet`, can be used again unless one of
+    them may still be on its way.
+    """
     others = [Thread(target=work, args=(i, threads), daemon=True) for i in range(1, threads)]
-    for each in others:
-        each.start()
-    work(0, threads)
-    for each in others:
-        each.join()
+    begun: list[Thread] = []
+    try:
+        for each in others:
+            each.start()
+            begun.append(each)
+        work(0, threads)
+    except BaseException:
+        sync[0] = LEFT
+        raise
+    finally:
+        for each in begun:
+            each.join()
+        if len(begun) == len(others) and sync[0] >= LEFT:
+            sync[0] = 0
