@@ -133,6 +133,8 @@ def _mlp(
     read = np.flatnonzero((w1[:, neurons] != 0.0).any(axis=1))
     if not set(read.tolist()) <= set(columns.tolist()):
         raise Open("it reads columns that are none of its leaves'")
+    if not held.listed:
+        _check_copies(w1[:, neurons], w2[np.ix_(neurons, held.columns)], leaves, weights.number)
     parts = [_read(leaf, w1[:, neurons], weights.number.sums) for leaf in leaves]
     network = Network(
         np.concatenate([part for part, _ in parts]),
@@ -146,6 +148,21 @@ def _mlp(
     both = np.concatenate([errors, errors.sum(axis=1, keepdims=True)], axis=1)
     found = np.concatenate([worst_by(table.output, both[:-1], len(held.states)), both[-1:]])
     return ideal_of(held), found[:, :-1], found[:, -1]
+
+
+def _check_copies(w1: Matrix, w2: Matrix, leaves: list[Leaf], number: Arithmetic) -> None:
+    """Numbers too many to list may only be copied, by relu(x) - relu(-x).
+
+    Only the ends of a span are rows of the table. Between them the error of a copy, as a share
+    of the number, is at most that of the smaller end; of other networks nothing is known.
+    """
+    if number.narrow:
+        raise Open("copies of numbers that are too many to list are bounded in float32 only")
+    one = np.delete(w1, leaves[-1].known.columns, axis=0)  # BOS holds 0 at all tokens
+    same = w2.shape == (2, 1) and sorted(w2[:, 0].tolist()) == [-1.0, 1.0]
+    linear = len(leaves) == 3 and leaves[0].factors is not None
+    if not (same and linear and np.array_equal(one[:, 0], -one[:, 1])):
+        raise Open("its numbers are too many to list, and it is no copy of a sum")
 
 
 def _rows(table: Table, held: Held, leaves: list[Leaf]) -> Rows:

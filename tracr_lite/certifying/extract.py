@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracr_lite.certifying import extract_heads
-from tracr_lite.certifying.claims import Claims, Head, Output, Table
+from tracr_lite.certifying.claims import Claims, Head, Output, Sum, Table
 from tracr_lite.certifying.errors import CertifyError
 from tracr_lite.certifying.extract_nodes import Nodes, Uncovered
 from tracr_lite.compiler.assembled import AssembledTransformerModel
@@ -141,6 +141,8 @@ def _copy(note: WrittenTable, nodes: Nodes) -> Table:
     number = note.inputs.number
     assert number is not None, "only numbers are copied without a table"
     writes = nodes.name_of(note.dirs[0])
+    if not next(each.listed for each in nodes.held if each.name == writes):
+        return _copy_of_span(number, writes, nodes)
     reads = [nodes.parts_of(read) for read in (number.read, *number.flags.values())]
     sources = {name for parts, _ in reads for name in parts}
     if len(sources) <= 1:
@@ -150,6 +152,18 @@ def _copy(note: WrittenTable, nodes: Nodes) -> Table:
     if found is None or len(found[1]) != len(own) or not len(own):
         raise Uncovered("it copies numbers that are too many to list")
     return _without_repeats(Table(writes, (found[0],), found[1][:, None], own))
+
+
+def _copy_of_span(number: Number, writes: str, nodes: Nodes) -> Table:
+    """A copy of numbers that are too many to list: a sum is read, and its ends are known."""
+    factors, constant = nodes.parts_of(number.read)
+    if number.flags or not factors:
+        raise Uncovered("it copies numbers that are too many to list and values that are none")
+    held = next(each for each in nodes.held if each.name == writes)
+    name, at = f"{writes} (read)", np.arange(len(held.states))
+    ends = held.states[:, 0] - constant
+    nodes.sums[name] = Sum(name, tuple(factors), tuple(factors.values()), ends)
+    return Table(writes, (name,), at[:, None], at)
 
 
 def _copy_of_one(
