@@ -147,10 +147,12 @@ def combine(leaves: list[Keyed], sizes: list[int], keys: Keys) -> Combos:
     rows, positions = keys.pairs(
         any(k.by_length for k in leaves), any(k.by_position for k in leaves)
     )
-    strides = np.cumprod([1, *reversed(sizes)])[:-1][::-1]
+    strides, step = [1] * len(sizes), 1
+    for at in range(len(sizes) - 1, -1, -1):
+        strides[at], step = step, step * sizes[at]
     base = np.zeros(len(rows), np.int64)
     multi: list[tuple[Keyed, int, np.ndarray]] = []
-    for keyed, stride in zip(leaves, strides.tolist(), strict=True):
+    for keyed, stride in zip(leaves, strides, strict=True):
         classes = keyed.at(rows, positions)
         if keyed.single is not None:
             base += stride * keyed.single[classes]
@@ -187,7 +189,7 @@ def build_frame(
     if not names:
         return Frame((), (), np.zeros(1, np.int64))
     if len(names) == 1:  # every class occurs at some key
-        return Frame(names, tuple(sizes), leaves[0].member.any(axis=0).nonzero()[0])
+        return Frame(names, tuple(sizes), np.flatnonzero(leaves[0].member.any(axis=0)))
     seen = np.zeros(total, bool)
     for base, cells in combine(leaves, sizes, keys).groups:
         once = base if len(base) == 1 else distinct_values(base)
@@ -200,6 +202,9 @@ def spread(
 ) -> Keyed:
     """Possible ids by key of a node whose value on tuple `codes[t]` is `ids[t]` (ERR: none)."""
     codes, values = ids["codes"], ids["values"]
+    widest = max([size, *sizes])
+    if len(leaves) == 1 and leaves[0].classes.size * widest <= CLASS_BUDGET:
+        return _mapped(leaves[0], codes, values, size)
     combos = combine(leaves, sizes, keys)
     cells = sum(len(base) * len(cell) for base, cell in combos.groups)
     classes = sum(len(base) for base, _ in combos.groups)
@@ -218,6 +223,17 @@ def spread(
     packed, inverse = unique_rows(member[:, :size])
     table[combos.rows * by_length, combos.positions * by_position] = inverse
     return Keyed(table, packed)
+
+
+def _mapped(leaf: Keyed, codes: np.ndarray, values: np.ndarray, size: int) -> Keyed:
+    """As `spread`, of one leaf: each class of keys has the values of its ids."""
+    value_of = np.full(leaf.member.shape[1], ERR)
+    value_of[codes] = values
+    rows, ids = leaf.member.nonzero()
+    member = np.zeros((len(leaf.member), size + 1), bool)
+    member[rows, value_of[ids]] = True
+    packed, inverse = unique_rows(member[:, :size])
+    return Keyed(inverse[leaf.classes], packed)
 
 
 def unique_rows(
