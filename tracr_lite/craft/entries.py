@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from tracr_lite.craft.arrays import distinct
+
 
 @dataclass(frozen=True, eq=False)
 class Entries:
@@ -37,8 +39,8 @@ class Entries:
         cls, shape: tuple[int, int], rows: np.ndarray, cols: np.ndarray, values: np.ndarray
     ) -> Entries:
         """From places that may repeat: their values add up."""
-        at, which = np.unique(rows * shape[1] + cols, return_inverse=True)
-        total = np.bincount(which.ravel(), values, len(at))
+        at, _, which = distinct(rows * shape[1] + cols)
+        total = np.bincount(which, values, len(at))
         kept = total != 0.0
         return cls(shape, at[kept] // shape[1], at[kept] % shape[1], total[kept])
 
