@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tracr_lite.compiler.graph import Aggregate, Pointwise, Source, Width
 from tracr_lite.compiler.values.domain import NUMBERS, PLAIN, kinds_of
@@ -17,6 +17,9 @@ class Plan:
     """Decisions that depend on the inferred values only."""
 
     values: Values
+    _leaves: dict[int, tuple[int, ...]] = field(
+        init=False, default_factory=dict[int, tuple[int, ...]]
+    )
 
     def is_numeric(self, node: int) -> bool:
         """Whether the raw result of a node is a number rather than one-hot columns."""
@@ -71,6 +74,11 @@ class Plan:
 
     def leaves(self, node: int) -> tuple[int, ...]:
         """The nodes through which an MLP reads `node`: at most one of them is numeric."""
+        if node not in self._leaves:
+            self._leaves[node] = self._leaves_of(node)
+        return self._leaves[node]
+
+    def _leaves_of(self, node: int) -> tuple[int, ...]:
         kind = self.values.nodes[node]
         own = self.values.info[node].table.leaves
         if not isinstance(kind, Pointwise) or own == (node,) or self.is_linear(node):

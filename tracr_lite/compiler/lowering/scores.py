@@ -42,7 +42,9 @@ class Rows:
 
     def at(self, direction: BasisDirection) -> np.ndarray:
         """The row of one direction, to be changed at once: it may move when rows are added."""
-        row = self._indices([direction])[0]  # first: the data may grow
+        row = self.place.get(direction)
+        if row is None:
+            row = self._indices([direction])[0]  # first: the data may grow
         return self._data[row]
 
     def add(
