@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tracr_lite.compiler.batched import Batched, checked_ids
+from tracr_lite.compiler.batched import Batched, checked_ids, plain_ids
 from tracr_lite.compiler.forward import Shape, bucket, jitted, jitted_by_position
 from tracr_lite.compiler.model_html import model_html
 from tracr_lite.compiler.modules import ModelForward as ModelForward
@@ -22,7 +22,7 @@ from tracr_lite.compiler.running import Memory, OnDevice
 from tracr_lite.craft import bases
 from tracr_lite.craft.bases import VectorSpaceWithBasis
 from tracr_lite.craft.transformers import SeriesWithResiduals
-from tracr_lite.errors import NO_FUNCTIONS, InputError, SavedModelError
+from tracr_lite.errors import NO_FUNCTIONS, SavedModelError
 from tracr_lite.transformer import encoder, model
 from tracr_lite.transformer.pruning import Pruned
 
@@ -179,11 +179,7 @@ class AssembledTransformerModel:
 
     def _encode(self, tokens: Sequence[bases.Value]) -> list[Any]:
         encoder, given = self.input_encoder, list(tokens)
-        if encoder is not None:
-            return encoder.encode(given)
-        if all(isinstance(token, int | np.integer) for token in given):
-            return given
-        raise InputError(f"the model has no input encoder: tokens must be ids; got {given}")
+        return plain_ids(given) if encoder is None else encoder.encode(given)
 
     def _decode(self, answers: np.ndarray, tokens: Sequence[bases.Value]) -> list[Any]:
         decoded: list[Any] = answers.tolist()

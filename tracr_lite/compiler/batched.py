@@ -129,3 +129,10 @@ def checked_ids(ids: np.ndarray, vocab_size: int) -> np.ndarray:
             f"no token has id {ids[tuple(where)]}{place}; ids go from 0 to {vocab_size - 1}"
         )
     return ids
+
+
+def plain_ids(tokens: list[Any]) -> list[Any]:
+    """The tokens of a model without encoder. **Raises:** `InputError` if one is no id."""
+    if all(isinstance(token, int | np.integer) for token in tokens):
+        return tokens
+    raise InputError(f"the model has no input encoder: tokens must be ids; got {tokens}")
