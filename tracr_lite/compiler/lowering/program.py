@@ -44,9 +44,8 @@ def lower(
     problems: dict[int, Problem] = {}
     while True:
         values.forget(len(values.graph.nodes))
-        assumed = frozenset(problems)
         lowering = Lowering(
-            values, bos, split, clean, assumed=assumed, writers=WRITERS, notes=notes
+            values, bos, split, clean, assumed=frozenset(problems), writers=WRITERS, notes=notes
         )
         if notes is not None:
             notes.clear()  # an attempt before this one may have left some
