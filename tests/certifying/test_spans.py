@@ -1,4 +1,4 @@
-"""Copies of numbers that are too many to list: certified where they are exact copies of sums."""
+"""Copies of numbers too many to list: certified where they are exact copies of sums."""
 
 from dataclasses import replace
 

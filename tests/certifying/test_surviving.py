@@ -91,3 +91,21 @@ def test_bounds_say_where_a_narrow_format_stores_another_number():
     found = certify(model, "bfloat16")
     error = next(node.error for node in found.nodes if node.name.startswith("length"))
     assert error == pytest.approx(abs(0.333984375 - 1 / 3), rel=1e-3)
+
+
+def test_why_last_occurrence_fails_in_bfloat16():
+    """A step's column is stored as 0.992 at some keys and 1 at others, so a count is wrong."""
+    entry = next(entry for entry in CATALOG if entry.name == "last_occurrence")
+    model = compile_rasp_to_model(entry.program, set(entry.vocab), 4)
+    run = stored_in(model, "bfloat16").apply(["compiler_bos", "b", "b", "a", "a"])
+    assert run.decoded[1:] == [2] * 4  # not 3
+
+    def column(half, label):
+        at = model.residual_labels.index(label)
+        return np.asarray(run.residuals[half], float)[0, 1:, at].tolist()
+
+    assert column(0, "selector_width_4:1/(1+width)") == [0.333984375] * 3 + [0.5]
+    assert column(1, "not_past_5:True") == [0.9921875] * 3 + [1.0]
+    scores = np.asarray(run.attn_logits[1], float)[0, 0, 1]
+    assert scores.tolist() == [32.0, 31.625, 31.625, 31.625, 32.0]
+    assert column(2, "count_True_7:1/(1+width)") == [0.24609375] * 4
