@@ -35,9 +35,8 @@ def lower(
 ) -> Blocks:
     """Every block that the program needs.
 
-    **Arguments:** `notes`: is filled with what each block was written from, in their order;
-    `clean`: attention reads no one-hots that have an error, even where it could; `hasty`: a
-    refusal lists one problem only.
+    **Arguments:** `notes`: is filled with what each block was written from; `clean`: attention
+    reads no one-hots that have an error; `hasty`: a refusal lists one problem only.
     **Raises:** `CompileError` naming nodes without exact block, and what to write instead.
     """
     split: set[int] = set()
