@@ -21,17 +21,29 @@ class Arena:
     """Hands out arrays one behind the other. Memory is freed when no array in it is left."""
 
     def __init__(self) -> None:
-        self._piece, self._used = mmap.mmap(-1, LARGE), LARGE
+        self._piece, self._used = mmap.mmap(-1, LARGE), LARGE  # full, so that one is made
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> np.ndarray:
         """An array of zeros."""
         count = prod(shape)
         nbytes = count * dtype.itemsize
         if self._used + nbytes > len(self._piece):
-            size = -(-max(nbytes, 1) // LARGE) * LARGE
-            self._piece, self._used = mmap.mmap(-1, max(size, PIECE)), 0
-            if hasattr(mmap, "MADV_HUGEPAGE"):
-                self._piece.madvise(mmap.MADV_HUGEPAGE)
+            self._piece, self._used = _piece(max(nbytes, PIECE))
         found = np.frombuffer(self._piece, dtype, count, self._used).reshape(shape)
         self._used += -(-nbytes // ALIGNED) * ALIGNED
         return found
+
+
+def _piece(nbytes: int) -> tuple[mmap.mmap, int]:
+    """Memory, and where in it `nbytes` begin that lie in large pages from end to end.
+
+    Systems give memory that begins anywhere; what of it is no whole large page would be in
+    small ones. It has to be private: large pages for shared memory are mostly off. Pages that
+    are not used need no memory.
+    """
+    whole = (-(-nbytes // LARGE) + 1) * LARGE
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return mmap.mmap(-1, whole), 0
+    piece = mmap.mmap(-1, whole, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    piece.madvise(mmap.MADV_HUGEPAGE)
+    return piece, -np.frombuffer(piece, np.uint8).ctypes.data % LARGE
