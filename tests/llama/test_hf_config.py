@@ -58,6 +58,9 @@ READ = [
     ({"rms_norm_eps": 1e-6}, {"norm_eps": 1e-6}),
     ({"rms_norm_eps": 1}, {"norm_eps": 1.0}),
     ({"head_dim": None}, {}),
+    ({"is_causal": True}, {}),
+    ({"rope_scaling": {"type": "default", "rope_theta": 10000}}, {}),
+    ({"rope_scaling": {"rope_theta": 5e5}, "rope_parameters": {}}, {"rope_theta": 5e5}),
 ]
 
 
@@ -84,6 +87,10 @@ REFUSED = [
     ({"rope_parameters": {"partial_rotary_factor": 0.5}}, "only rope_type"),
     ({"rope_parameters": [1]}, "not an object"),
     ({"rope_theta": 5e5}, "rope_theta is 500000.0, and 10000.0 in rope_parameters"),
+    ({"rope_scaling": {"type": "default"}}, "rope_parameters is .*, but rope_scaling is"),
+    ({"rope_scaling": {"type": "default", "rope_theta": 5e5}}, "but rope_scaling is"),
+    ({"is_causal": False}, "is_causal is False"),
+    ({"is_causal": None}, "is_causal is None"),
     ({"quantization_config": {"bits": 4}}, "quantization_config is there"),
     ({"auto_map": {"AutoModel": "x.py"}}, "auto_map is there"),
     ({"vocab_size": None}, "vocab_size is missing"),

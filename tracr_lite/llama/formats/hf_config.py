@@ -29,11 +29,13 @@ DEFAULTS: JsonObject = {  # of LlamaConfig, for keys that may be missing
     "attention_bias": False,
     "mlp_bias": False,
     "partial_rotary_factor": 1.0,
+    "is_causal": True,
     "tie_word_embeddings": False,
     "rms_norm_eps": 1e-6,
     "rope_theta": 10000.0,
 }
-NEEDED = ("hidden_act", "attention_bias", "mlp_bias", "partial_rotary_factor")  # as they are
+WRITTEN = ("hidden_act", "attention_bias", "mlp_bias")
+NEEDED = (*WRITTEN, "partial_rotary_factor", "is_causal")  # as they are
 REFUSED = {  # key -> why a model that has it cannot be read
     "quantization_config": "its weights are packed by a quantizer",
     "auto_map": "it runs code of its own",
@@ -103,7 +105,7 @@ def _unlike_llama(known: JsonObject) -> list[str]:
     return [
         f"{key} is {known[key]!r}; only {DEFAULTS[key]!r} is supported"
         for key in NEEDED
-        if known[key] != DEFAULTS[key] and known[key] is not None
+        if known[key] != DEFAULTS[key] and (known[key] is not None or key == "is_causal")
     ]
 
 
@@ -125,6 +127,11 @@ def _rope(known: JsonObject, explicit: bool) -> tuple[list[str], object]:
     """What is not plain rotary positions, and the base of the frequencies."""
     problems: list[str] = []
     theta = known["rope_theta"]
+    both = [known.get(key) for key in ("rope_parameters", "rope_scaling")]
+    new, old = (cast(JsonObject, each) if isinstance(each, dict) else {} for each in both)
+    if new and old and new.get("rope_theta") != old.get("rope_theta"):
+        # transformers 5 forgets the first one, and takes another base than it names
+        problems.append(f"rope_parameters is {new!r}, but rope_scaling is {old!r}")
     for key in ("rope_parameters", "rope_scaling"):
         if (value := known.get(key)) is None:
             continue
@@ -153,7 +160,7 @@ def write_config(config: LlamaConfig, dtype: str, base: JsonObject | None) -> by
         "eos_token_id": 2,
         **kept,
         **{theirs: getattr(config, ours) for ours, theirs in SIZES.items()},
-        **{key: DEFAULTS[key] for key in NEEDED[:3]},
+        **{key: DEFAULTS[key] for key in WRITTEN},
         "head_dim": config.head_size,
         "model_type": "llama",
         "rms_norm_eps": config.norm_eps,
