@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.errors import InputError
-from tracr_lite.transformer.encode_many import ManyDecoder, ManyEncoder
+from tracr_lite.transformer.decode_many import ManyDecoder
+from tracr_lite.transformer.encode_many import ManyEncoder
 from tracr_lite.transformer.encoder import CategoricalEncoder, Encoder, NumericalEncoder
 
 VALUES = ["bos", "pad", "a", 1, 2.5, True + 1, None, (1, "a")]

@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from tracr_lite.compiler.batched import Batched, checked_ids, plain_ids
-from tracr_lite.compiler.forward import Shape, bucket, jitted, jitted_by_position
+from tracr_lite.compiler.forward import Shape, bucket, jitted
 from tracr_lite.compiler.model_html import model_html
 from tracr_lite.compiler.modules import ModelForward as ModelForward
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
@@ -238,9 +237,7 @@ class AssembledTransformerModel:
             width = max(len(self.residual_labels), config.mlp_hidden_size, heads, 1)
             sizes = (*self._table(), width, pad, *encoders)
             return Batched(lambda ids: self._run(ids).unembedded_output.T, *sizes)
-        held, run = device.narrowed(shape.readout.columns), jitted_by_position(shape)
-        forward: Callable[[np.ndarray], jax.Array] = lambda ids: run(held, ids)  # noqa: E731
-        return Batched(forward, *self._table(), pruned.width, pad, *encoders)
+        return Batched(device.answers(shape), *self._table(), pruned.width, pad, *encoders)
 
 
 def _from_shape(state: dict[str, Any]) -> AssembledTransformerModel:

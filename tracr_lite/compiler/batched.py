@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, cast
 
 import jax
@@ -12,7 +11,8 @@ import numpy as np
 
 from tracr_lite.compiler import batches
 from tracr_lite.errors import InputError
-from tracr_lite.transformer.encode_many import ManyDecoder, ManyEncoder
+from tracr_lite.transformer.decode_many import ManyDecoder
+from tracr_lite.transformer.encode_many import ManyEncoder
 from tracr_lite.transformer.encoder import Encoder
 
 
@@ -27,7 +27,7 @@ class Batched:
     - `pad`: the id that fills sequences up; None if the model cannot hide it from attention.
     """
 
-    forward: Callable[[np.ndarray], jax.Array]
+    forward: Callable[[np.ndarray], jax.Array | np.ndarray]
     vocab_size: int
     positions: int
     width: int
@@ -61,17 +61,18 @@ class Batched:
             return batches.padded(ids, lengths[part], chunk, self.pad or 0)
 
         def finish(chunk: batches.Chunk, answers: np.ndarray) -> None:
-            answers = answers[:longest, : chunk.stop - chunk.start]
-            used = lengths[chunk.start : chunk.stop] if mixed else None
-            results.extend(decoder.by_position(answers, used, bos))
+            part = slice(chunk.start, chunk.stop)
+            rows = answers[:longest, : part.stop - part.start].T
+            results.extend(decoder.decode(rows, lengths[part] if mixed else None, bos))
 
-        with batches.without_collector():
+        with batches.WithoutCollector():
             batches.run(plan.chunks, prepare, self.forward, finish)
         if plan.order is None:
             return results
-        return [
-            row for _, row in sorted(zip(plan.order, results, strict=True), key=itemgetter(0))
-        ]
+        ordered = list(results)
+        for number, row in zip(plan.order, results, strict=True):
+            ordered[number] = row
+        return ordered
 
     def answers(self, ids: np.ndarray) -> np.ndarray:
         """Ids [batch, seq] to answers [batch, seq]: ids of output values, or numbers.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,16 +113,18 @@ def run(
         finish(waiting[0], np.asarray(waiting[1]))
 
 
-@contextmanager
-def without_collector() -> Generator[None, None, None]:
+class WithoutCollector:
     """Thousands of new lists make the collector of garbage look at all objects there are.
 
     None of the lists is garbage, and looking takes several times as long as making them.
     """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
+
+    def __enter__(self) -> None:
+        self._enabled = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        # no generator does this: its last exception would set the collector off at once, which
+        # need not look at results that the caller drops before making other objects
+        if self._enabled:
             gc.enable()

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
 
+from tracr_lite.compiler.batches import CHUNK
+from tracr_lite.compiler.forward import Shape, jitted_by_position
 from tracr_lite.transformer.model import TransformerConfig
 from tracr_lite.transformer.pruning import Pruned, narrowed, prune
 
@@ -19,15 +22,18 @@ from tracr_lite.transformer.pruning import Pruned, narrowed, prune
 class OnDevice:
     """Copies of one set of parameters, each made when it is first asked for.
 
-    **Arguments:** `leaves`: the arrays that were copied; read-only, so they stay as they are.
+    **Arguments:** `leaves`: the arrays that were copied; `kept`: whether they are read-only, so
+    that they stay as they are and the copies may be used again.
     """
 
     leaves: tuple[Any, ...]
     params: Any
     config: TransformerConfig
+    kept: bool = True
     _dense: Any = None
     _pruned: tuple[Pruned | None] | None = None
     _narrowed: tuple[tuple[int, ...], Any] | None = None
+    _table: tuple[Shape, np.ndarray] | None = None
 
     def dense(self) -> Any:
         """The parameters as device arrays."""
@@ -50,6 +56,40 @@ class OnDevice:
             latest = self._narrowed = columns, jax.device_put(held)
         return latest[1]
 
+    def answers(self, shape: Shape) -> Callable[[np.ndarray], jax.Array | np.ndarray]:
+        """From ids [rows, size] to answers [size, rows], of parameters that can be pruned."""
+        table = self.table(shape)
+        if table is not None:
+            return lambda ids: _looked_up(table, ids)
+        held, run = self.narrowed(shape.readout.columns), jitted_by_position(shape)
+        return lambda ids: run(held, ids)
+
+    def table(self, shape: Shape) -> np.ndarray | None:
+        """Answers [tokens, positions] of a model without heads, which has no others.
+
+        **Returns:** None if there are heads, if the table takes more than a chunk of sequences
+        does, or if it would have to be made for each call.
+        """
+        pruned, size = self.pruned(), shape.vocab_size * shape.positions
+        if pruned is None or not self.kept or size * max(pruned.width, shape.positions) > CHUNK:
+            return None
+        if any(layer.heads for layer in pruned.layers):
+            return None
+        latest = self._table  # other threads may replace it
+        if latest is None or latest[0] != shape:
+            ids = np.arange(shape.vocab_size, dtype=np.int32)[:, None]
+            ids = np.repeat(ids, shape.positions, axis=1)
+            held = self.narrowed(shape.readout.columns)
+            answers = np.asarray(jitted_by_position(shape)(held, ids))
+            latest = self._table = shape, np.ascontiguousarray(answers.T)
+        return latest[1]
+
+
+def _looked_up(table: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    size, positions = int(ids.shape[1]), int(table.shape[1])
+    places: np.ndarray = ids.astype(np.intp) * positions + np.arange(size)
+    return table.take(places).T
+
 
 class Memory:
     """The latest `OnDevice` of a model, made again when a leaf of `params` was replaced."""
@@ -61,7 +101,7 @@ class Memory:
         """Copies of `params`. Arrays that may be edited in place are never remembered."""
         leaves = tuple(jax.tree_util.tree_leaves(params))
         if any(map(_may_change, leaves)):
-            return OnDevice(leaves, params, config)
+            return OnDevice(leaves, params, config, kept=False)
         latest = self._latest  # other threads may replace it
         if latest is None or latest.config != config or not _same(latest.leaves, leaves):
             latest = self._latest = OnDevice(leaves, params, config)

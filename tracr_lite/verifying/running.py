@@ -24,7 +24,8 @@ from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.batches import Plan, padded, plan
 from tracr_lite.compiler.forward import Readout, Shape, jitted
 from tracr_lite.transformer import pruned_model
-from tracr_lite.transformer.encode_many import ManyDecoder, ManyEncoder
+from tracr_lite.transformer.decode_many import ManyDecoder
+from tracr_lite.transformer.encode_many import ManyEncoder
 from tracr_lite.transformer.pruning import Pruned
 
 Ids = np.ndarray
