@@ -67,7 +67,7 @@ def claims_of_model(model: AssembledTransformerModel) -> Claims:
         tuple(nodes.sums.values()),
         tuple(tables),
         tuple(heads),
-        _output(blocks, nodes),
+        _output(trace.layers.blocks, nodes),
         tuple(problems),
     )
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.lowering.forms import Blocks
 from tracr_lite.errors import CompileError, Problem
+from tracr_lite.transformer.encoder import NumericalEncoder
+from tracr_lite.transformer.sparse_params import SparseParams
 
 QUICK = 2**22  # parameters; larger models take longer to certify than to lower again
 PATIENCE = 5.0  # CPU seconds, beside those that the refused attempt took
@@ -25,7 +28,7 @@ def settled(lowered: Callable[[bool], AssembledTransformerModel]) -> AssembledTr
     if not _doubtful(model):
         return model
     cleaner = None
-    if sum(x.size for group in model.params.values() for x in group.values()) > QUICK:
+    if size_of(model) > QUICK:
         cleaner = _cleaner(lowered, model)
         if cleaner is not None and not _doubtful(cleaner):
             return cleaner
@@ -35,6 +38,8 @@ def settled(lowered: Callable[[bool], AssembledTransformerModel]) -> AssembledTr
     cleaner = cleaner or _cleaner(lowered, model)
     if cleaner is not None and _refusal(cleaner) is None:
         return cleaner
+    if _snaps_to_fewer(model) and _refusal(model) is None:
+        return model
     raise refusal
 
 
@@ -50,8 +55,30 @@ def _cleaner(
         return None
 
 
+def _snaps_to_fewer(model: AssembledTransformerModel) -> bool:
+    """Changes a numerical answer to snap only where numbers are far apart; False if it cannot.
+
+    The rest is right to 1e-5 as it is.
+    """
+    trace, blocks = model.trace, _blocks(model)
+    if trace is None or blocks.fewer is None:
+        return False
+    known, tolerance = blocks.fewer
+    blocks = replace(blocks, known=known, tolerance=tolerance, fewer=None)
+    model.trace = replace(trace, layers=replace(trace.layers, blocks=blocks))
+    model.output_encoder = NumericalEncoder(known, tolerance)
+    return True
+
+
 def _doubtful(model: AssembledTransformerModel) -> bool:
     return _blocks(model).doubtful
+
+
+def size_of(model: AssembledTransformerModel) -> int:
+    """How many parameters there are."""
+    if isinstance(model.params, SparseParams):
+        return model.params.size
+    return sum(array.size for group in model.params.values() for array in group.values())
 
 
 def _blocks(model: AssembledTransformerModel) -> Blocks:
@@ -65,6 +92,8 @@ def _refusal(model: AssembledTransformerModel) -> CompileError | None:
 
     if not _doubtful(model):
         return None
+    if isinstance(model.params, SparseParams):
+        model = replace(model, params=model.params.dense())
     reasons = certify(model).why_not()
     parts = [line.split(": ", 1) for line in reasons[:3]]
     found = [Problem(name, why, "use a smaller max_seq_len") for name, why in parts]

@@ -165,6 +165,7 @@ class MLPBlock:
 
 Block = HeadBlock | MLPBlock
 Form = OneHot | Number
+Snaps = tuple[tuple[Any, ...], float]  # numbers that an output may snap to, and from how far
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,7 @@ class Blocks:
       number.
     - `clean`: attention reads no one-hots that have an error.
     - `doubtful`: bounds are so tight that a certificate has to tell whether they hold.
+    - `fewer`: instead of `known` and `tolerance`, numbers that errors keep well apart.
     """
 
     blocks: tuple[Block, ...]
@@ -191,6 +193,7 @@ class Blocks:
     forms: tuple[Form, ...] = ()
     clean: bool = False
     doubtful: bool = False
+    fewer: Snaps | None = None
 
     def __str__(self) -> str:
         """One line per block: half-layer, kind, nodes, what it reads and writes, and sizes.

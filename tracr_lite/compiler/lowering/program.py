@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tracr_lite.compiler.graph import Aggregate, Pointwise, Source, Width
 from tracr_lite.compiler.lowering import heads, mlps
-from tracr_lite.compiler.lowering.forms import Blocks, Number, OneHot
+from tracr_lite.compiler.lowering.forms import Blocks, OneHot, Snaps
 from tracr_lite.compiler.lowering.lower import Lowering, Writers
 from tracr_lite.compiler.lowering.naming import has_means
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
-from tracr_lite.compiler.lowering.proved import NumberErrors
+from tracr_lite.compiler.lowering.snapping import snapping
 from tracr_lite.compiler.lowering.written import Written
 from tracr_lite.compiler.values.domain import NUMBERS, PLAIN, is_number, kinds_of, typed_key
 from tracr_lite.compiler.values.infer import add_node
@@ -21,7 +19,6 @@ from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.errors import CompileError, InvalidValueSetError, Problem
 
 WRITERS = Writers(mlps.write_one_hot, mlps.write_number, mlps.clean_one_hot, heads.write)
-PROMISED = 9e-6  # largest relative error of a number, a little below the promise of 1e-5
 LISTED_OUTPUTS = 4096  # numbers above this are output as a number, not one-hot
 
 
@@ -150,7 +147,7 @@ def _categorical(lowering: Lowering, form: OneHot) -> Blocks:
             form.node, f"its one-hot output may be off by {form.error:.2g}", "lower max_seq_len"
         )
     space = VectorSpaceWithBasis(form.dirs)
-    return _finish(lowering, space, True, [], 0.0)
+    return _finish(lowering, space, True, ((), 0.0))
 
 
 def _numerical(lowering: Lowering, root: int) -> Blocks:
@@ -164,74 +161,17 @@ def _numerical(lowering: Lowering, root: int) -> Blocks:
     info = lowering.values.info[root]
     flags = [f.dirs[0] for f in number.flags.values()]
     known = [v for v in info.values if type(v) in NUMBERS]
-    snapped, tolerance = _snapping(lowering, root, number, known)
+    snaps, fewer = snapping(lowering, root, number, known)
     dirs = [*number.read.dirs, *flags]
-    return _finish(lowering, VectorSpaceWithBasis(dirs), False, snapped, tolerance)
-
-
-def _snapping(
-    lowering: Lowering, root: int, number: Number, known: list[Any]
-) -> tuple[list[Any], float]:
-    """Numbers to snap a numerical output to, and from how far; without it, it is right to 1e-5.
-
-    **Raises:** `CannotLower` where neither makes the output right.
-    """
-    info = lowering.values.info[root]
-    if info.span is not None:
-        one_sign = info.span[0] >= 0 or info.span[1] <= 0
-        small = number.absolute / info.least if info.least else 1.0
-        lowering.doubtful |= not (one_sign and _as_promised(number.proved, info.least))
-        if not (one_sign and number.relative + small <= 9e-6):
-            raise CannotLower(
-                root,
-                "its numbers are too many to list and may come so close to zero that float32 "
-                "does not give them to 1e-5",
-                "average numbers of one sign, or with fewer distinct values",
-            )
-        return [0.0], info.least / 2  # all that is known is which numbers are zero
-    codes, numbers = lowering.codes(root)
-    ordered = np.unique(codes[numbers])
-    error = number.absolute + (number.relative + 2.0**-23) * np.abs(ordered)
-    gap = np.diff(ordered)
-    size = np.minimum(np.abs(ordered[1:]), np.abs(ordered[:-1]))
-    close = (gap <= error[1:] + error[:-1]) & (gap > 1e-9 * size)
-    good = error <= 9e-6 * np.abs(ordered)  # right as it is, without being snapped
-    lowering.doubtful |= _close_to_doubt(ordered, number)
-    if (close & ~(good[1:] & good[:-1])).any():
-        raise CannotLower(
-            root,
-            "two of its numbers are too close to be told apart in float32",
-            "use a smaller max_seq_len, or keep it categorical",
-        )
-    kept = ~(np.append(close, False) | np.append(False, close))
-    lowering.doubtful |= not bool(kept.all())
-    if kept.all():
-        return sorted(known), float("inf")
-    values = {lowering.as_float(root, v): v for v in known}
-    return [values[x] for x in ordered[kept].tolist()], float(error[kept].max(initial=0.0))
-
-
-def _as_promised(proved: NumberErrors, least: float) -> bool:
-    """Whether numbers of at least that size are right to 1e-5."""
-    return least > 0.0 and proved.relative + proved.absolute / least < PROMISED
-
-
-def _close_to_doubt(ordered: np.ndarray, number: Number) -> bool:
-    """Whether some of the ascending numbers may be further off than half-way to the next."""
-    if not number.proved.known:
-        return True
-    error = number.proved.absolute + number.proved.relative * np.abs(ordered)
-    gap = np.diff(ordered)
-    gap = np.where(gap > 1e-9 * np.abs(ordered[1:]), gap, np.inf)
-    return not bool((np.maximum(error[1:], error[:-1]) < 0.499 * gap).all())
+    return _finish(lowering, VectorSpaceWithBasis(dirs), False, snaps, fewer)
 
 
 def _finish(
     lowering: Lowering,
     space: VectorSpaceWithBasis,
     categorical: bool,
-    known: list[Any],
-    tolerance: float,
+    snaps: Snaps,
+    fewer: Snaps | None = None,
 ) -> Blocks:
     columns = {node: tuple(dirs) for node, dirs in lowering.columns.items()}
     labels = tuple(lowering.values.labels)
@@ -241,9 +181,9 @@ def _finish(
         labels,
         space,
         categorical,
-        tuple(known),
-        tolerance,
+        *snaps,
         tuple(lowering.written),
         lowering.clean,
         lowering.doubtful,
+        fewer,
     )
