@@ -17,6 +17,8 @@ from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.int8 import Int8Matrix
 from tracr_lite.llama.matrices import Matrix
 from tracr_lite.llama.native.plan import BFLOAT16, FLOAT32, INT8, Q80, Model
+from tracr_lite.llama.native.processor import has_amx
+from tracr_lite.llama.native.wide import unit
 from tracr_lite.llama.params import Params
 
 KINDS = {"float32": FLOAT32, "bfloat16": BFLOAT16}
@@ -69,10 +71,13 @@ def _row(matrix: Matrix, shape: tuple[int, int], kept: list[np.ndarray]) -> list
         kept += [values, scales]
         kind = Q80 if matrix.activations == "q80" else INT8
         sizes = [len(scales), scales.shape[1], matrix.group]
-        return [kind, values.ctypes.data, scales.ctypes.data, *shape, *sizes]
+        at_a_time = unit(kind, shape[1], matrix.group) if has_amx() else 0
+        return [kind, values.ctypes.data, scales.ctypes.data, *shape, *sizes, at_a_time]
     found = _seen(matrix, str(matrix.dtype))
     kept.append(found)
-    return [KINDS[str(matrix.dtype)], found.ctypes.data, 0, *shape, 0, 0, 0]
+    kind = KINDS[str(matrix.dtype)]
+    at_a_time = unit(kind, shape[1], 0) if has_amx() else 0
+    return [kind, found.ctypes.data, 0, *shape, 0, 0, 0, at_a_time]
 
 
 def _seen(array: jax.Array, dtype: str) -> np.ndarray:

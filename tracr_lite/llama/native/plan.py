@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 # Columns of `Model.matrices`, one row for each matrix.
-KIND, ADDRESS, SCALES, OUT, IN, CHUNKS, GROUPS, SIZE = range(8)
+# UNIT: how many of its columns AMX multiplies at a time, 0 without AMX.
+KIND, ADDRESS, SCALES, OUT, IN, CHUNKS, GROUPS, SIZE, UNIT = range(9)
 # What KIND can be. INT8 multiplies activations as they are; Q80 rounds them to int8 before.
 FLOAT32, BFLOAT16, INT8, Q80 = range(4)
 # The matrices of a layer; behind those of all layers come the embedding and the classifier.
@@ -30,7 +31,7 @@ class Model(NamedTuple):
     size: int  # of a head
     vocab: int
     eps: float
-    matrices: np.ndarray  # int64 (4 layers + 2, 8)
+    matrices: np.ndarray  # int64 (4 layers + 2, 9)
     norms: np.ndarray  # float32 (2 layers + 1, dim): attention, feed-forward, ..., final
     cos: np.ndarray  # float32 (positions, size / 2)
     sin: np.ndarray
@@ -54,12 +55,14 @@ class Batch(NamedTuple):
     given: np.ndarray  # float32 (rows, widest input): what a matrix is multiplied with
     scales: np.ndarray  # float32 (rows, groups of it), all 1 but for Q80
     packed: np.ndarray  # float32 (rows / LANES, widest input, LANES), the same for tiles
+    factors: np.ndarray  # float32 (rows / LANES, groups of it, LANES), scales for AMX
     joined: np.ndarray  # float32 (rows, widest of two matrices): q k v; gate and up
     mixed: np.ndarray  # float32 (rows, dim): what attention found
     logits: np.ndarray  # float32 (rows scored, vocab)
     attention: np.ndarray  # float32 (threads, slots)
     blocks: np.ndarray  # float32 (threads, ROWS, widest input): rows of a matrix in float32
     tiles: np.ndarray  # float32 (threads, 3, LANES, ROWS)
+    found: np.ndarray  # float32 (threads, ABREAST, LANES, SIDE): sums by AMX
     best: np.ndarray  # float32 (rows, threads): each thread's greatest score
     where: np.ndarray  # int64 (rows, threads): its token; below 0 if there is a NaN
     sync: np.ndarray  # int64: counts the arrivals of threads

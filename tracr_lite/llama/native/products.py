@@ -2,8 +2,8 @@
 
 The rows of a matrix are shared among threads, and each is read once. With few vectors, each row
 of the matrix is multiplied with one after another: it stays in the first cache. With many they
-lie side by side in the lanes of registers (`tile`), and blocks of `ROWS` rows that are not
-float32 are made so first.
+lie side by side: in AMX, where the processor and the matrix allow that (`wide`), or in the lanes
+of registers (`tile`), for which blocks of `ROWS` rows that are not float32 are made so first.
 """
 
 from __future__ import annotations
@@ -12,11 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tracr_lite.llama.native.arithmetic import (
-    rounded_to_bfloat16,
-    rounded_to_q80,
-    widened,
-)
+from tracr_lite.llama.native.arithmetic import rounded_to_bfloat16, rounded_to_q80, widened
 from tracr_lite.llama.native.dot import dot_bfloat16, dot_float32, dot_int8
 from tracr_lite.llama.native.edge import (
     bytes_in_groups,
@@ -25,6 +21,7 @@ from tracr_lite.llama.native.edge import (
     scales_of_groups,
     shorts,
 )
+from tracr_lite.llama.native.packing import pack
 from tracr_lite.llama.native.plan import (
     ADDRESS,
     BFLOAT16,
@@ -37,11 +34,13 @@ from tracr_lite.llama.native.plan import (
     Q80,
     SCALES,
     SIZE,
+    UNIT,
     Batch,
 )
 from tracr_lite.llama.native.rows import copy_row
 from tracr_lite.llama.native.tile import ROWS, multiply_tile
 from tracr_lite.llama.native.vectors import LANES
+from tracr_lite.llama.native.wide import wide_product
 
 FEW = 8  # vectors that are multiplied one after another
 F32 = np.float32
@@ -50,12 +49,15 @@ F32 = np.float32
 @compiled
 def settle(matrix: np.ndarray, batch: Batch, row: int, count: int) -> None:
     """Makes `given[row]` what the kernels of a matrix take, for a pass of `count` rows."""
-    given, size = batch.given[row], matrix[SIZE]
+    given, size, in_tiles = batch.given[row], matrix[SIZE], count >= FEW
     if matrix[KIND] == BFLOAT16:
         rounded_to_bfloat16(given, matrix[IN])
-    elif matrix[KIND] == Q80:
+    if in_tiles and matrix[UNIT]:
+        pack(matrix, batch, row)
+        return
+    if matrix[KIND] == Q80:
         rounded_to_q80(given, batch.scales[row], matrix[IN] // size, size)
-    if count >= FEW:
+    if in_tiles:
         for i in range(matrix[IN]):
             batch.packed[row // LANES, i, row % LANES] = given[i]
 
@@ -71,7 +73,9 @@ def product(
     adds: bool,
 ) -> None:
     """`out[row, i] = sum_k matrix[i, k] given[row, k]` for i in `part`; or adds it there."""
-    if count >= FEW:
+    if count >= FEW and matrix[UNIT]:
+        wide_product(matrix, batch, count, part, thread, out, adds)
+    elif count >= FEW:
         _tiles(matrix, batch, count, part, thread, out, adds)
     elif matrix[KIND] == FLOAT32:
         _float32(matrix, batch.given, count, part, out, adds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracr_lite.llama.native.amx import ABREAST, SIDE
 from tracr_lite.llama.native.plan import APART, Batch, Model
 from tracr_lite.llama.native.tile import ROWS
 from tracr_lite.llama.native.vectors import LANES
@@ -33,12 +34,14 @@ def make_room(model: Model, caches: Caches, rows: int, scored: int, threads: int
         given=_floats(rows, widest),
         scales=np.ones((rows, widest), np.float32),
         packed=_floats(-(-rows // LANES), widest, LANES),
+        factors=_floats(-(-rows // LANES), -(-widest // LANES), LANES),
         joined=_floats(rows, joined),
         mixed=_floats(rows, model.dim),
         logits=_floats(scored, model.vocab),
         attention=_floats(threads, caches[0].shape[3]),
         blocks=_floats(threads, ROWS, widest),
         tiles=_floats(threads, 3, LANES, ROWS),
+        found=_floats(threads, ABREAST, LANES, SIDE),
         best=_floats(rows, threads),
         where=_integers(rows, threads),
         sync=_integers(APART),

@@ -66,14 +66,14 @@ def _generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
             builder.store(added, each)
     turned = [builder.load(each) for each in sums]
     for _ in range(ROWS.bit_length() - 1):
-        turned = _shuffled(builder, turned)
+        turned = shuffled(builder, turned)
     for i, vector in enumerate(turned):
         at = builder.gep(place(builder, args[4], FLOAT), [number(i * LANES)])
         builder.store(vector, builder.bitcast(at, VECTOR.as_pointer())).align = 4
     return context.get_dummy_value()
 
 
-def _shuffled(builder: Any, vectors: list[Any]) -> list[Any]:
+def shuffled(builder: Any, vectors: list[Any]) -> list[Any]:
     """The numbers of the first and the second half in turns, as with a pack of cards.
 
     That moves the highest bit of each number's place to the lowest. Three times for eight rows,
