@@ -71,8 +71,8 @@ def _of_a_span(lowering: Lowering, root: int, number: Number) -> Snaps:
 def small_ones(ordered: Numbers, value_of: dict[float, Any]) -> Snaps:
     """The numbers near zero, which have to be snapped to be right, and half the least gap.
 
-    Up to a size t gaps are at least 4 t `PROMISE`. If errors are below t `PROMISE`, then numbers
-    up to t snap to themselves, and larger ones are right and snap to none of those.
+    Up to a size t gaps are at least 4 t `PROMISE`. If errors are below t `PROMISE`,
+    numbers up to t snap to themselves, and larger ones are right and snap to none of those.
     """
     gap = np.diff(ordered, prepend=-np.inf)
     own = ordered[gap > 1e-9 * np.abs(ordered)]  # not one number, rounded in two ways
