@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.forward import Readout, Shape
 from tracr_lite.compiler.modules import EmbeddingModules, ModelForward
@@ -68,19 +66,17 @@ def assemble(
     categorical_output: bool,
     causal: bool,
     pad_token: int | None = None,
-    filled: list[np.ndarray] | None = None,
+    sparse: bool = False,
 ) -> AssembledTransformerModel:
     """As `assemble_craft_model`, from layers; with the spaces of tokens, indices and output.
 
-    **Arguments:** `filled`: is given `Packed.filled`.
+    **Arguments:** `sparse`: whether the parameters are left as `SparseParams`.
     """
     tokens, indices, output = spaces
     one = VectorSpaceWithBasis([BasisDirection(ONE)])
     space = bases.join_vector_spaces(residual_space, tokens, indices, output, one)
     config = configuration(layers, causal=causal)
     packed = pack(layers, space, config, tokens, indices)
-    if filled is not None:
-        filled.append(packed.filled)
     shape = Shape(
         config,
         tokens.num_dims,
@@ -92,7 +88,7 @@ def assemble(
     return AssembledTransformerModel(
         forward=shape.forward,
         get_compiled_model=shape.model,
-        params=packed.params,
+        params=packed.sparse() if sparse else packed.dense(),
         model_config=config,
         residual_labels=labels(space),
         shape=shape,

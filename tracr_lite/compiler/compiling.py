@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-from jaxtyping import Int
-
 from tracr_lite.compiler import settling
 from tracr_lite.compiler.assemble import AssembledTransformerModel, assemble
 from tracr_lite.compiler.graph import Graph
@@ -58,17 +55,10 @@ def compile_rasp_to_model(
     """
     del mlp_exactness
     tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
-
-    def of_length(n: int) -> AssembledTransformerModel:
-        return _stages(program, (tokens, n, compiler_bos, compiler_pad), causal, None)
-
-    def tried(n: int) -> None:
-        _tried(program, (tokens, n, compiler_bos, compiler_pad), causal)
-
-    return settling.or_refused(of_length, max_seq_len, tried)
+    return _compiled(program, (tokens, max_seq_len, compiler_bos, compiler_pad), causal, False)
 
 
-def compile_filled(
+def compile_sparse(
     program: rasp.SOp,
     vocab: Iterable[Any],
     max_seq_len: int,
@@ -76,27 +66,33 @@ def compile_filled(
     compiler_bos: str = COMPILER_BOS,
     compiler_pad: str = COMPILER_PAD,
     mlp_exactness: int = 100,
-) -> tuple[AssembledTransformerModel, Int[np.ndarray, " filled"]]:
-    """As `compile_rasp_to_model`; with where its parameters are not zero: `Packed.filled`."""
+) -> AssembledTransformerModel:
+    """As `compile_rasp_to_model`, but the `params` are `SparseParams`: it does not run yet."""
     del mlp_exactness
     tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
-    filled: list[np.ndarray] = []
+    return _compiled(program, (tokens, max_seq_len, compiler_bos, compiler_pad), causal, True)
+
+
+def _compiled(
+    program: rasp.SOp, request: tuple[list[Any], int, str, str], causal: bool, sparse: bool
+) -> AssembledTransformerModel:
+    """`request`: vocabulary, max_seq_len, BOS and padding; `sparse`: as for `assemble`."""
+    tokens, longest, bos, pad = request
 
     def of_length(n: int) -> AssembledTransformerModel:
-        filled.clear()
-        return _stages(program, (tokens, n, compiler_bos, compiler_pad), causal, filled)
+        return _stages(program, (tokens, n, bos, pad), causal, sparse)
 
     def tried(n: int) -> None:
-        _tried(program, (tokens, n, compiler_bos, compiler_pad), causal)
+        _tried(program, (tokens, n, bos, pad), causal)
 
-    return settling.or_refused(of_length, max_seq_len, tried), filled[-1]
+    return settling.or_refused(of_length, longest, tried)
 
 
 def _stages(
     program: rasp.SOp,
     request: tuple[list[Any], int, str, str],
     causal: bool,
-    filled: list[np.ndarray] | None,
+    sparse: bool,
 ) -> AssembledTransformerModel:
     """The pipeline; `request`: vocabulary, max_seq_len, BOS and padding.
 
@@ -105,7 +101,7 @@ def _stages(
     """
     clock = Clock()
     values = _inferred(program, request, causal, clock)
-    return _settled(values, request, causal, filled, clock)
+    return _settled(values, request, causal, sparse, clock)
 
 
 def _tried(program: rasp.SOp, request: tuple[list[Any], int, str, str], causal: bool) -> None:
@@ -114,7 +110,7 @@ def _tried(program: rasp.SOp, request: tuple[list[Any], int, str, str], causal: 
     values = _inferred(program, request, causal, clock)
     blocks = lower(values, BasisDirection(TOKENS, request[2]), hasty=True)
     if blocks.doubtful or not _shown(values, blocks):
-        _settled(values, request, causal, None, clock)
+        _settled(values, request, causal, True, clock)
 
 
 def _shown(values: Values, blocks: Blocks) -> bool:
@@ -144,7 +140,7 @@ def _settled(
     values: Values,
     request: tuple[list[Any], int, str, str],
     causal: bool,
-    filled: list[np.ndarray] | None,
+    sparse: bool,
     clock: Clock,
 ) -> AssembledTransformerModel:
     """The model of inferred values that has a certificate."""
@@ -155,10 +151,9 @@ def _settled(
         clock.lap("lower", blocks=len(blocks.blocks))
         layers = place(blocks)
         clock.lap("place", layers=len(layers.layers))
-        model = _assemble(layers, values, request, causal, filled)
-        arrays = [array for group in model.params.values() for array in group.values()]
-        count, size = sum(a.size for a in arrays), sum(a.nbytes for a in arrays)
-        clock.lap("assemble", parameters=count, bytes=size)
+        model = _assemble(layers, values, request, causal, sparse)
+        count = settling.size_of(model)
+        clock.lap("assemble", parameters=count, bytes=4 * count)
         model.trace = _trace_of(model, values, layers, tuple(clock.stages))
         return model
 
@@ -183,7 +178,7 @@ def _assemble(
     values: Values,
     request: tuple[list[Any], int, str, str],
     causal: bool,
-    filled: list[np.ndarray] | None,
+    sparse: bool,
 ) -> AssembledTransformerModel:
     """The model of placed layers; `request`: vocabulary, max_seq_len, BOS and padding."""
     tokens, max_seq_len, bos, pad = request
@@ -198,7 +193,7 @@ def _assemble(
         categorical_output=layers.blocks.categorical,
         causal=causal,
         pad_token=int(token_space.indices_of([BasisDirection(TOKENS, pad)])[0]),
-        filled=filled,
+        sparse=sparse,
     )
     model.input_encoder = encoder.CategoricalEncoder(
         token_space.basis,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import jax
 import numpy as np
-from jaxtyping import Int
 
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.conventions import ONE
@@ -20,8 +19,7 @@ from tracr_lite.craft.transformers import (
 from tracr_lite.craft.vectorspace_fns import Linear, ScalarBilinear
 from tracr_lite.transformer.model import TransformerConfig
 from tracr_lite.transformer.shapes import Shapes, param_shapes
-
-Params = dict[str, dict[str, np.ndarray]]
+from tracr_lite.transformer.sparse_params import Params, SparseParams, parts_of
 
 
 @dataclass(frozen=True)
@@ -90,18 +88,6 @@ def _hidden(layer: HalfLayers) -> int:
     return sum(snd.input_space.num_dims for _, snd in layer.mlps)
 
 
-@dataclass(frozen=True)
-class Packed:
-    """Parameters, which are parts of one vector, and where that is not zero.
-
-    **Arguments:** `filled`: ascending positions in the vector: the arrays, each in C order, one
-    after the other.
-    """
-
-    params: Params
-    filled: Int[np.ndarray, " filled"]
-
-
 def pack(
     layers: Sequence[HalfLayers],
     space: VectorSpaceWithBasis,
@@ -109,11 +95,11 @@ def pack(
     tokens: VectorSpaceWithBasis,
     indices: VectorSpaceWithBasis,
 ) -> Packed:
-    """Parameters of the transformer and its embeddings, float32, [input, output], read-only."""
+    """Parameters of the transformer and its embeddings, [input, output]."""
     shapes = param_shapes(config, space.num_dims)
     shapes["token_embed"] = {"embeddings": (tokens.num_dims, space.num_dims)}
     shapes["pos_embed"] = {"embeddings": (indices.num_dims + 1, space.num_dims)}
-    vector = _Vector(shapes)
+    vector = Packed(shapes)
     for number, layer in enumerate(layers):
         here = f"transformer/layer_{number}"
         for at, head in enumerate(layer.heads):
@@ -128,22 +114,21 @@ def pack(
             vector.put(f"{here}/mlp/linear_2", start + out.rows, cols[out.cols], out.values)
             start += snd.input_space.num_dims
     _put_embeddings(vector, space, tokens, indices)
-    return vector.packed()
+    return vector
 
 
-class _Vector:
-    """All parameters as one vector of zeros, which parts of arrays are put into."""
+class Packed:
+    """Parts of arrays that were put into one vector: the arrays, one after the other."""
 
     def __init__(self, shapes: Shapes):
         self._shapes = shapes
         self._start: dict[tuple[str, str], int] = {}
-        size = 0
+        self.size = 0
         for module, group in shapes.items():
             for name, shape in group.items():
-                self._start[module, name] = size
-                size += math.prod(shape)
-        self._flat = np.zeros(size, np.float32)  # pages that stay zero are never touched
-        self._written: list[np.ndarray] = [np.zeros(0, np.int64)]
+                self._start[module, name] = self.size
+                self.size += math.prod(shape)
+        self._written: list[tuple[np.ndarray, np.ndarray | float]] = []
 
     def put(
         self,
@@ -158,26 +143,27 @@ class _Vector:
             i, j = values.nonzero()
             rows, cols, values = rows[i, 0], cols[j], values[i, j]
         at = (self._start[module, name] + rows * self._shapes[module][name][1]) + cols
-        self._flat[at] = values
-        self._written.append(at)
+        self._written.append((at, values))
 
-    def packed(self) -> Packed:
-        places = np.concatenate(self._written)
-        filled = np.sort(places[self._flat[places] != 0])  # float32 may have rounded to zero
-        self._flat.flags.writeable = False
-        return Packed(
-            {
-                module: {
-                    name: self._part(self._start[module, name], shape)
-                    for name, shape in group.items()
-                }
-                for module, group in self._shapes.items()
-            },
-            filled,
-        )
+    def dense(self) -> Params:
+        """The parameters: float32, read-only."""
+        flat = np.zeros(self.size, np.float32)  # pages that stay zero are never touched
+        for at, values in self._written:
+            flat[at] = values
+        return parts_of(flat, self._shapes)
 
-    def _part(self, start: int, shape: tuple[int, ...]) -> np.ndarray:
-        return self._flat[start : start + math.prod(shape)].reshape(shape)
+    def sparse(self) -> SparseParams:
+        """The same without zeros."""
+        at = np.concatenate([at for at, _ in self._written])
+        values = np.empty(len(at), np.float32)
+        start = 0
+        for places, written in self._written:
+            values[start : start + len(places)] = written
+            start += len(places)
+        order = at.argsort(kind="stable")
+        order = order[values.view(np.uint32)[order] != 0]  # some may have become zero
+        kind = np.int32 if self.size < 2**31 else np.int64
+        return SparseParams(self._shapes, at[order].astype(kind), values[order])
 
 
 def _at(space: VectorSpaceWithBasis, part: VectorSpaceWithBasis) -> np.ndarray:
@@ -185,7 +171,7 @@ def _at(space: VectorSpaceWithBasis, part: VectorSpaceWithBasis) -> np.ndarray:
 
 
 def _put_head(
-    vector: _Vector,
+    vector: Packed,
     here: str,
     head: Head,
     space: VectorSpaceWithBasis,
@@ -211,7 +197,7 @@ def _put_head(
 
 
 def _put_embeddings(
-    vector: _Vector,
+    vector: Packed,
     space: VectorSpaceWithBasis,
     tokens: VectorSpaceWithBasis,
     indices: VectorSpaceWithBasis,

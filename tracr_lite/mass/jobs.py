@@ -7,7 +7,7 @@ import pickle
 from functools import lru_cache
 from typing import Any, cast
 
-from tracr_lite.compiler.compiling import compile_filled
+from tracr_lite.compiler.compiling import compile_sparse
 from tracr_lite.mass import wire
 from tracr_lite.mass.draws import draw
 from tracr_lite.mass.recipe import Recipe
@@ -16,8 +16,8 @@ from tracr_lite.mass.recipe import Recipe
 def compile_job(job: bytes) -> bytes:
     """A request of `compile_many` to its model."""
     program, (vocab, size, options) = wire.load_request(job)
-    model, filled = compile_filled(cast(Any, program), vocab, size, **options)
-    return wire.dump_model(model, program, filled)
+    model = compile_sparse(cast(Any, program), vocab, size, **options)
+    return wire.dump_model(model, program)
 
 
 def draw_job(job: bytes) -> bytes:

@@ -38,6 +38,7 @@ _SETTINGS = {
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "JAX_PLATFORMS": "cpu",
+    "NUMPY_MADVISE_HUGEPAGE": "0",  # clearing huge pages takes longer than most compilations
 }
 
 

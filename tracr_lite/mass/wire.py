@@ -24,15 +24,13 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 import cloudpickle
-import numpy as np
-from jaxtyping import Int
 
 from tracr_lite.compiler.trace_of import CompileTrace
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.mass.errors import NotSendable
-from tracr_lite.mass.sparse import SparseParams, sparse_at
 from tracr_lite.rasp.base import RASPExpr, topological
 from tracr_lite.transformer.encoder import CategoricalEncoder
+from tracr_lite.transformer.sparse_params import SparseParams
 
 if TYPE_CHECKING:
     from tracr_lite.compiler.assembled import AssembledTransformerModel
@@ -72,18 +70,14 @@ def load_request(blob: bytes) -> tuple[RASPExpr, Any]:
     return shells[-1], unpickler.load()
 
 
-def dump_model(
-    model: AssembledTransformerModel, program: RASPExpr, filled: Int[np.ndarray, " filled"]
-) -> bytes:
-    """The bytes of the model of `program`; `filled`: where its parameters are not zero."""
+def dump_model(model: AssembledTransformerModel, program: RASPExpr) -> bytes:
+    """The bytes of the model of `program`, whose parameters are `SparseParams`."""
     assert model.trace is not None
     numbers = {id(part): number for number, part in enumerate(_parts(program))}
     light = dataclasses.replace(model, params=None, trace=None)
     names = [f.name for f in dataclasses.fields(CompileTrace) if f.name not in STAGES]
     known = {name: getattr(model.trace, name) for name in (*names, "nodes")}
-    return pickle.dumps(
-        (_dump((light, known), numbers), sparse_at(model.params, filled)), PROTOCOL
-    )
+    return pickle.dumps((_dump((light, known), numbers), model.params), PROTOCOL)
 
 
 def load_model(blob: bytes, program: RASPExpr, rest: Any) -> AssembledTransformerModel:
