@@ -1,6 +1,7 @@
 """Batches: every sequence once, in bounded chunks, and answered as it is on its own."""
 
 import dataclasses
+import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.compiler.checking import BOS, compiled
 from tracr_lite import load
-from tracr_lite.compiler import batches, compile_rasp_to_model, lib
+from tracr_lite.compiler import batches, compile_rasp_to_model, lib, running
 from tracr_lite.compiler.assemble import assemble_craft_model
 from tracr_lite.compiler.forward import jitted_answer
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
@@ -301,3 +302,83 @@ def test_no_rows_of_ids_give_no_rows_of_numbers():
 def test_what_is_no_sequence_is_named():
     with pytest.raises(InputError, match="sequence 1 of the batch is 7, not a sequence"):
         compiled(SORT, (1, 2, 3), 9).apply_batch([[BOS, 1], 7])
+
+
+MAPS = (rasp.tokens + 1) * 2  # no heads
+FIRST = rasp.SequenceMap(
+    lambda token, i: i / 4 if token > i else None, rasp.tokens, rasp.indices
+)
+
+
+@pytest.mark.parametrize("program", [MAPS, FIRST], ids=["token", "token_and_position"])
+@pytest.mark.parametrize("chunk", [1, 2**20])
+def test_a_model_without_heads_is_a_table(program, chunk, monkeypatch):
+    """Looked up where the table is small, and computed where it is not."""
+    monkeypatch.setattr(running, "CHUNK", chunk)
+    model = compile_rasp_to_model(program, {1, 2, 3}, 9)
+    table = model._on_device().table(model.shape)
+    assert (table is None) == (chunk == 1)
+    rng = np.random.default_rng(0)
+    batch = [[BOS, *rng.integers(1, 4, n).tolist()] for n in (9, 1, 4, 9, 2)]
+    found = model.apply_batch(batch)
+    assert found == [model.apply(tokens).decoded for tokens in batch]
+    assert [row[1:] for row in found] == [program(tokens[1:]) for tokens in batch]
+    ids = np.array([model.input_encoder.encode(batch[0])])
+    answers = model.apply_ids(ids)
+    assert answers.shape == (1, 10)
+    assert model.output_encoder.decode(answers[0].tolist())[1:] == found[0][1:]
+
+
+def test_a_table_follows_the_weights_and_is_made_once():
+    model = compile_rasp_to_model(MAPS, {1, 2, 3}, 4)
+    assert model._on_device().table(model.shape) is model._on_device().table(model.shape)
+    assert model.apply_batch([[BOS, 1, 3]]) == [[BOS, 4, 8]]
+    linear = "transformer/layer_0/mlp/linear_2"
+    weights = np.zeros_like(model.params[linear]["w"])
+    model.params = {**model.params, linear: {**model.params[linear], "w": weights}}
+    assert model._on_device().table(model.shape) is None  # the array may be edited
+    assert model.apply_batch([[BOS, 1, 3]]) == [model.apply([BOS, 1, 3]).decoded]
+    assert model.apply_batch([[BOS, 1, 3]]) != [[BOS, 4, 8]]
+
+
+def test_a_model_with_heads_has_no_table():
+    model = compiled(SORT, (1, 2, 3), 9)
+    assert model._on_device().table(model.shape) is None
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_left_as_it_was(enabled):
+    model, was = compiled(SORT, (1, 2, 3), 9), gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        model.apply_batch([[BOS, 3, 1]])
+        assert gc.isenabled() is enabled
+        with pytest.raises(InputError):
+            model.apply_batch([[BOS, 7]])
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was else gc.disable)()
+
+
+@pytest.mark.parametrize("make", [np.array, lambda row: np.array(row, object), tuple, iter])
+def test_sequences_may_be_arrays_tuples_and_iterators(make):
+    model = compiled(lib.make_hist(), ("a", "b"), 9)
+    batch = [[BOS, *"abba"[: n % 4 + 1]] for n in range(200)]
+    expected = [[BOS, 1], [BOS, 1, 1], [BOS, 1, 2, 2], [BOS, 2, 2, 2, 2]] * 50
+    assert model.apply_batch(map(make, batch)) == expected
+    batch[7][1] = "c"
+    with pytest.raises(InputError, match="sequence 7 of the batch: unknown token 'c'"):
+        model.apply_batch(map(make, batch))
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.uint8, np.int8])
+def test_arrays_of_numbers_are_sequences(kind):
+    model = compiled(SORT, (1, 2, 3), 9)
+    encoder, model.input_encoder = model.input_encoder, None
+    try:
+        ids = np.array([encoder.encode([BOS, 3, 1, 2])] * 50, kind)
+        assert model.apply_batch(ids) == model.apply_batch(ids.tolist())
+        with pytest.raises(InputError, match="ids must be whole numbers"):
+            model.apply_batch(ids.astype(float))
+    finally:
+        model.input_encoder = encoder

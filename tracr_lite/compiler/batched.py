@@ -113,6 +113,8 @@ class Batched:
 def _listed(tokens: Any, number: int) -> Sequence[Any]:
     if isinstance(tokens, list | tuple):
         return cast("Sequence[Any]", tokens)
+    if isinstance(tokens, np.ndarray) and tokens.ndim == 1:  # numpy's scalars are slow
+        return cast("list[Any]", tokens.tolist())
     try:
         return list(tokens)
     except TypeError as error:

@@ -19,7 +19,7 @@ from tracr_lite.transformer.known_keys import KnownKeys
 
 NUMBERS = frozenset({bool, int, float})
 PLAIN = NUMBERS | {str, type(None)}
-FEW = 256  # tokens for which no table of addresses is made
+FEW = 2048  # tokens for which making a table of addresses takes longer than it saves
 
 
 class ManyEncoder:
