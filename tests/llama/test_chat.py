@@ -121,3 +121,10 @@ def test_not_a_number_is_said():
     weights.final_norm[0] = np.nan
     with pytest.raises(LlamaError, match="nothing can be chosen after position 0"):
         list(make_model(LONG, weights, letters()).chat(seed=1).say("A"))
+
+
+def test_texts_without_utf8_are_refused(model):
+    with pytest.raises(LlamaError, match="half of a surrogate pair"):
+        model.chat("\ud800")
+    with pytest.raises(LlamaError, match="half of a surrogate pair"):
+        model.chat("").say("\udfff")

@@ -71,6 +71,16 @@ def test_stop_and_no_echo_and_quiet(folder):
     assert cut == whole[: whole.index(stop.encode())] + b"\n"
 
 
+def test_a_stop_is_the_bytes_that_were_typed(folder):
+    """Half a character as well, which a shell passes on and no UTF-8 spells."""
+    half = "é".encode()[:1]
+    common = (folder / "model.bin", "-i", "AB", "-n", 90, "-s", 7, "--no-echo", "--quiet")
+    whole, _ = typed("generate", *common)
+    assert half in whole
+    cut, _ = typed("generate", *common, "--stop", half.decode(errors="surrogateescape"))
+    assert cut == whole[: whole.index(half)] + b"\n"
+
+
 def test_n_beyond_the_context_is_said(folder):
     _, err = typed("generate", folder / "model.bin", "-i", "A", "-n", 1000, "-s", 1)
     assert err.startswith("note: n = 1000 becomes 96, the whole context\n")

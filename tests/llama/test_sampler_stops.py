@@ -64,3 +64,8 @@ def test_streams_end_before_the_stop(stops, parts, expected, by):
 def test_an_empty_stop_is_refused():
     with pytest.raises(LlamaError, match="empty text cannot end a text"):
         StopText(["x", b""])
+
+
+def test_a_stop_without_utf8_is_refused():
+    with pytest.raises(LlamaError, match=r"character 1 of the text, '\\ud800', is half"):
+        StopText(["a\ud800"])

@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module, metadata
+from typing import Any
 
 import click
 
 from tracr_lite import catalog
-from tracr_lite.cli import compare, inputs, interrupts, saved, show
+from tracr_lite.cli import compare, inputs, interrupts, outputs, saved, show
 from tracr_lite.errors import TracrLiteError
 
 AGREE, DIFFER, ERROR, CRASH, INTERRUPTED = 0, 1, 2, 3, 130
+UNREAD = 141  # what shells say of a program that a closed pipe has ended
 
 ABOUT = """Turn small sequence programs (written in RASP) into transformers, and run them.
 
@@ -92,6 +95,16 @@ class _Later(click.Group):
             return import_module(LATER[cmd_name]).app
         return super().get_command(ctx, cmd_name)
 
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        """As in click, which prints help here."""
+        with outputs.checked():
+            return super().make_context(*args, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As in click, which would end with 1 when nobody reads on."""
+        with outputs.checked():
+            return super().invoke(ctx)
+
 
 @click.group(cls=_Later, help=ABOUT)
 @click.version_option(_version(), message="tracr-lite %(version)s", help="Print the version.")
@@ -165,6 +178,8 @@ def main(words: Sequence[str] | None = None) -> None:
     except click.Abort:  # Ctrl-C is no verdict: click itself would exit with 1
         _say("interrupted")
         sys.exit(INTERRUPTED)
+    except outputs.Unread:  # no verdict either, and nothing to say
+        sys.exit(UNREAD)
     except TracrLiteError as error:
         _say(str(error))
         sys.exit(ERROR)
@@ -175,7 +190,9 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def _say(text: str) -> None:
-    click.echo(f"tracr-lite: {text}", err=True)
+    if sys.stderr is not None:
+        with suppress(OSError):  # the exit code says enough
+            click.echo(f"tracr-lite: {text}", err=True)
 
 
 if __name__ == "__main__":

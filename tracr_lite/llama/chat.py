@@ -22,6 +22,7 @@ from tracr_lite.llama.batches import NOTHING, Engine
 from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.sampler_settings import SamplerSettings
 from tracr_lite.llama.sampler_stops import CHAT
+from tracr_lite.llama.texts import utf8
 from tracr_lite.llama.token_stream import NO_TOKEN, Pace
 from tracr_lite.llama.tokenizer import Tokenizer
 from tracr_lite.llama.tokenizer.vocabulary import EOS
@@ -49,7 +50,7 @@ class Chat:
         settings: SamplerSettings,
         seed: int,
     ):
-        self.system, self.steps, self.position = _bytes(system), steps, 0
+        self.system, self.steps, self.position = utf8(system), steps, 0
         self._tokenizer = tokenizer
         self._batch = engine.batch([steps], steps, settings, [seed], sorted(CHAT.ids))
 
@@ -110,7 +111,7 @@ class Chat:
                 yield ("end" if token == EOS else "stray"), piece
 
     def _encode(self, message: str | bytes) -> list[int]:
-        text = _bytes(message)
+        text = utf8(message)
         if not self.position and self.system:
             text = b"<<SYS>>\n" + self.system + b"\n<</SYS>>\n\n" + text
         return self._tokenizer.encode(b"[INST] " + text + b" [/INST]")
@@ -136,7 +137,3 @@ class Chat:
             )
         self.position += len(found)
         return found
-
-
-def _bytes(text: str | bytes) -> bytes:
-    return text.encode() if isinstance(text, str) else text

@@ -14,7 +14,7 @@ import click
 
 from tracr_lite.llama.cli_options import as_run_c_takes_them, common
 from tracr_lite.llama.errors import LlamaError, LlamaWarning
-from tracr_lite.llama.progress import note_after, progress_bar
+from tracr_lite.llama.progress import note_after, progress_bar, say
 from tracr_lite.llama.sampler_rng import run_c_seed
 
 if TYPE_CHECKING:
@@ -67,7 +67,11 @@ def generate_command(
     with _notes(quiet):
         model = _load(given)
         options = _options(given) | {
-            **{"stop": stop, "echo": not no_echo, "printed": given["like_run_c"]},
+            **{
+                "stop": [_typed(each) for each in stop],
+                "echo": not no_echo,
+                "printed": given["like_run_c"],
+            },
             **{"errors": "surrogateescape"},
         }
         texts = [_typed(each) for each in prompts]
@@ -103,7 +107,7 @@ def _print_batch(
 def _say_speed(model: Llama, tokens: int, seconds: float, seed: int, note: str = "") -> None:
     speed = f"{tokens / seconds:.1f} tokens/s{note}" if tokens > 0 < seconds else "no speed"
     times = f"{max(tokens, 0)} tokens in {seconds:.2f} s"
-    click.echo(f"{speed} ({times}); engine {model.runner.name}; seed {seed}", err=True)
+    say(f"{speed} ({times}); engine {model.runner.name}; seed {seed}")
 
 
 @click.command("chat", help=ABOUT_CHAT, short_help="Talk with a chat model.")
@@ -128,7 +132,7 @@ def chat_command(prompt: str | None, system: str | None, **given: Any) -> None:
             message = _ask("User: ")
         _write("\n")
         if not chat.room and not given["quiet"]:
-            click.echo(f"the context of {chat.steps} tokens is used up", err=True)
+            say(f"the context of {chat.steps} tokens is used up")
 
 
 def _print_turn(chat: Chat, message: bytes) -> None:
@@ -149,7 +153,7 @@ def _print_reply(chat: Chat, message: bytes) -> None:
 def _ask(label: str) -> bytes | None:
     """A line of standard input; None at its end."""
     _write(label)
-    line = sys.stdin.buffer.readline()
+    line = b"" if sys.stdin is None else sys.stdin.buffer.readline()
     return line.removesuffix(b"\n") if line else None
 
 
@@ -159,7 +163,9 @@ def _typed(text: str) -> bytes:
 
 
 def _write(text: str | bytes) -> None:
-    """Writes at once, and exactly."""
+    """Writes at once, and exactly; nothing where standard output is closed."""
+    if sys.stdout is None:
+        return
     data = text if isinstance(text, bytes) else _typed(text)
     exact = getattr(sys.stdout, "buffer", None)  # notebooks have none
     if exact is None:
@@ -217,7 +223,7 @@ def _notes(quiet: bool) -> Generator[None]:
         if not issubclass(category, LlamaWarning):
             shown(message, category, *rest, **more)
         elif not quiet:
-            click.echo(f"note: {message}", err=True)
+            say(f"note: {message}")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", LlamaWarning)

@@ -32,7 +32,7 @@ class Options:
     - `temperature`, `top_p`, `top_k`, `repetition_penalty`: see `SamplerSettings`.
     - `seed`: of the random numbers, from 1 to 2**64 - 1; None takes one from the clock. Row i
       of a batch has `seed + i`, and 1 follows the last; a list gives each row its own.
-    - `stop`: strings before which a text ends. `stop_tokens`: the same for tokens.
+    - `stop`: texts, or bytes, before which a text ends. `stop_tokens`: the same for tokens.
     - `echo`: whether the text starts with the prompt.
     - `errors`: what `bytes.decode` does with bytes that are no UTF-8.
     - `printed`: without what run.c does not print: control characters, bytes spelt one by one.
@@ -44,7 +44,7 @@ class Options:
     top_k: int | None = None
     repetition_penalty: float | None = None
     seed: int | Sequence[int] | None = None
-    stop: Sequence[str] = ()
+    stop: Sequence[str | bytes] = ()
     stop_tokens: Sequence[int] = tuple(GENERATE.ids)
     echo: bool = True
     errors: str = "replace"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Timer
 
 from rich.console import Console
@@ -42,11 +42,18 @@ def progress_bar(what: str, quiet: bool = False) -> Generator[Callable[[int, int
 @contextmanager
 def note_after(what: str, quiet: bool = False) -> Generator[None]:
     """Says on a terminal's standard error what takes so long, once two seconds have passed."""
-    timer = Timer(PATIENCE, lambda: print(f"note: {what}", file=sys.stderr, flush=True))
+    timer = Timer(PATIENCE, lambda: say(f"note: {what}"))
     timer.daemon = True
-    if sys.stderr.isatty() and not quiet:
+    if sys.stderr is not None and sys.stderr.isatty() and not quiet:
         timer.start()
     try:
         yield
     finally:
         timer.cancel()
+
+
+def say(text: str) -> None:
+    """A line on standard error, if that is open and takes one: no text is lost for a note."""
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tracr_lite.llama.errors import LlamaError
+from tracr_lite.llama.texts import utf8
 
 BOS, EOS = 1, 2
 
@@ -36,14 +37,14 @@ class StopText:
     be taken back. How the stream is divided makes no difference.
 
     **Arguments:** `stops`: texts, none of them empty; of strings the UTF-8 is taken.
-    **Raises:** `LlamaError` if one is empty.
+    **Raises:** `LlamaError` if one is empty, or has no UTF-8.
 
     Attribute: `found`, the text that ended the stream, or None.
     """
 
     def __init__(self, stops: Iterable[str | bytes]):
         stops = (stops,) if isinstance(stops, (str, bytes)) else stops
-        texts = {stop.encode() if isinstance(stop, str) else bytes(stop) for stop in stops}
+        texts = {utf8(stop) for stop in stops}
         if b"" in texts:
             raise LlamaError("an empty text cannot end a text: it is everywhere")
         self._stops = sorted(texts, key=lambda text: (-len(text), text))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from tracr_lite.llama.errors import TokenizerError
+from tracr_lite.llama.texts import utf8
 from tracr_lite.llama.tokenizer.merging import Merger
 from tracr_lite.llama.tokenizer.pieces import printed, scan_byte
 from tracr_lite.llama.tokenizer.promise import round_trip_problems
@@ -44,7 +45,7 @@ class Tokenizer:
         **Raises:** `TokenizerError` if the vocabulary lacks a token that is needed, where run.c
         would read outside its arrays; or if a string holds half a surrogate pair.
         """
-        data = _utf8(text) if isinstance(text, str) else bytes(memoryview(text))
+        data = utf8(text)
         data = data if keep_nul else data.partition(b"\0")[0]
         ids = [self._special(BOS)] if bos else []
         if data:
@@ -143,13 +144,3 @@ class Tokenizer:
 def _meaning(text: bytes) -> bytes:
     byte = scan_byte(text)
     return text if byte is None else bytes([byte])
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise TokenizerError(
-            f"character {error.start} of the text, {text[error.start]!r}, is half of a "
-            "surrogate pair and has no UTF-8; give the bytes instead"
-        ) from error
