@@ -299,9 +299,20 @@ def test_no_rows_of_ids_give_no_rows_of_numbers():
         compiled(FRACTION, ("a", "b"), 9).apply_ids(np.zeros((0, 11), int))
 
 
-def test_what_is_no_sequence_is_named():
-    with pytest.raises(InputError, match="sequence 1 of the batch is 7, not a sequence"):
-        compiled(SORT, (1, 2, 3), 9).apply_batch([[BOS, 1], 7])
+@pytest.mark.parametrize("what", [7, None, {BOS, 1}, frozenset([BOS])], ids=repr)
+def test_what_is_no_sequence_is_named(what):
+    """A set has no order, so no answer would be the right one."""
+    model = compiled(SORT, (1, 2, 3), 9)
+    with pytest.raises(InputError, match=r"sequence 1 of the batch is .* not a sequence"):
+        model.apply_batch([[BOS, 1], what])
+    with pytest.raises(InputError, match=r"the input is .* not a sequence"):
+        model.apply(what)
+
+
+@pytest.mark.parametrize("what", [7, None, np.array(7)], ids=repr)
+def test_what_is_no_batch_is_named(what):
+    with pytest.raises(InputError, match=r"the batch is .*, not a list of sequences"):
+        compiled(SORT, (1, 2, 3), 9).apply_batch(what)
 
 
 MAPS = (rasp.tokens + 1) * 2  # no heads

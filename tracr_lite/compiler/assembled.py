@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import jax.numpy as jnp
 import numpy as np
 
-from tracr_lite.compiler.batched import Batched, checked_ids, plain_ids
+from tracr_lite.compiler.batched import Batched, checked_ids, listed, plain_ids
 from tracr_lite.compiler.forward import Shape, bucket, jitted
 from tracr_lite.compiler.model_html import model_html
 from tracr_lite.compiler.modules import ModelForward as ModelForward
@@ -177,7 +177,7 @@ class AssembledTransformerModel:
         return self._batched().answers(ids)
 
     def _encode(self, tokens: Sequence[bases.Value]) -> list[Any]:
-        encoder, given = self.input_encoder, list(tokens)
+        encoder, given = self.input_encoder, list(listed(tokens, "the input"))
         return plain_ids(given) if encoder is None else encoder.encode(given)
 
     def _decode(self, answers: np.ndarray, tokens: Sequence[bases.Value]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -40,9 +40,12 @@ class Batched:
 
         **Raises:** `InputError` with the number of the sequence.
         """
-        sequences = list(batch)
+        sequences: list[Sequence[Any]] = list(_items(batch, "the batch", "list of sequences"))
         if not set(map(type, sequences)) <= {list, tuple}:
-            sequences = [_listed(x, number) for number, x in enumerate(sequences)]
+            named = (
+                (x, f"sequence {number} of the batch") for number, x in enumerate(sequences)
+            )
+            sequences = [listed(*each) for each in named]
         encoder, decoder = ManyEncoder(self.input_encoder), ManyDecoder(self.output_encoder)
         bos = None if self.input_encoder is None else self.input_encoder.bos_token
         lengths = list(map(len, sequences))
@@ -110,17 +113,22 @@ class Batched:
         return batches.plan(lengths, self.positions, self.width, pads=pads)
 
 
-def _listed(tokens: Any, number: int) -> Sequence[Any]:
+def listed(tokens: Any, name: str) -> Sequence[Any]:
+    """Tokens as a list or tuple. **Raises:** `InputError` if they have no order."""
     if isinstance(tokens, list | tuple):
         return cast("Sequence[Any]", tokens)
-    if isinstance(tokens, np.ndarray) and tokens.ndim == 1:  # numpy's scalars are slow
-        return cast("list[Any]", tokens.tolist())
+    if getattr(tokens, "ndim", None) == 1 and hasattr(tokens, "tolist"):
+        return cast("list[Any]", tokens.tolist())  # scalars of arrays are slow
+    if isinstance(tokens, Set):
+        raise InputError(f"{name} is {tokens!r}, not a sequence of tokens")
+    return list(_items(tokens, name, "sequence of tokens"))
+
+
+def _items(given: Any, name: str, wanted: str) -> Iterator[Any]:
     try:
-        return list(tokens)
+        return iter(given)
     except TypeError as error:
-        raise InputError(
-            f"sequence {number} of the batch is {tokens!r}, not a sequence of tokens"
-        ) from error
+        raise InputError(f"{name} is {given!r}, not a {wanted}") from error
 
 
 def checked_ids(ids: np.ndarray, vocab_size: int) -> np.ndarray:
