@@ -36,8 +36,22 @@ from tracr_lite.llama.native.vectors import (
 )
 
 AHEAD = 2048  # bytes
+FAR = 12288  # bytes, where rows are read together
 LINE = 64
 SUMS = 4  # that grow independently, as each addition takes some cycles
+ROWS = 4  # rows that are read together, so that more of memory is asked for at a time
+Reader = Callable[[Any, Any], Any]
+
+
+def _float32(builder: Any, found: Any) -> Any:
+    return load(builder, found, VECTOR, 4)
+
+
+def _bfloat16(builder: Any, found: Any) -> Any:
+    """The upper halves of float32."""
+    half, whole = (ir.VectorType(ir.IntType(bits), LANES) for bits in (16, 32))
+    upper = builder.zext(load(builder, found, half, 2), whole)
+    return builder.bitcast(builder.shl(upper, ir.Constant(whole, [16] * LANES)), VECTOR)
 
 
 @instruction
@@ -45,27 +59,61 @@ def dot_float32(_context: Any, _weights: Any, _x: Any, _vectors: Any) -> Any:
     """The sum of `weights[k] * x[k]`, from addresses; how many times LANES numbers."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        return _floats(builder, args, lambda found: load(builder, found, VECTOR, 4), 4)
+        return _one_row(builder, args, _float32, 4)
 
     return types.float32(*[types.int64] * 3), generate
 
 
 @instruction
 def dot_bfloat16(_context: Any, _weights: Any, _x: Any, _vectors: Any) -> Any:
-    """The same for weights in bfloat16: the upper halves of float32."""
-    half, whole = (ir.VectorType(ir.IntType(bits), LANES) for bits in (16, 32))
+    """The same for weights in bfloat16."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        def widened(found: Any) -> Any:
-            upper = builder.zext(load(builder, found, half, 2), whole)
-            return builder.bitcast(builder.shl(upper, ir.Constant(whole, [16] * LANES)), VECTOR)
-
-        return _floats(builder, args, widened, 2)
+        return _one_row(builder, args, _bfloat16, 2)
 
     return types.float32(*[types.int64] * 3), generate
 
 
-def _floats(builder: Any, args: Any, read: Callable[[Any], Any], size: int) -> Any:
+@instruction
+def dots_float32(_context: Any, _weights: Any, _width: Any, _x: Any, _vectors: Any) -> Any:
+    """`dot_float32` of `ROWS` rows of that width, one behind the other."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return _rows(builder, args, _float32, 4)
+
+    return types.UniTuple(types.float32, ROWS)(*[types.int64] * 4), generate
+
+
+@instruction
+def dots_bfloat16(_context: Any, _weights: Any, _width: Any, _x: Any, _vectors: Any) -> Any:
+    """The same for weights in bfloat16."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        return _rows(builder, args, _bfloat16, 2)
+
+    return types.UniTuple(types.float32, ROWS)(*[types.int64] * 4), generate
+
+
+def _rows(builder: Any, args: Any, read: Reader, size: int) -> Any:
+    """One vector of each row in turn; numbers of a row have one sum in each lane."""
+    weights, x = place(builder, args[0], BYTE), place(builder, args[2], FLOAT)
+    width = builder.mul(args[1], number(size))
+    rows = [builder.gep(weights, [builder.mul(width, number(row))]) for row in range(ROWS)]
+    sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(ROWS)]
+    for each in sums:
+        builder.store(ZERO, each)
+    with cgutils.for_range(builder, args[3]) as loop:
+        at = builder.mul(loop.index, number(LANES))
+        given = load(builder, builder.gep(x, [at]), VECTOR, 4)
+        behind = builder.mul(at, number(size))
+        for row, each in zip(rows, sums, strict=True):
+            found = builder.gep(row, [behind])
+            prefetch(builder, builder.gep(found, [number(FAR)]), 2)
+            builder.store(fused(builder, read(builder, found), given, builder.load(each)), each)
+    return cgutils.pack_array(builder, [total(builder, builder.load(each)) for each in sums])
+
+
+def _one_row(builder: Any, args: Any, read: Reader, size: int) -> Any:
     """Blocks of `SUMS` vectors, and then what is left."""
     weights, x = place(builder, args[0], BYTE), place(builder, args[1], FLOAT)
     sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(SUMS)]
@@ -76,7 +124,7 @@ def _floats(builder: Any, args: Any, read: Callable[[Any], Any], size: int) -> A
         at = builder.mul(vector, number(LANES))
         there = builder.gep(weights, [builder.mul(at, number(size))])
         given = load(builder, builder.gep(x, [at]), VECTOR, 4)
-        builder.store(fused(builder, read(there), given, builder.load(total)), total)
+        builder.store(fused(builder, read(builder, there), given, builder.load(total)), total)
 
     blocks = builder.udiv(args[2], number(SUMS))
     with cgutils.for_range(builder, blocks) as loop:

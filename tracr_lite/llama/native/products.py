@@ -1,26 +1,21 @@
 """Products with the matrices of a model, of each kind, for one row or many.
 
-The rows of a matrix are shared among threads, and each is read once. With few vectors, each row
-of the matrix is multiplied with one after another: it stays in the first cache. With many they
-lie side by side: in AMX, where the processor and the matrix allow that (`wide`), or in the lanes
-of registers (`tile`), for which blocks of `ROWS` rows that are not float32 are made so first.
+The rows of a matrix are shared among threads, and each is read once. Few vectors are multiplied
+one after another (`narrow`). Many lie side by side: in AMX, where the processor and the matrix
+allow that (`wide`), or in the lanes of registers (`tile`), for which blocks of `ROWS` rows that
+are not float32 are made so first.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from tracr_lite.llama.native.arithmetic import rounded_to_bfloat16, rounded_to_q80, widened
-from tracr_lite.llama.native.dot import dot_bfloat16, dot_float32, dot_int8
+from tracr_lite.llama.native.arithmetic import rounded_to_bfloat16, rounded_to_q80
 from tracr_lite.llama.native.edge import (
-    bytes_in_groups,
     compiled,
-    floats,
     scales_of_groups,
-    shorts,
 )
+from tracr_lite.llama.native.narrow import bfloat16_product, float32_product, int8_product
 from tracr_lite.llama.native.packing import pack
 from tracr_lite.llama.native.plan import (
     ADDRESS,
@@ -78,89 +73,11 @@ def product(
     elif count >= FEW:
         _tiles(matrix, batch, count, part, thread, out, adds)
     elif matrix[KIND] == FLOAT32:
-        _float32(matrix, batch.given, count, part, out, adds)
+        float32_product(matrix, batch.given, count, part, out, adds)
     elif matrix[KIND] == BFLOAT16:
-        _bfloat16(matrix, batch.given, count, part, out, adds)
+        bfloat16_product(matrix, batch.given, count, part, out, adds)
     else:
-        _int8(matrix, batch, count, part, out, adds)
-
-
-@compiled
-def _float32(
-    matrix: np.ndarray,
-    given: np.ndarray,
-    count: int,
-    part: tuple[int, int],
-    out: np.ndarray,
-    adds: bool,
-) -> None:
-    width, whole = matrix[IN], matrix[IN] // LANES * LANES
-    weights, x = floats(matrix[ADDRESS], matrix[OUT], width), given.ctypes.data
-    for i in range(part[0], part[1]):
-        address = matrix[ADDRESS] + i * width * 4
-        for row in range(count):
-            total = dot_float32(address, x + row * given.shape[1] * 4, whole // LANES)
-            for k in range(whole, width):
-                total += weights[i, k] * given[row, k]
-            out[row, i] = out[row, i] + total if adds else total
-
-
-@compiled
-def _bfloat16(
-    matrix: np.ndarray,
-    given: np.ndarray,
-    count: int,
-    part: tuple[int, int],
-    out: np.ndarray,
-    adds: bool,
-) -> None:
-    width, whole = matrix[IN], matrix[IN] // LANES * LANES
-    weights, x = shorts(matrix[ADDRESS], matrix[OUT], width), given.ctypes.data
-    for i in range(part[0], part[1]):
-        address = matrix[ADDRESS] + i * width * 2
-        for row in range(count):
-            total = dot_bfloat16(address, x + row * given.shape[1] * 4, whole // LANES)
-            for k in range(whole, width):
-                total += widened(weights[i, k]) * given[row, k]
-            out[row, i] = out[row, i] + total if adds else total
-
-
-@compiled
-def _int8(
-    matrix: np.ndarray,
-    batch: Batch,
-    count: int,
-    part: tuple[int, int],
-    out: np.ndarray,
-    adds: bool,
-) -> None:
-    chunks, groups, size = matrix[CHUNKS], matrix[GROUPS], matrix[SIZE]
-    given, factors = batch.given.ctypes.data, batch.scales.ctypes.data
-    apart = 4 * batch.given.shape[1]
-    for i in range(part[0], part[1]):
-        weights = matrix[ADDRESS] + i * groups * size
-        scales = matrix[SCALES] + i * 4
-        for row in range(count):
-            if size % LANES == 0:
-                x, own = given + row * apart, factors + row * apart
-                total = dot_int8(weights, scales, x, own, matrix[OUT], chunks, groups, size)
-            else:
-                total = _dot_of_small_groups(matrix, batch, i, row)
-            out[row, i] = out[row, i] + total if adds else total
-
-
-@compiled
-def _dot_of_small_groups(matrix: np.ndarray, batch: Batch, i: int, row: int) -> Any:
-    chunks, groups, size = matrix[CHUNKS], matrix[GROUPS], matrix[SIZE]
-    weights = bytes_in_groups(matrix[ADDRESS], chunks, matrix[OUT], groups, size)
-    scales = scales_of_groups(matrix[SCALES], chunks, groups, matrix[OUT])
-    total = F32(0)
-    for group in range(chunks * groups):
-        c, g, part_sum = group // groups, group % groups, F32(0)
-        for k in range(size):
-            part_sum += F32(weights[c, i, g, k]) * batch.given[row, group * size + k]
-        total += part_sum * (scales[c, g, i] * batch.scales[row, group])
-    return total
+        int8_product(matrix, batch, count, part, out, adds)
 
 
 @compiled

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Thread
 
 import numpy as np
@@ -63,13 +65,19 @@ def together(work: Callable[[int, int], None], threads: int, sync: np.ndarray) -
     they would wait for ever. `sync`, the counter of `meet`, can be used again unless one of
     them may still be on its way.
     """
-    others = [Thread(target=work, args=(i, threads), daemon=True) for i in range(1, threads)]
+    cores = _cores() if threads > 1 else []
+
+    def begin(thread: int) -> None:
+        _move(cores, thread)
+        work(thread, threads)
+
+    others = [Thread(target=begin, args=(i,), daemon=True) for i in range(1, threads)]
     begun: list[Thread] = []
     try:
         for each in others:
             each.start()
             begun.append(each)
-        work(0, threads)
+        begin(0)
     except BaseException:
         sync[0] = LEFT
         raise
@@ -78,3 +86,28 @@ def together(work: Callable[[int, int], None], threads: int, sync: np.ndarray) -
             each.join()
         if len(begun) == len(others) and sync[0] >= LEFT:
             sync[0] = 0
+
+
+def _cores() -> list[int]:
+    """The cores that this process may use, that of this thread first; none if nobody tells."""
+    which = getattr(ctypes.CDLL(None), "sched_getcpu", None)
+    if which is None or not hasattr(os, "sched_setaffinity"):
+        return []
+    cores, here = sorted(os.sched_getaffinity(0)), which()
+    at = cores.index(here) if here in cores else 0
+    return cores[at:] + cores[:at]
+
+
+def _move(cores: list[int], thread: int) -> None:
+    """Moves this thread to a core of its own; the system may move it on later.
+
+    A new thread mostly begins where the one is that started it. As both look for each other
+    and do not sleep, it takes the system several milliseconds to part them.
+    """
+    if len(cores) < 2:
+        return
+    with suppress(OSError):  # a core has just been taken away: this is for speed only
+        try:
+            os.sched_setaffinity(0, [cores[thread % len(cores)]])
+        finally:
+            os.sched_setaffinity(0, cores)

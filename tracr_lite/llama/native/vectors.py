@@ -60,8 +60,8 @@ def total(builder: Any, vector: Any) -> Any:
     return builder.call(add, [ir.Constant(FLOAT, 0.0), vector], fastmath=("reassoc",))
 
 
-def prefetch(builder: Any, pointer: Any) -> Any:
-    """Asks for a cache line."""
+def prefetch(builder: Any, pointer: Any, near: int = 3) -> Any:
+    """Asks for a cache line, into the nearest cache; with `near` of 2 into the second one."""
     kind = ir.FunctionType(ir.VoidType(), [pointer.type, INT, INT, INT])
     call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    return builder.call(call, [pointer, *(ir.Constant(INT, each) for each in (0, 3, 1))])
+    return builder.call(call, [pointer, *(ir.Constant(INT, each) for each in (0, near, 1))])
