@@ -221,12 +221,14 @@ def test_a_file_that_is_no_safetensors_is_refused(folder, data, said):
 NAMES = ["../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", "x.bin", 5, None, ""]
 
 
-@pytest.mark.parametrize("name", [*NAMES, "..\\x.safetensors", "x\0.safetensors"])
+@pytest.mark.parametrize(
+    "name", [*NAMES, "..\\x.safetensors", "x\0.safetensors", "\ud800.safetensors"]
+)
 def test_an_index_that_leads_elsewhere_is_refused(sharded, name):
     index = json.loads((sharded / INDEX).read_text())
     index["weight_map"]["lm_head.weight"] = name
     (sharded / INDEX).write_text(json.dumps(index))
-    assert re.search("outside of the folder|no safetensors file", refusal(sharded))
+    assert re.search("outside of the folder|no safetensors file|surrogate", refusal(sharded))
 
 
 def test_an_index_and_its_files_have_to_agree(sharded):

@@ -171,4 +171,6 @@ def _shard_name(value: object) -> str:
         raise CheckpointError(f"{INDEX} names {value!r}, which is no safetensors file")
     if PurePosixPath(value).name != value or "\\" in value or "\0" in value:
         raise CheckpointError(f"{INDEX} names {value!r}, which is outside of the folder")
+    if any("\ud800" <= each <= "\udfff" for each in value):
+        raise CheckpointError(f"{INDEX} names {value!r}, which has half a surrogate pair in it")
     return value
