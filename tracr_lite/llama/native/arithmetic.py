@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from tracr_lite.llama.native.edge import compiled, compiled_strictly
+from tracr_lite.llama.native.heads import gate_vectors
+from tracr_lite.llama.native.vectors import LANES
 
 F32 = np.float32
 LOG2_E = F32(1 / math.log(2))
@@ -48,7 +50,9 @@ def normalize(x: np.ndarray, weight: np.ndarray, eps: float, out: np.ndarray) ->
 @compiled
 def gate(row: np.ndarray, first: int, last: int, hidden: int) -> None:
     """SwiGLU: `row[i] = silu(row[i]) * row[hidden + i]`. Shazeer 2020, arXiv:2002.05202."""
-    for i in range(first, last):
+    vectors, start = (last - first) // LANES, row.ctypes.data
+    gate_vectors(start + first * 4, start + (hidden + first) * 4, vectors)
+    for i in range(first + vectors * LANES, last):
         value = row[i]
         row[i] = value / (ONE + exp(-value)) * row[hidden + i]
 

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 
 from tracr_lite.llama.native.amx import BASE, INTS, LINE
 from tracr_lite.llama.native.edge import compiled, compiled_strictly, instruction
 from tracr_lite.llama.native.plan import BFLOAT16, IN, KIND, Q80, SIZE, Batch
 from tracr_lite.llama.native.vectors import (
     BYTE,
+    FLOAT,
     INT,
     LANES,
     VECTOR,
@@ -34,7 +36,7 @@ from tracr_lite.llama.native.vectors import (
 
 DIGITS = 3
 F32 = np.float32
-GREATEST = np.int32(0x7F7FFFFF)  # the bits of the greatest float32; infinity and NaN follow
+MAGNITUDE = 0x7FFFFFFF  # the bits without the sign: as integers, NaN is above infinity
 
 
 def _put(builder: Any, numbers: Any, out: Any) -> None:
@@ -88,13 +90,25 @@ def _generate_digits(count: int, context: Any, builder: Any, _signature: Any, ar
 _put_digit, _put_three_digits = _digits(1), _digits(DIGITS)
 
 
-@compiled_strictly
-def _greatest(given: np.ndarray, first: int, last: int) -> Any:
-    """The bits of the greatest number without its sign; in integers, as these fill vectors."""
-    greatest = np.int32(0)
-    for i in range(first, last):
-        greatest = max(greatest, F32(given[i]).view(np.int32) & np.int32(0x7FFFFFFF))
-    return np.int32(greatest)
+@instruction
+def _greatest(_context: Any, _x: Any, _vectors: Any) -> Any:
+    """The greatest magnitude among so many vectors; NaN if there is one."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        x, most = place(builder, args[0], BYTE), cgutils.alloca_once(builder, INTS)
+        builder.store(ir.Constant(INTS, [0] * LANES), most)
+        with cgutils.for_range(builder, args[1]) as loop:
+            at = builder.gep(x, [builder.mul(loop.index, number(LINE))])
+            bits = builder.and_(
+                load(builder, at, INTS, 4), ir.Constant(INTS, [MAGNITUDE] * LANES)
+            )
+            above = builder.icmp_signed(">", bits, builder.load(most))
+            builder.store(builder.select(above, bits, builder.load(most)), most)
+        kind, name = ir.FunctionType(INT, [INTS]), f"llvm.vector.reduce.smax.v{LANES}i32"
+        reduce = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.bitcast(builder.call(reduce, [builder.load(most)]), FLOAT)
+
+    return types.float32(types.int64, types.int64), generate
 
 
 @compiled_strictly
@@ -107,10 +121,10 @@ def put_digits(
     """
     x = given.ctypes.data
     for group in range(len(given) // size):
-        greatest = _greatest(given, group * size, (group + 1) * size)
-        scale = F32(np.int32(greatest).view(np.float32) / F32(127))
+        greatest = _greatest(x + group * size * 4, size // LANES)
+        scale = F32(greatest / F32(127))
         divisor = scale if scale != 0 else F32(1)
-        factors[group, lane] = scale if greatest <= GREATEST else F32(np.nan)
+        factors[group, lane] = scale if greatest < np.inf else F32(np.nan)
         for first in range(0, size, LANES):
             there = out + (group * size * digits + first) * LANES
             here = x + (group * size + first) * 4

@@ -24,6 +24,7 @@ from tracr_lite.llama.native.plan import (
     Model,
 )
 from tracr_lite.llama.native.products import product, settle
+from tracr_lite.llama.native.prompts import block_from, can_look_together, look_together
 from tracr_lite.llama.native.rows import copy_row
 from tracr_lite.llama.native.threads import meet, share
 
@@ -76,9 +77,7 @@ def _attend(
     for item in range(first, last):
         _remember(model, batch, layer, item // model.kv_heads, item % model.kv_heads)
     meet(batch.sync, threads)
-    first, last = share(count * model.heads, 1, thread, threads)
-    for item in range(first, last):
-        _look_back(model, batch, layer, item // model.heads, item % model.heads, thread)
+    _look(model, batch, layer, count, thread, threads)
     meet(batch.sync, threads)
     matrix = model.matrices[PER_LAYER * layer + WO]
     first, last = share(count, 1, thread, threads)
@@ -106,6 +105,30 @@ def _remember(model: Model, batch: Batch, layer: int, row: int, kv_head: int) ->
     for i in range(size):
         keys[i] = joined[at + i]
         values[i] = joined[at + model.kv_dim + i]
+
+
+@compiled
+def _look(
+    model: Model, batch: Batch, layer: int, count: int, thread: int, threads: int
+) -> None:
+    """Attention, shared by heads first: late rows of a prompt take longer than early ones."""
+    blocks, row = 0, 0
+    while row < count:
+        blocks, row = blocks + 1, row + block_from(batch, row, count)
+    first, last = share(blocks * model.heads, 1, thread, threads)
+    row, block = 0, 0
+    while row < count:
+        rows = block_from(batch, row, count)
+        together = can_look_together(model, batch, row, rows)
+        for head in range(model.heads):
+            if not first <= head * blocks + block < last:
+                continue
+            if together:
+                look_together(model, batch, layer, row, rows, head, thread)
+            else:
+                for each in range(row, row + rows):
+                    _look_back(model, batch, layer, each, head, thread)
+        row, block = row + rows, block + 1
 
 
 @compiled

@@ -60,6 +60,10 @@ class Batch(NamedTuple):
     mixed: np.ndarray  # float32 (rows, dim): what attention found
     logits: np.ndarray  # float32 (rows scored, vocab)
     attention: np.ndarray  # float32 (threads, slots)
+    queries: np.ndarray  # float32 (threads, size, LANES): of a block of rows
+    scores: np.ndarray  # float32 (threads, slots, LANES)
+    totals: np.ndarray  # float32 (threads, LANES)
+    mixtures: np.ndarray  # float32 (threads, LANES, size)
     blocks: np.ndarray  # float32 (threads, ROWS, widest input): rows of a matrix in float32
     tiles: np.ndarray  # float32 (threads, 3, LANES, ROWS)
     found: np.ndarray  # float32 (threads, ABREAST, LANES, SIDE): sums by AMX

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from llvmlite import ir
@@ -15,6 +16,11 @@ LANES = 16  # float32 numbers of a vector; where registers are smaller, LLVM tak
 FLOAT, INT, LONG, BYTE = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.IntType(8)
 VECTOR = ir.VectorType(FLOAT, LANES)
 ZERO = ir.Constant(VECTOR, [0.0] * LANES)
+# Of exp, see `arithmetic`: x = k ln 2 + r; 16 bits, so that small multiples of it are exact.
+LOG2_E, LN2_HIGH = 1 / math.log(2), 45426 / 65536
+LN2_LOW = math.log(2) - LN2_HIGH
+LOWEST, HIGHEST = -87.0, 88.0  # beyond them the result is not a normal number
+SERIES = [1 / math.factorial(n) for n in range(8)]
 _FUSED = ("contract",)  # a product and a sum with one rounding
 
 
@@ -50,6 +56,30 @@ def mask(lanes: list[int]) -> Any:
 def fused(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """`a * b + c`"""
     return builder.fadd(builder.fmul(a, b, flags=_FUSED), c, flags=_FUSED)
+
+
+def exponential(builder: Any, x: Any) -> Any:
+    """exp(x) of each lane, as `arithmetic.exp`."""
+
+    def same(value: float) -> Any:
+        return ir.Constant(VECTOR, [float(value)] * LANES)
+
+    low, high, whole = same(LOWEST), same(HIGHEST), ir.VectorType(INT, LANES)
+    inside = builder.select(builder.fcmp_ordered(">", x, low), x, low)
+    inside = builder.select(builder.fcmp_ordered("<", inside, high), inside, high)
+    kind = ir.FunctionType(VECTOR, [VECTOR])
+    name = f"llvm.floor.v{LANES}f32"
+    floor = cgutils.get_or_insert_function(builder.module, kind, name)
+    k = builder.call(floor, [fused(builder, inside, same(LOG2_E), same(0.5))])
+    rest = fused(builder, k, same(-LN2_HIGH), inside)
+    rest = fused(builder, k, same(-LN2_LOW), rest)
+    series = same(SERIES[-1])
+    for each in SERIES[-2::-1]:
+        series = fused(builder, series, rest, same(each))
+    exponent = builder.add(builder.fptosi(k, whole), ir.Constant(whole, [127] * LANES))
+    power = builder.bitcast(builder.shl(exponent, ir.Constant(whole, [23] * LANES)), VECTOR)
+    found = builder.fmul(series, power)
+    return builder.select(builder.fcmp_unordered("uno", x, x), x, found)
 
 
 def total(builder: Any, vector: Any) -> Any:
