@@ -53,6 +53,15 @@ def test_a_seed_of_the_clock_is_told(folder):
     assert out == text.encode("utf-8", "surrogateescape") + b"\n"
 
 
+def test_a_seed_of_the_clock_can_be_typed(folder, monkeypatch):
+    """run.c's seeds have 32 bits, with a sign; longer ones would become others."""
+    monkeypatch.setattr("tracr_lite.llama.cli_generate.time.time_ns", lambda: 1 << 60 | 12345)
+    common = ("generate", folder / "model.bin", "-i", "AB", "-n", 30)
+    out, err = typed(*common)
+    seed = re.search(r"seed (\d+)", err)[1]
+    assert typed(*common, "-s", seed)[0] == out
+
+
 def test_several_prompts_are_a_batch(folder):
     common = (folder / "model.bin", "-n", 12, "-t", 0)
     out, err = typed("generate", *common, "-i", "AB", "-i", "HELLO")

@@ -90,6 +90,17 @@ def test_the_checkpoint_that_is_read_is_never_replaced(saved, tmp_path):
     assert saved.read_bytes() == before
 
 
+def test_no_file_of_a_folder_that_is_read_is_replaced(saved, tmp_path):
+    convert(saved, tmp_path / "hf", Target("hf", shard_bytes=3000))
+    before = {path: path.read_bytes() for path in (tmp_path / "hf").iterdir()}
+    assert {"config.json", "model.safetensors.index.json"} <= {path.name for path in before}
+    for path in before:
+        with pytest.raises(CheckpointError, match="that is read"):
+            convert(tmp_path / "hf", path, "v1", overwrite=True)
+    assert {path: path.read_bytes() for path in (tmp_path / "hf").iterdir()} == before
+    convert(tmp_path / "hf", tmp_path / "hf" / "model.bin", "v1")
+
+
 def test_folders_are_only_made_anew(saved, tmp_path):
     (tmp_path / "empty").mkdir()
     convert(saved, tmp_path / "empty", "hf")

@@ -205,7 +205,8 @@ def _find_tokenizer(model: Path) -> Path:
 def _options(given: dict[str, Any]) -> dict[str, Any]:
     """What `Options` takes."""
     names = ("temperature", "top_p", "top_k", "repetition_penalty")
-    seed = run_c_seed(given["seed"]) or None
+    # of the clock comes one that can be typed after -s, which has 32 bits
+    seed = run_c_seed(given["seed"]) or time.time_ns() % ((1 << 31) - 1) + 1
     found = {name: given[name] for name in names} | {"n": given["steps"], "seed": seed}
     if given["like_run_c"]:
         *numbers, notes = as_run_c_takes_them(given["temperature"], given["top_p"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -14,6 +14,7 @@ from tracr_lite.llama.checkpoint import Checkpoint, load_checkpoint
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.errors import CannotStore, CheckpointError
 from tracr_lite.llama.formats.aside import FILE, FOLDER, Writer, aside, publish
+from tracr_lite.llama.formats.hf_folder import CONFIG, INDEX
 from tracr_lite.llama.formats.numbers import Tick
 from tracr_lite.llama.formats.source import ArraySource
 from tracr_lite.llama.formats.target import Target, bin_header
@@ -105,7 +106,7 @@ def write(
             progress(count, total)
 
     with _in_words(path):
-        goal = _goal(path, target, overwrite, model.paths)
+        goal = _goal(path, target, overwrite, _inputs(model))
         make = _make_folder if target.format == "hf" else _make_file
         return make(model, goal, target, tick)
 
@@ -137,7 +138,14 @@ def _make_folder(model: Checkpoint, goal: Path, target: Target, tick: Tick) -> W
     return Written(target.format, paths, size, errors, None, model.notes)
 
 
-def _goal(path: Path, target: Target, overwrite: bool, sources: tuple[Path, ...]) -> Path:
+def _inputs(model: Checkpoint) -> list[Path]:
+    """All files that a model was read from."""
+    beside = () if model.hf_config is None else (CONFIG, INDEX)
+    others = {each.with_name(name) for each in model.paths for name in beside}
+    return [*model.paths, *(each for each in others if each.exists())]
+
+
+def _goal(path: Path, target: Target, overwrite: bool, sources: Sequence[Path]) -> Path:
     """The place to write to, links resolved. Raises `CheckpointError` if it is taken."""
     try:
         goal = path.resolve()
@@ -146,7 +154,9 @@ def _goal(path: Path, target: Target, overwrite: bool, sources: tuple[Path, ...]
     if not goal.exists():
         return goal
     if any(os.path.samefile(goal, each) for each in sources):
-        raise CheckpointError(f"{str(path)!r} is the checkpoint that is read; choose another")
+        raise CheckpointError(
+            f"{str(path)!r} is part of the checkpoint that is read; choose another"
+        )
     if target.format == "hf":
         if not goal.is_dir() or any(goal.iterdir()):
             raise CheckpointError(f"{str(path)!r} is there already; hf wants a new folder")
