@@ -33,6 +33,14 @@ def test_medians_are_of_runs_after_the_first():
     assert len(calls) == 6
 
 
+def test_calls_in_turn_run_equally_often():
+    calls = []
+    both = measure.in_turn([lambda: calls.append("a"), lambda: calls.append("b")], 5)
+    assert calls == ["a", "b"] * 6
+    assert len(both) == 2
+    assert min(both) >= 0
+
+
 def test_figures_of_compiling_belong_to_the_model():
     found = measure.compiling(TINY, runs=1)
     model = measure.build(TINY)

@@ -40,16 +40,12 @@ class Batched:
 
         **Raises:** `InputError` with the number of the sequence.
         """
-        sequences: list[Sequence[Any]] = list(_items(batch, "the batch", "list of sequences"))
-        if not set(map(type, sequences)) <= {list, tuple}:
-            named = (
-                (x, f"sequence {number} of the batch") for number, x in enumerate(sequences)
-            )
-            sequences = [listed(*each) for each in named]
+        sequences = _sequences(batch)
         encoder, decoder = ManyEncoder(self.input_encoder), ManyDecoder(self.output_encoder)
         bos = None if self.input_encoder is None else self.input_encoder.bos_token
-        lengths = list(map(len, sequences))
-        longest, mixed = max(lengths, default=0), len(set(lengths)) > 1
+        sizes = set(map(len, sequences))
+        longest, mixed = max(sizes, default=0), len(sizes) > 1
+        lengths = list(map(len, sequences)) if mixed else [longest] * len(sequences)
         plan = self._plan(lengths)
         numbers: Sequence[int] = range(len(sequences))
         if plan.order is not None:
@@ -60,7 +56,8 @@ class Batched:
 
         def prepare(chunk: batches.Chunk) -> np.ndarray:
             part = slice(chunk.start, chunk.stop)
-            ids = checked_ids(encoder.encode(sequences[part], numbers[part]), self.vocab_size)
+            ids = encoder.encode(sequences[part], numbers[part], lengths[part])
+            ids = checked_ids(ids, self.vocab_size)
             return batches.padded(ids, lengths[part], chunk, self.pad or 0)
 
         def finish(chunk: batches.Chunk, answers: np.ndarray) -> None:
@@ -111,6 +108,13 @@ class Batched:
     def _plan(self, lengths: Sequence[int]) -> batches.Plan:
         pads = self.pad is not None
         return batches.plan(lengths, self.positions, self.width, pads=pads)
+
+
+def _sequences(batch: Iterable[Any]) -> list[Sequence[Any]]:
+    sequences = list(_items(batch, "the batch", "list of sequences"))
+    if set(map(type, sequences)) <= {list, tuple}:
+        return sequences
+    return [listed(x, f"sequence {number} of the batch") for number, x in enumerate(sequences)]
 
 
 def listed(tokens: Any, name: str) -> Sequence[Any]:

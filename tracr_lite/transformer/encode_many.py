@@ -48,10 +48,16 @@ class ManyEncoder:
         self._addressed: _Addressed | None = None
         self._by_address = True  # whether that finds most tokens
 
-    def encode(self, sequences: Sequence[Sequence[Any]], numbers: Sequence[int]) -> np.ndarray:
+    def encode(
+        self,
+        sequences: Sequence[Sequence[Any]],
+        numbers: Sequence[int],
+        lengths: Sequence[int] | None = None,
+    ) -> np.ndarray:
         """The ids of all sequences, one after the other, int32.
 
-        **Arguments:** `numbers`: what to call each sequence in messages.
+        **Arguments:** `numbers`: what to call each sequence in messages; `lengths`: of the
+        sequences, if they are known.
         **Raises:** `InputError` as the encoder does, with the number of the sequence.
         """
         if self._ids:
@@ -59,7 +65,9 @@ class ManyEncoder:
             for tokens in sequences:  # twice as fast as itertools.chain
                 flat += tokens
             ids = self._at_once(flat)
-            if ids is not None and self._fits(sequences, ids):
+            if lengths is None:
+                lengths = list(map(len, sequences))
+            if ids is not None and self._fits(lengths, ids):
                 return ids
         pairs = zip(sequences, numbers, strict=True)
         parts = [self._one(tokens, number) for tokens, number in pairs]
@@ -106,19 +114,19 @@ class ManyEncoder:
             return self._plain and list(map(type, flat)).count(*self._types) == len(flat)
         return self._plain and self._types.issuperset(map(type, flat))
 
-    def _fits(self, sequences: Sequence[Sequence[Any]], ids: np.ndarray) -> bool:
+    def _fits(self, lengths: Sequence[int], ids: np.ndarray) -> bool:
         """One BOS per sequence, in front, and no sequence too long."""
         encoder = self.encoder
         assert isinstance(encoder, CategoricalEncoder)
-        sizes, limit = set(map(len, sequences)), encoder.max_seq_len
+        sizes, limit = set(lengths), encoder.max_seq_len
         if not sizes or 0 in sizes or (limit is not None and max(sizes) > limit + 1):
             return False
         bos = ids == encoder.bos_encoding
         if len(sizes) == 1:
             starts = bos[:: sizes.pop()]
         else:
-            starts = bos[np.cumsum([0, *map(len, sequences[:-1])])]
-        return bool(starts.all()) and np.count_nonzero(bos) == len(sequences)
+            starts = bos[np.cumsum([0, *lengths[:-1]])]
+        return bool(starts.all()) and np.count_nonzero(bos) == len(lengths)
 
     def _one(self, tokens: Sequence[Any], number: int) -> list[Any]:
         if self.encoder is None:
