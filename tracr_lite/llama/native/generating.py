@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracr_lite.llama.native.edge import compiled
+from tracr_lite.llama.native.edge import compiled, compiled_strictly
 from tracr_lite.llama.native.passes import run_pass, score
 from tracr_lite.llama.native.plan import PASSED, SCORED, Batch, Model
 from tracr_lite.llama.native.threads import meet
 
 F32 = np.float32
+HIGHEST_KEY = np.int32(0x7F800000)  # of plus infinity, see `_greatest`
+LOWEST_KEY = np.int32(-0x7F800001)  # of minus infinity
 NO_TOKEN = -1  # what is chosen where a logit is NaN
 
 
@@ -47,20 +49,26 @@ def run(
         meet(batch.sync, threads)
 
 
-@compiled
+@compiled_strictly
 def _greatest(batch: Batch, row: int, part: tuple[int, int], thread: int) -> None:
-    """The first of the greatest scores among a part of the tokens."""
-    scores = batch.logits[row]
-    best, broken = F32(-np.inf), 0
-    for i in range(part[0], part[1]):
-        value = scores[i]
-        best = value if value > best else best
-        broken += 1 if value != value else 0
-    where = part[0]
-    while where < part[1] - 1 and scores[where] != best:
-        where += 1
+    """The first of the greatest scores among a part of the tokens.
+
+    Steps that fill vectors: the bits of floats as integers in the same order, where NaNs are
+    beyond the infinities, and a minimum of indices.
+    """
+    scores = batch.logits[row, part[0] : part[1]]
+    most, least = LOWEST_KEY, HIGHEST_KEY
+    for i in range(len(scores)):
+        bits = F32(scores[i]).view(np.int32)
+        key = bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
+        most, least = max(most, key), min(least, key)
+    best = np.int32(most ^ ((most >> np.int32(31)) & np.int32(0x7FFFFFFF))).view(np.float32)
+    where = np.int32(len(scores))
+    for i in range(len(scores)):
+        where = min(where, np.int32(i) if scores[i] == best else np.int32(len(scores)))
+    broken = most > HIGHEST_KEY or least < LOWEST_KEY
     batch.best[row, thread] = best
-    batch.where[row, thread] = NO_TOKEN if broken else where
+    batch.where[row, thread] = NO_TOKEN if broken else part[0] + where
 
 
 @compiled

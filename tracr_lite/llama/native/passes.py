@@ -23,10 +23,11 @@ from tracr_lite.llama.native.plan import (
     Batch,
     Model,
 )
-from tracr_lite.llama.native.products import product, settle
+from tracr_lite.llama.native.products import FEW, product, settle
 from tracr_lite.llama.native.prompts import block_from, can_look_together, look_together
 from tracr_lite.llama.native.rows import copy_row
 from tracr_lite.llama.native.threads import meet, share
+from tracr_lite.llama.native.vectors import LANES
 
 F32 = np.float32
 
@@ -36,7 +37,7 @@ def run_pass(model: Model, batch: Batch, thread: int, threads: int) -> None:
     """Runs the rows of a batch; then the residual stream is in `x`, for `score`."""
     count = batch.counts[PASSED]
     embedding = model.matrices[PER_LAYER * model.layers]
-    first, last = share(count, 1, thread, threads)
+    first, last = _own_rows(count, thread, threads)
     for row in range(first, last):
         copy_row(embedding, batch.tokens[row], batch.x, row, True)
     for layer in range(model.layers):
@@ -49,7 +50,7 @@ def score(model: Model, batch: Batch, thread: int, threads: int) -> tuple[int, i
     """The logits of the rows that are `scored`; which tokens this thread has computed."""
     count, which = batch.counts[SCORED], PER_LAYER * model.layers + 1
     matrix, weight = model.matrices[which], model.norms[2 * model.layers]
-    first, last = share(count, 1, thread, threads)
+    first, last = _own_rows(count, thread, threads)
     for row in range(first, last):
         normalize(batch.x[batch.scored[row]], weight, model.eps, batch.given[row])
         settle(matrix, batch, row, count)
@@ -60,12 +61,21 @@ def score(model: Model, batch: Batch, thread: int, threads: int) -> tuple[int, i
 
 
 @compiled
+def _own_rows(count: int, thread: int, threads: int) -> tuple[int, int]:
+    """The rows that a thread prepares: where they are packed side by side, whole tiles.
+
+    Threads that write to the same cache lines in turn take ten times as long.
+    """
+    return share(count, LANES if count >= FEW else 1, thread, threads)
+
+
+@compiled
 def _attend(
     model: Model, batch: Batch, layer: int, count: int, thread: int, threads: int
 ) -> None:
     """Adds to the residual stream what attention finds."""
     matrix = model.matrices[PER_LAYER * layer + QKV]
-    first, last = share(count, 1, thread, threads)
+    first, last = _own_rows(count, thread, threads)
     for row in range(first, last):
         normalize(batch.x[row], model.norms[2 * layer], model.eps, batch.given[row])
         settle(matrix, batch, row, count)
@@ -75,12 +85,13 @@ def _attend(
     meet(batch.sync, threads)
     first, last = share(count * model.kv_heads, 1, thread, threads)
     for item in range(first, last):
-        _remember(model, batch, layer, item // model.kv_heads, item % model.kv_heads)
-    meet(batch.sync, threads)
+        _remember(model, batch, layer, item % count, item // count)
+    if model.kv_heads % threads:  # else each thread has whole heads, here and there the same
+        meet(batch.sync, threads)
     _look(model, batch, layer, count, thread, threads)
     meet(batch.sync, threads)
     matrix = model.matrices[PER_LAYER * layer + WO]
-    first, last = share(count, 1, thread, threads)
+    first, last = _own_rows(count, thread, threads)
     for row in range(first, last):
         batch.given[row, : model.dim] = batch.mixed[row]
         settle(matrix, batch, row, count)
@@ -165,7 +176,7 @@ def _feed_forward(
 ) -> None:
     """Adds to the residual stream what the feed-forward network makes of it."""
     matrix, hidden = model.matrices[PER_LAYER * layer + W13], model.hidden
-    first, last = share(count, 1, thread, threads)
+    first, last = _own_rows(count, thread, threads)
     for row in range(first, last):
         normalize(batch.x[row], model.norms[2 * layer + 1], model.eps, batch.given[row])
         settle(matrix, batch, row, count)
@@ -178,7 +189,7 @@ def _feed_forward(
         gate(batch.joined[row], part[0], part[1], hidden)
     meet(batch.sync, threads)
     matrix = model.matrices[PER_LAYER * layer + W2]
-    first, last = share(count, 1, thread, threads)
+    first, last = _own_rows(count, thread, threads)
     for row in range(first, last):
         batch.given[row, :hidden] = batch.joined[row, :hidden]
         settle(matrix, batch, row, count)
