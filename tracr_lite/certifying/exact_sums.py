@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from tracr_lite.certifying.rounding import Arithmetic, is_power_of_two
+from tracr_lite.certifying.sparse_matrices import csr
 
 NO_GRID = -4000.0  # nothing is known: multiples of next to nothing
 ANY_GRID = 4000.0  # zero is a multiple of everything
@@ -31,7 +32,7 @@ def grid_of(values: Float[np.ndarray, ...]) -> Float[np.ndarray, ...]:
     return found
 
 
-def grid_within(x: Matrix, error: Matrix, number: Arithmetic) -> Matrix:
+def grid_within(x: Each, error: Each, number: Arithmetic) -> Each:
     """As `grid_of`, for numbers of the format that are known up to an error."""
     least = np.abs(x) - error
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -54,17 +55,20 @@ def first_sums(
     other input must be multiplied by a power of two.
     """
     here, at = entries
-    there = np.asarray((x != 0.0) | (error != 0.0), np.float32)
-    there[:, one] = 0.0
     other = w1.copy()
     other[one] = 0.0
-    used = (other != 0.0).astype(np.float32)
-    terms = (there @ used)[here, at]
-    grids = np.where(there > 0, grid_within(x, error, number), 0.0)
-    scale = np.where(used > 0, grid_of(other), 0.0)
-    sums = (grids @ used + there @ scale)[here, at]
-    odd = (~is_power_of_two(other)).astype(np.float32)
-    simple: Bool[np.ndarray, " each"] = (there @ odd)[here, at] == 0.0
+    used = other != 0.0
+    scale, odd = np.where(used, grid_of(other), 0.0), ~is_power_of_two(other)
+    filled: Bool[np.ndarray, "rows columns"] = (x != 0.0) | (error != 0.0)
+    filled[:, one] = False
+    row, column = filled.nonzero()
+    own = grid_within(x[row, column], error[row, column], number)
+    # a row has few numbers, so these products are those of a sparse matrix
+    there = csr((np.ones(len(row)), (row, column)), x.shape)
+    grids = csr((own, (row, column)), x.shape)
+    terms: Each = (there @ used.astype(float))[here, at]
+    sums: Each = (grids @ used.astype(float) + there @ scale)[here, at]
+    simple: Bool[np.ndarray, " each"] = (there @ odd.astype(float))[here, at] == 0.0
     grid = np.minimum(np.where(terms == 0.0, ANY_GRID, sums), grid_of(w1[one])[at])
     return np.where((terms <= 1.0) & simple, grid, NO_GRID)
 

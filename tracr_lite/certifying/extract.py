@@ -17,7 +17,7 @@ from tracr_lite.certifying.extract_nodes import Nodes, Uncovered
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.lowering.forms import Blocks, HeadBlock, Number, OneHot
 from tracr_lite.compiler.lowering.program import lower
-from tracr_lite.compiler.lowering.written import Written, WrittenHead, WrittenTable
+from tracr_lite.compiler.lowering.written import WrittenHead, WrittenTable
 from tracr_lite.compiler.trace_of import CompileTrace
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import TOKENS
@@ -49,12 +49,9 @@ def claims_of_model(model: AssembledTransformerModel) -> Claims:
     bos, pad = encoder.bos_encoding, encoder.pad_encoding
     if bos is None or pad is None:
         raise CertifyError("this model has no BOS or no padding; compile it")
-    notes: list[Written] = []
-    clean = trace.layers.blocks.clean
-    blocks = lower(trace.values, BasisDirection(TOKENS, encoder.bos_token), notes, clean=clean)
-    _check_same(blocks, trace)
+    blocks = _noted(trace, encoder.bos_token)
     nodes = Nodes.of(blocks, trace, encoder.bos_token)
-    tables, heads, problems = _written(blocks, notes, nodes)
+    tables, heads, problems = _written(blocks, nodes)
     ids = _ids(nodes, encoder, bos, pad)
     return Claims(
         trace.values.keys.n,
@@ -72,24 +69,31 @@ def claims_of_model(model: AssembledTransformerModel) -> Claims:
     )
 
 
-def _check_same(blocks: Blocks, trace: CompileTrace) -> None:
-    """Lowering is deterministic; if it were not, the claims would be about another model."""
+def _noted(trace: CompileTrace, bos: str | None) -> Blocks:
+    """The blocks, with what they were written from: if that was not kept, lowered again.
+
+    Lowering is deterministic; if it were not, the claims would be about another model.
+    """
     before = trace.layers.blocks
+    if before.notes and before.edition == trace.values.edition:
+        return before
+    blocks = lower(trace.values, BasisDirection(TOKENS, bos), clean=before.clean, noted=True)
     same = len(blocks.blocks) == len(before.blocks) and blocks.output == before.output
     for one, other in zip(blocks.blocks, before.blocks, strict=False):
         same &= type(one) is type(other) and one.slot == other.slot and one.nodes == other.nodes
     if not same:
         raise CertifyError("lowering the program again gave other blocks; compile it again")
+    return blocks
 
 
 def _written(
-    blocks: Blocks, notes: list[Written], nodes: Nodes
+    blocks: Blocks, nodes: Nodes
 ) -> tuple[list[Table], list[Head], list[tuple[str, str]]]:
     tables: list[Table] = []
     heads: list[Head] = []
     problems: list[tuple[str, str]] = [*nodes.problems]
     used: dict[int, int] = {}
-    for block, note in zip(blocks.blocks, notes, strict=True):
+    for block, note in zip(blocks.blocks, blocks.notes, strict=True):
         name = nodes.name_of(note.dirs[0])
         try:
             if isinstance(note, WrittenTable):

@@ -14,15 +14,16 @@ hinges of a step cancel each other's. So, with A the active and U the uncertain 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import sparse  # pyright: ignore[reportMissingTypeStubs]
 
 from tracr_lite.certifying.exact_sums import ANY_GRID, NO_GRID, first_sums, fits, grid_of
-from tracr_lite.certifying.mlp_parts import Counts, Hidden, Matrix, Network, Rows, csr, stored
+from tracr_lite.certifying.mlp_parts import Counts, Hidden, Matrix, Network, Rows, stored
+from tracr_lite.certifying.passing import passed_on
 from tracr_lite.certifying.rounding import SLOP, is_power_of_two, lattice
+from tracr_lite.certifying.sparse_matrices import csr
 
 # A small number d that is added moves a sum by 2 |d| at most, whatever is rounded; with room
 # for the rounding of products.
@@ -52,20 +53,14 @@ def _slices(rows: Rows, size: int) -> Iterator[Rows]:
 
 def _chunk(network: Network, rows: Rows) -> tuple[Matrix, Matrix]:
     hidden = _hidden(network, rows)
-    w2 = csr(network.w2)
+    w2: Any = csr(network.w2)
     size_w2: Any = abs(w2)
     ideal = _dense(hidden.value @ w2)
     size = _dense((hidden.value + hidden.off) @ size_w2)
     moved = _dense(hidden.off @ size_w2)
     for leaf, part in rows.noisy:
-        added, most = np.zeros_like(moved), np.zeros_like(moved)
-        for column in (part.start + np.flatnonzero(rows.error[:, part].any(axis=0))).tolist():
-            read = np.flatnonzero(network.w1[column])
-            passed: Any = hidden.passing[:, read].multiply(network.w1[column, read]) @ w2[read]
-            where = cast(Any, sparse).coo_matrix(passed)
-            row, out, by_unit = where.row, where.col, np.abs(where.data)
-            added[row, out] += rows.error[row, column] * by_unit
-            most[row, out] = np.maximum(most[row, out], by_unit)
+        noisy = part.start + np.flatnonzero(rows.error[:, part].any(axis=0))
+        added, most = passed_on(network, rows, hidden, w2, noisy)
         moved += np.minimum(added, rows.spread[:, [leaf]] * most)
     total = moved + _second_sum(network, hidden, w2, size, np.abs(ideal) + moved)
     if network.number.narrow:
@@ -112,7 +107,7 @@ def _hidden(network: Network, rows: Rows) -> Hidden:
     np.minimum.at(least, here[kept], np.where(surely, grid, NO_GRID)[kept])
     each = (np.maximum(z, 0.0)[kept], surely.astype(float)[kept], wrong)
     found = [csr((data, place), size.shape) for data in each]
-    return Hidden(found[0], found[1].tocsc(), found[2], exact, least)
+    return Hidden(found[0], found[1], found[2], exact, least)
 
 
 def _from_inputs(rows: Rows, error: Any, size_w1: Matrix) -> Matrix:

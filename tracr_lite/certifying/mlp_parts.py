@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy import sparse  # pyright: ignore[reportMissingTypeStubs]
 
 from tracr_lite.certifying.exact_sums import NO_GRID
 from tracr_lite.certifying.rounding import Arithmetic
+from tracr_lite.certifying.sparse_matrices import csr
 
 Matrix = Float[np.ndarray, "rows columns"]
 Counts = Int[np.ndarray, " each"]
@@ -78,14 +78,8 @@ def stored(network: Network, rows: Rows, place: tuple[Counts, Counts], ends: Mat
     nothing = np.zeros(len(value))
     return Hidden(
         csr((value, where), shape),
-        csr((nothing, where), shape).tocsc(),
+        csr((nothing, where), shape),
         csr((off, where), shape),
         exact,
         np.full(len(rows.x), NO_GRID),
     )
-
-
-def csr(*data: Any) -> Any:
-    """A sparse matrix; scipy has no types."""
-    make = cast(Any, sparse)
-    return make.csr_matrix(*data)

@@ -180,6 +180,8 @@ class Blocks:
       number.
     - `clean`: attention reads no one-hots that have an error.
     - `doubtful`: bounds are so tight that a certificate has to tell whether they hold.
+    - `edition`: of `Values` as they were then; `notes`: what each block was written from, kept
+      if it is doubtful.
     - `fewer`: instead of `known` and `tolerance`, numbers that errors keep well apart.
     """
 
@@ -194,6 +196,8 @@ class Blocks:
     clean: bool = False
     doubtful: bool = False
     fewer: Snaps | None = None
+    edition: int = 0
+    notes: tuple[Any, ...] = ()
 
     def __str__(self) -> str:
         """One line per block: half-layer, kind, nodes, what it reads and writes, and sizes.

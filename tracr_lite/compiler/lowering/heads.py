@@ -63,7 +63,7 @@ def _head(
     out = VectorSpaceWithBasis(dirs)
     w_ov = Linear(source, out, matrix[:, order_in(dirs, out)])
     lowering.blocks.append(HeadBlock(slot, (node,), selector, scored.w_qk, w_ov, scored.gap))
-    lowering.note(WrittenHead(scored.matches, scored.counts_bos, dirs, read))
+    lowering.notes.append(WrittenHead(scored.matches, scored.counts_bos, dirs, read))
     return slot
 
 

@@ -69,7 +69,10 @@ class Lowering(State):
     def for_attention(self, node: int) -> View:
         """As `view`, cleaned by an MLP where that is asked for."""
         view = self.view(node)
-        if not self.clean or view.form.spread == 0.0:
+        if view.form.spread == 0.0:
+            return view
+        self.cleanable = True
+        if not self.clean:
             return view
         base = view.form.node
         if base not in self.cleaned:
@@ -120,8 +123,10 @@ class Lowering(State):
                 return number
         elif len(self.leaves(node)) <= 1 and self.number_leaf(self.leaves(node)) is None:
             return sum_of(self, node, self.view(node))
-        if self.clean and len(self.values.info[node].values) <= CLEANED_NUMBERS:
-            return sum_of(self, node, self.for_attention(node))
+        if len(self.values.info[node].values) <= CLEANED_NUMBERS:
+            self.cleanable = True
+            if self.clean:
+                return sum_of(self, node, self.for_attention(node))
         write = assumed.number if node in self.assumed else self.writers.number
         self.number[node] = number = self.wrote(write(self, node))
         return number

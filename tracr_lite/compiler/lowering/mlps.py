@@ -177,7 +177,7 @@ def emit(
     out, writes = _placed(neurons.writes.turned(), list(dirs))
     fst, snd = Linear(space, hidden, reads), Linear(hidden, out, writes.turned())
     lowering.blocks.append(MLPBlock(slot, (node,), fst, snd))
-    lowering.note(WrittenTable(inputs, dirs, code))
+    lowering.notes.append(WrittenTable(inputs, dirs, code))
     return slot
 
 

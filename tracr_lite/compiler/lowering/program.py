@@ -11,7 +11,6 @@ from tracr_lite.compiler.lowering.lower import Lowering, Writers
 from tracr_lite.compiler.lowering.naming import has_means
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.compiler.lowering.snapping import snapping
-from tracr_lite.compiler.lowering.written import Written
 from tracr_lite.compiler.values.domain import NUMBERS, PLAIN, is_number, kinds_of, typed_key
 from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.compiler.values.state import Values
@@ -25,15 +24,15 @@ LISTED_OUTPUTS = 4096  # numbers above this are output as a number, not one-hot
 def lower(
     values: Values,
     bos: BasisDirection,
-    notes: list[Written] | None = None,
     *,
     clean: bool = False,
     hasty: bool = False,
+    noted: bool = False,
 ) -> Blocks:
     """Every block that the program needs.
 
-    **Arguments:** `notes`: is filled with what each block was written from; `clean`: attention
-    reads no one-hots that have an error; `hasty`: a refusal lists one problem only.
+    **Arguments:** `clean`: attention reads no one-hots that have an error; `hasty`: a refusal
+    lists one problem only; `noted`: the result keeps what each block was written from.
     **Raises:** `CompileError` naming nodes without exact block, and what to write instead.
     """
     split: set[int] = set()
@@ -41,10 +40,11 @@ def lower(
     while True:
         values.forget(len(values.graph.nodes))
         lowering = Lowering(
-            values, bos, split, clean, assumed=frozenset(problems), writers=WRITERS, notes=notes
+            *(values, bos, split, clean),
+            assumed=frozenset(problems),
+            noted=noted,
+            writers=WRITERS,
         )
-        if notes is not None:
-            notes.clear()  # an attempt before this one may have left some
         try:
             blocks = _output(lowering)
         except Split as error:
@@ -52,7 +52,7 @@ def lower(
                 raise _refusal([*problems.values(), _problem(values, _types(error))]) from error
             split |= error.nodes
         except CannotLower as error:
-            if clean or error.hopeless:
+            if clean or error.hopeless or not lowering.cleanable:
                 at, problem = error.writing, _problem(values, error)
                 if hasty or at in problems or at >= len(values.graph.nodes):
                     raise _refusal([*problems.values(), problem]) from error
@@ -173,12 +173,12 @@ def _finish(
     snaps: Snaps,
     fewer: Snaps | None = None,
 ) -> Blocks:
+    values = lowering.values
     columns = {node: tuple(dirs) for node, dirs in lowering.columns.items()}
-    labels = tuple(lowering.values.labels)
     return Blocks(
         tuple(lowering.blocks),
         columns,
-        labels,
+        tuple(values.labels),
         space,
         categorical,
         *snaps,
@@ -186,4 +186,6 @@ def _finish(
         lowering.clean,
         lowering.doubtful,
         fewer,
+        values.edition,
+        tuple(lowering.notes) if lowering.noted or lowering.doubtful else (),
     )

@@ -43,6 +43,8 @@ def snapping(
         )
     kept = ~(np.append(close, False) | np.append(False, close))
     lowering.doubtful |= not bool(kept.all())
+    if not lowering.doubtful:
+        return (tuple(sorted(known)), float("inf")), None
     value_of = {lowering.as_float(root, v): v for v in known}
     fewer = small_ones(ordered, value_of)
     if kept.all():

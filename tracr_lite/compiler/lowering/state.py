@@ -32,6 +32,7 @@ class State(Plan):
       (deeper, but more exact).
     - `loose`: the output node, where numbers that differ by rounding only share a direction.
     - `doubtful`: whether it is not proved that a certificate holds.
+    - `cleanable`: whether `clean` would have made a difference so far.
     - `assumed`: nodes known to have no block, taken as written so that further problems are
       found.
     """
@@ -42,6 +43,7 @@ class State(Plan):
     loose: int = -1
     assumed: frozenset[int] = frozenset()
     doubtful: bool = False
+    cleanable: bool = False
     one: BasisDirection = field(default_factory=lambda: BasisDirection(ONE))
     blocks: list[Block] = field(default_factory=list[Block])
     one_hot: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
@@ -50,7 +52,8 @@ class State(Plan):
         default_factory=dict[int, list[BasisDirection]]
     )
     value_of: dict[BasisDirection, Any] = field(default_factory=dict[BasisDirection, Any])
-    notes: list[Any] | None = None  # what each block was written from, if someone asked
+    noted: bool = False
+    notes: list[Any] = field(default_factory=list[Any])  # what each block was written from
     cleaned: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
     written: list[Form] = field(default_factory=list[Form])
 
@@ -75,11 +78,6 @@ class State(Plan):
                 "split it into functions of fewer values",
             )
         return table
-
-    def note(self, written: Any) -> None:
-        """Keeps what the latest block was written from, if notes are kept."""
-        if self.notes is not None:
-            self.notes.append(written)
 
     def constant(self, node: int) -> OneHot:
         """A node that depends on nothing, read from the constant direction."""

@@ -70,6 +70,7 @@ class Values:
     """The result of inference; `info` per S-Op node, `selected` per selector node.
 
     `nodes` and `labels` start as those of the graph; lowering adds nodes of its own to them.
+    `edition`: how often such nodes were removed again.
     """
 
     graph: Graph
@@ -81,6 +82,7 @@ class Values:
     info: dict[int, Info] = field(default_factory=dict[int, Info])
     selected: dict[int, Selected] = field(default_factory=dict[int, Selected])
     truth: dict[int, np.ndarray] = field(default_factory=dict[int, np.ndarray])
+    edition: int = 0
     _keyed: dict[int, Keyed] = field(default_factory=dict[int, Keyed])
     _tables: dict[tuple[int, tuple[int, ...]], Table | None] = field(
         default_factory=dict[tuple[int, tuple[int, ...]], "Table | None"]
@@ -117,6 +119,7 @@ class Values:
 
     def forget(self, size: int) -> None:
         """Removes all nodes from number `size` on."""
+        self.edition += 1
         del self.nodes[size:], self.labels[size:]
         caches: tuple[dict[int, Any], ...] = self.info, self.selected, self.truth, self._keyed
         for known in caches:
