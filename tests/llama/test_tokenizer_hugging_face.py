@@ -320,6 +320,20 @@ def test_equal_scores_are_refused_where_the_order_would_decide():
         written(wrong)
 
 
+OVERTAKEN = {  # text -> scores: which of two merges of one score comes first decides
+    "paepx": {"px": -1, "ae": -1, "pae": -1, "paep": 0},  # the left one, as paep is next
+    "xpae": {"ae": -1, "xp": -1, "pae": 0},  # the left one, though pae is higher than both
+}
+
+
+@pytest.mark.parametrize("text", OVERTAKEN)
+def test_equal_scores_are_refused_where_one_makes_way_for_a_higher_one(text):
+    scores = {" ": -9, **dict.fromkeys("aepx", -9), **OVERTAKEN[text]}
+    vocabulary = make(*map(str.encode, scores), scores=list(scores.values()))
+    with pytest.raises(TokenizerError, match=rf"equal scores.*for example for b'{text}'"):
+        hugging_face_files(vocabulary)
+
+
 def in_pairs(vocabulary):
     """The merges in an order some files have: by score, then by the ids of the two parts."""
     merges = merges_by_score(vocabulary)

@@ -8,14 +8,16 @@ say which token goes first, and any two tokens that spell it may merge. The two 
 - between merges of equal score, where run.c takes the leftmost, the order makes no difference.
 
 The last is a matter of neighbours x y z where both x y and y z could be merged, with equal
-scores, and y z stands first in the list. All such texts xyz are encoded both ways and compared.
-That is a test and no proof: inside a longer text x y z may still stand side by side, in a way
-they do not on their own.
+scores, and y z stands first in the list; or where x is only made by a merge of the score that
+y z has, and then x y goes first as its score is higher (and so from the other side). All such
+texts xyz are encoded both ways and compared. That is a test and no proof: inside a longer text
+x y z may still stand side by side, in a way they do not on their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from tracr_lite.llama.tokenizer.merging import NEVER, Merger, Pair
 from tracr_lite.llama.tokenizer.vocabulary import Vocabulary
@@ -97,7 +99,8 @@ def first_disagreement(merges: Sequence[Merge], vocabulary: Vocabulary) -> bytes
 
     by_list, by_score = Merger(vocabulary, by_rank), Merger(vocabulary)
     texts, seen = vocabulary.texts, set[bytes]()
-    for count, neighbours in enumerate(_disputed(merges, vocabulary)):
+    disputed = chain(_disputed(merges, vocabulary), _overtaken(merges, vocabulary))
+    for count, neighbours in enumerate(disputed):
         text = b"".join(texts[token] for token in neighbours)
         if count == MOST_TRIPLES:
             return text
@@ -116,3 +119,22 @@ def _disputed(merges: Iterable[Merge], vocabulary: Vocabulary) -> Iterator[Merge
         score = float(vocabulary.scores[made])
         yield from ((first, second, z) for z in following.get((score, second), ()))
         following.setdefault((score, first), []).append(second)
+
+
+def _overtaken(merges: Sequence[Merge], vocabulary: Vocabulary) -> Iterator[Merge]:
+    """Neighbours x y z of which one pair merges only after the other's score has come up.
+
+    x is made at the score of y z, and x y then has a higher one; or the same with z and x y.
+    """
+    scores: list[float] = vocabulary.scores.tolist()
+    made = {each for _, _, each in merges}
+    before: dict[tuple[float, int], list[int]] = {}  # score and y -> all x with that x y
+    after: dict[tuple[float, int], list[int]] = {}  # score and y -> all z with that y z
+    for first, second, each in merges:
+        before.setdefault((scores[each], second), []).append(first)
+        after.setdefault((scores[each], first), []).append(second)
+    for first, second, each in merges:
+        if first in made and scores[first] < scores[each]:
+            yield from ((first, second, z) for z in after.get((scores[first], second), ()))
+        if second in made and scores[second] < scores[each]:
+            yield from ((x, first, second) for x in before.get((scores[second], first), ()))
