@@ -19,7 +19,7 @@ from tracr_lite.llama.native import describe, processor
 from tracr_lite.llama.native.edge import compiled
 from tracr_lite.llama.native.plan import OUT, UNIT
 from tracr_lite.llama.native.processor import has_amx
-from tracr_lite.llama.native.products import product, settle
+from tracr_lite.llama.native.products import fill_tiles, needs_tiles, product, settle
 from tracr_lite.llama.native.room import make_room
 from tracr_lite.llama.native.wide import MOST, unit
 
@@ -38,6 +38,8 @@ WAYS = [
 def multiply(matrix, batch, count, part, out, adds):
     for row in range(count):
         settle(matrix, batch, row, count)
+    if needs_tiles(matrix, count):
+        fill_tiles(matrix, batch, count, 0, 1)
     product(matrix, batch, count, part, 0, out, adds)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from tracr_lite.llama.native.arithmetic import exp, gate, normalize, turn
 from tracr_lite.llama.native.edge import compiled
+from tracr_lite.llama.native.lookback import look_alone
 from tracr_lite.llama.native.plan import (
     PASSED,
     PER_LAYER,
@@ -23,7 +24,7 @@ from tracr_lite.llama.native.plan import (
     Batch,
     Model,
 )
-from tracr_lite.llama.native.products import FEW, product, settle
+from tracr_lite.llama.native.products import FEW, fill_tiles, needs_tiles, product, settle
 from tracr_lite.llama.native.prompts import block_from, can_look_together, look_together
 from tracr_lite.llama.native.rows import copy_row
 from tracr_lite.llama.native.threads import meet, share
@@ -37,7 +38,8 @@ def run_pass(model: Model, batch: Batch, thread: int, threads: int) -> None:
     """Runs the rows of a batch; then the residual stream is in `x`, for `score`."""
     count = batch.counts[PASSED]
     embedding = model.matrices[PER_LAYER * model.layers]
-    first, last = _own_rows(count, thread, threads)
+    # The rows that this thread settles next, so that no thread waits for another one.
+    first, last = _own_rows(model.matrices[QKV], count, thread, threads)
     for row in range(first, last):
         copy_row(embedding, batch.tokens[row], batch.x, row, True)
     for layer in range(model.layers):
@@ -50,23 +52,33 @@ def score(model: Model, batch: Batch, thread: int, threads: int) -> tuple[int, i
     """The logits of the rows that are `scored`; which tokens this thread has computed."""
     count, which = batch.counts[SCORED], PER_LAYER * model.layers + 1
     matrix, weight = model.matrices[which], model.norms[2 * model.layers]
-    first, last = _own_rows(count, thread, threads)
+    first, last = _own_rows(matrix, count, thread, threads)
     for row in range(first, last):
         normalize(batch.x[batch.scored[row]], weight, model.eps, batch.given[row])
         settle(matrix, batch, row, count)
-    meet(batch.sync, threads)
+    _fill(matrix, batch, count, thread, threads)
     part = share(model.vocab, 16, thread, threads)
     product(matrix, batch, count, part, thread, batch.logits, False)
     return part
 
 
 @compiled
-def _own_rows(count: int, thread: int, threads: int) -> tuple[int, int]:
-    """The rows that a thread prepares: where they are packed side by side, whole tiles.
+def _own_rows(matrix: np.ndarray, count: int, thread: int, threads: int) -> tuple[int, int]:
+    """The rows that a thread settles: whole tiles where they are packed side by side then.
 
     Threads that write to the same cache lines in turn take ten times as long.
     """
-    return share(count, LANES if count >= FEW else 1, thread, threads)
+    together = count >= FEW and not needs_tiles(matrix, count)
+    return share(count, LANES if together else 1, thread, threads)
+
+
+@compiled
+def _fill(matrix: np.ndarray, batch: Batch, count: int, thread: int, threads: int) -> None:
+    """Waits until all rows are settled, and puts them side by side where that is needed."""
+    meet(batch.sync, threads)
+    if needs_tiles(matrix, count):
+        fill_tiles(matrix, batch, count, thread, threads)
+        meet(batch.sync, threads)
 
 
 @compiled
@@ -75,11 +87,11 @@ def _attend(
 ) -> None:
     """Adds to the residual stream what attention finds."""
     matrix = model.matrices[PER_LAYER * layer + QKV]
-    first, last = _own_rows(count, thread, threads)
+    first, last = _own_rows(matrix, count, thread, threads)
     for row in range(first, last):
         normalize(batch.x[row], model.norms[2 * layer], model.eps, batch.given[row])
         settle(matrix, batch, row, count)
-    meet(batch.sync, threads)
+    _fill(matrix, batch, count, thread, threads)
     part = share(model.dim + 2 * model.kv_dim, 16, thread, threads)
     product(matrix, batch, count, part, thread, batch.joined, False)
     meet(batch.sync, threads)
@@ -91,11 +103,11 @@ def _attend(
     _look(model, batch, layer, count, thread, threads)
     meet(batch.sync, threads)
     matrix = model.matrices[PER_LAYER * layer + WO]
-    first, last = _own_rows(count, thread, threads)
+    first, last = _own_rows(matrix, count, thread, threads)
     for row in range(first, last):
         batch.given[row, : model.dim] = batch.mixed[row]
         settle(matrix, batch, row, count)
-    meet(batch.sync, threads)
+    _fill(matrix, batch, count, thread, threads)
     part = share(model.dim, 16, thread, threads)
     product(matrix, batch, count, part, thread, batch.x, True)
     meet(batch.sync, threads)
@@ -151,6 +163,10 @@ def _look_back(
     kv_head = head // (model.heads // model.kv_heads)
     keys, values = batch.keys[layer, text, kv_head], batch.values[layer, text, kv_head]
     query, weights = batch.joined[row, head * size :], batch.attention[thread]
+    if size % LANES == 0:
+        out = batch.mixed[row, head * size :]
+        look_alone(keys, values, query, length, size, weights, out)
+        return
     root, greatest = F32(np.sqrt(F32(size))), F32(-np.inf)
     for place in range(length):
         total = F32(0)
@@ -176,11 +192,11 @@ def _feed_forward(
 ) -> None:
     """Adds to the residual stream what the feed-forward network makes of it."""
     matrix, hidden = model.matrices[PER_LAYER * layer + W13], model.hidden
-    first, last = _own_rows(count, thread, threads)
+    first, last = _own_rows(matrix, count, thread, threads)
     for row in range(first, last):
         normalize(batch.x[row], model.norms[2 * layer + 1], model.eps, batch.given[row])
         settle(matrix, batch, row, count)
-    meet(batch.sync, threads)
+    _fill(matrix, batch, count, thread, threads)
     part = share(hidden, 16, thread, threads)
     up = (hidden + part[0], hidden + part[1])
     product(matrix, batch, count, part, thread, batch.joined, False)
@@ -189,11 +205,11 @@ def _feed_forward(
         gate(batch.joined[row], part[0], part[1], hidden)
     meet(batch.sync, threads)
     matrix = model.matrices[PER_LAYER * layer + W2]
-    first, last = _own_rows(count, thread, threads)
+    first, last = _own_rows(matrix, count, thread, threads)
     for row in range(first, last):
         batch.given[row, :hidden] = batch.joined[row, :hidden]
         settle(matrix, batch, row, count)
-    meet(batch.sync, threads)
+    _fill(matrix, batch, count, thread, threads)
     part = share(model.dim, 16, thread, threads)
     product(matrix, batch, count, part, thread, batch.x, True)
     meet(batch.sync, threads)

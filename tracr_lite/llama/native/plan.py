@@ -59,7 +59,7 @@ class Batch(NamedTuple):
     joined: np.ndarray  # float32 (rows, widest of two matrices): q k v; gate and up
     mixed: np.ndarray  # float32 (rows, dim): what attention found
     logits: np.ndarray  # float32 (rows scored, vocab)
-    attention: np.ndarray  # float32 (threads, slots)
+    attention: np.ndarray  # float32 (threads, slots in whole vectors)
     queries: np.ndarray  # float32 (threads, size, LANES): of a block of rows
     scores: np.ndarray  # float32 (threads, slots, LANES)
     totals: np.ndarray  # float32 (threads, LANES)

@@ -33,6 +33,7 @@ from tracr_lite.llama.native.plan import (
     Batch,
 )
 from tracr_lite.llama.native.rows import copy_row
+from tracr_lite.llama.native.threads import share
 from tracr_lite.llama.native.tile import ROWS, multiply_tile
 from tracr_lite.llama.native.vectors import LANES
 from tracr_lite.llama.native.wide import wide_product
@@ -44,17 +45,36 @@ F32 = np.float32
 @compiled
 def settle(matrix: np.ndarray, batch: Batch, row: int, count: int) -> None:
     """Makes `given[row]` what the kernels of a matrix take, for a pass of `count` rows."""
-    given, size, in_tiles = batch.given[row], matrix[SIZE], count >= FEW
+    given, size = batch.given[row], matrix[SIZE]
     if matrix[KIND] == BFLOAT16:
         rounded_to_bfloat16(given, matrix[IN])
-    if in_tiles and matrix[UNIT]:
+    if count >= FEW and matrix[UNIT]:
         pack(matrix, batch, row)
-        return
-    if matrix[KIND] == Q80:
+    elif matrix[KIND] == Q80:
         rounded_to_q80(given, batch.scales[row], matrix[IN] // size, size)
-    if in_tiles:
-        for i in range(matrix[IN]):
-            batch.packed[row // LANES, i, row % LANES] = given[i]
+
+
+@compiled
+def needs_tiles(matrix: np.ndarray, count: int) -> bool:
+    """Whether `fill_tiles` is called for a pass of `count` rows once all are settled."""
+    return count >= FEW and matrix[UNIT] == 0
+
+
+@compiled
+def fill_tiles(matrix: np.ndarray, batch: Batch, count: int, thread: int, threads: int) -> None:
+    """Puts rows side by side; each thread takes columns, so that no two share cache lines."""
+    first, last = share(matrix[IN], LANES, thread, threads)
+    for tile in range((count + LANES - 1) // LANES):
+        rows = min(LANES, count - tile * LANES)
+        packed, given = batch.packed[tile], batch.given[tile * LANES : tile * LANES + rows]
+        if rows == LANES:
+            for i in range(first, last):
+                for lane in range(LANES):
+                    packed[i, lane] = given[lane, i]
+        else:
+            for i in range(first, last):
+                for lane in range(rows):
+                    packed[i, lane] = given[lane, i]
 
 
 @compiled

@@ -38,7 +38,7 @@ def make_room(model: Model, caches: Caches, rows: int, scored: int, threads: int
         joined=_floats(rows, joined),
         mixed=_floats(rows, model.dim),
         logits=_floats(scored, model.vocab),
-        attention=_floats(threads, caches[0].shape[3]),
+        attention=_floats(threads, -(-caches[0].shape[3] // LANES) * LANES),
         queries=_floats(threads, model.size, LANES),
         scores=_floats(threads, caches[0].shape[3], LANES),
         totals=_floats(threads, LANES),

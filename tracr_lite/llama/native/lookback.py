@@ -1,0 +1,175 @@
+"""Attention of a single query, with heads that fill whole vectors. As LLVM's code."""
+
+# numba and llvmlite have few annotations.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false, reportMissingTypeStubs=false
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from tracr_lite.llama.native.edge import compiled, instruction
+from tracr_lite.llama.native.vectors import (
+    FLOAT,
+    LANES,
+    VECTOR,
+    ZERO,
+    exponential,
+    fused,
+    load,
+    number,
+    place,
+    spread,
+    total,
+)
+
+F32 = np.float32
+ABREAST = 4  # places that are scored or mixed together
+
+
+@compiled
+def look_alone(
+    keys: np.ndarray,
+    values: np.ndarray,
+    query: np.ndarray,
+    length: int,
+    size: int,
+    weights: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """What one query finds in the first `length` places: `out[:size]`.
+
+    **Arguments:** `keys`, `values`: (slots, size), `size` a multiple of LANES. `weights`: room
+    for `length` numbers, in whole vectors.
+    """
+    start, vectors = weights.ctypes.data, size // LANES
+    _score(keys.ctypes.data, query.ctypes.data, vectors, length, start)
+    whole = (length + LANES - 1) // LANES
+    for place_ in range(length, whole * LANES):
+        weights[place_] = F32(-np.inf)
+    sum_ = _soften(start, whole, F32(F32(1) / np.sqrt(F32(size))))
+    _mix(start, values.ctypes.data, vectors, length, F32(1) / sum_, out.ctypes.data)
+
+
+@instruction
+def _score(
+    _context: Any, _keys: Any, _query: Any, _vectors: Any, _length: Any, _out: Any
+) -> Any:
+    """`out[p] = sum over i of keys[p, i] * query[i]`, from addresses of float32."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        keys, query, out = (place(builder, args[i], FLOAT) for i in (0, 1, 4))
+        vectors, length = args[2], args[3]
+        size = builder.mul(vectors, number(LANES))
+
+        def score(first: Any, count: int) -> None:
+            sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(count)]
+            rows = [builder.add(first, number(i)) for i in range(count)]
+            starts = [builder.gep(keys, [builder.mul(row, size)]) for row in rows]
+            for each in sums:
+                builder.store(ZERO, each)
+            with cgutils.for_range(builder, vectors) as loop:
+                at = builder.mul(loop.index, number(LANES))
+                given = load(builder, builder.gep(query, [at]), VECTOR, 4)
+                for start, each in zip(starts, sums, strict=True):
+                    key = load(builder, builder.gep(start, [at]), VECTOR, 4)
+                    builder.store(fused(builder, key, given, builder.load(each)), each)
+            for row, each in zip(rows, sums, strict=True):
+                builder.store(total(builder, builder.load(each)), builder.gep(out, [row]))
+
+        _blocks(builder, length, score)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 5), generate
+
+
+@instruction
+def _soften(_context: Any, _scores: Any, _vectors: Any, _factor: Any) -> Any:
+    """Makes scores their `exp(factor * (score - greatest))`; the sum of all."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        scores, factor = place(builder, args[0], FLOAT), spread(builder, args[2])
+        most, sums = (cgutils.alloca_once(builder, VECTOR) for _ in range(2))
+        builder.store(ir.Constant(VECTOR, [float("-inf")] * LANES), most)
+        builder.store(ZERO, sums)
+        with cgutils.for_range(builder, args[1]) as loop:
+            at = builder.gep(scores, [builder.mul(loop.index, number(LANES))])
+            found, before = load(builder, at, VECTOR, 4), builder.load(most)
+            above = builder.fcmp_ordered(">", found, before)
+            builder.store(builder.select(above, found, before), most)
+        greatest = spread(builder, _reduced_most(builder, builder.load(most)))
+        with cgutils.for_range(builder, args[1]) as loop:
+            at = builder.gep(scores, [builder.mul(loop.index, number(LANES))])
+            below = builder.fsub(load(builder, at, VECTOR, 4), greatest)
+            weight = exponential(builder, builder.fmul(below, factor))
+            _store(builder, weight, at)
+            builder.store(builder.fadd(builder.load(sums), weight), sums)
+        return total(builder, builder.load(sums))
+
+    return types.float32(types.int64, types.int64, types.float32), generate
+
+
+@instruction
+def _mix(
+    _context: Any,
+    _weights: Any,
+    _values: Any,
+    _vectors: Any,
+    _length: Any,
+    _factor: Any,
+    _out: Any,
+) -> Any:
+    """`out[i] = factor * sum over places p of weights[p] * values[p, i]`, from addresses."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        weights, values, out = (place(builder, args[i], FLOAT) for i in (0, 1, 5))
+        size = builder.mul(args[2], number(LANES))
+        with cgutils.for_range(builder, args[2]) as column:
+            at = builder.mul(column.index, number(LANES))
+            sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(ABREAST)]
+            for each in sums:
+                builder.store(ZERO, each)
+
+            def add(first: Any, count: int, at: Any = at, sums: Any = sums) -> None:
+                for i, each in enumerate(sums[:count]):
+                    row = builder.add(first, number(i))
+                    weight = builder.load(builder.gep(weights, [row]))
+                    there = builder.add(builder.mul(row, size), at)
+                    value = load(builder, builder.gep(values, [there]), VECTOR, 4)
+                    wide = spread(builder, weight)
+                    builder.store(fused(builder, wide, value, builder.load(each)), each)
+
+            _blocks(builder, args[3], add)
+            found = builder.load(sums[0])
+            for each in sums[1:]:
+                found = builder.fadd(found, builder.load(each))
+            scaled = builder.fmul(found, spread(builder, args[4]))
+            _store(builder, scaled, builder.gep(out, [at]))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4, types.float32, types.int64), generate
+
+
+def _blocks(builder: Any, length: Any, do: Any) -> None:
+    """Calls `do` for `ABREAST` places at a time, and for what is left one after another."""
+    blocks = builder.udiv(length, number(ABREAST))
+    with cgutils.for_range(builder, blocks) as loop:
+        do(builder.mul(loop.index, number(ABREAST)), ABREAST)
+    done = builder.mul(blocks, number(ABREAST))
+    with cgutils.for_range(builder, builder.sub(length, done)) as loop:
+        do(builder.add(done, loop.index), 1)
+
+
+def _reduced_most(builder: Any, vector: Any) -> Any:
+    kind = ir.FunctionType(FLOAT, [VECTOR])
+    name = f"llvm.vector.reduce.fmax.v{LANES}f32"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [vector])
+
+
+def _store(builder: Any, vector: Any, there: Any) -> None:
+    builder.store(vector, builder.bitcast(there, VECTOR.as_pointer())).align = 4
