@@ -27,7 +27,7 @@ class KnownKeys:
         self._shift = np.uint64(64 - bits)
         for factor in FACTORS:
             self._factor = np.uint64(factor)
-            if len(np.unique(self._slots(known))) == len(known):
+            if len(set(self._slots(known).tolist())) == len(known):
                 break
         slots = self._slots(known)
         # an empty slot holds a key of another one, which no key that comes here equals
