@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import random
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.compiler.checking import BOS, compiled
+from tests.compiler.checking import BOS, compiled, inputs, interpreted, same
 from tracr_lite import load
 from tracr_lite.compiler import batches, compile_rasp_to_model, lib, running
 from tracr_lite.compiler.assemble import assemble_craft_model
@@ -18,8 +19,9 @@ from tracr_lite.compiler.forward import jitted_answer
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.transformers import AttentionHead, SeriesWithResiduals
 from tracr_lite.craft.vectorspace_fns import Linear, ScalarBilinear
-from tracr_lite.errors import InputError
+from tracr_lite.errors import CompileError, InputError
 from tracr_lite.rasp import rasp
+from tracr_lite.sampling import sample_program
 from tracr_lite.transformer.encoder import CategoricalEncoder, Encoder
 
 SORT = lib.make_sort(rasp.tokens, rasp.tokens, max_seq_len=9, min_key=1)
@@ -393,3 +395,40 @@ def test_arrays_of_numbers_are_sequences(kind):
             model.apply_batch(ids.astype(float))
     finally:
         model.input_encoder = encoder
+
+
+def check_large_batches(seeds):
+    """Random programs on thousands of sequences: what the evaluator says, in every thread."""
+    ran = 0
+    for seed in seeds:
+        drawn = sample_program(seed, nodes=(2, 9), max_seq_len=4, vocab_size=3)
+        try:
+            model = compile_rasp_to_model(drawn.program, drawn.vocab, 4, causal=drawn.causal)
+        except CompileError:
+            continue
+        if sum(a.size for group in model.params.values() for a in group.values()) > 200_000:
+            continue
+        ran, rng = ran + 1, random.Random(seed)
+        all_inputs = list(inputs(drawn.vocab, 4))
+        expected = [interpreted(drawn.program, xs, drawn.causal) for xs in all_inputs]
+        chosen = rng.choices(range(len(all_inputs)), k=rng.choice([500, 2047, 2049]))
+        batch = [[BOS, *all_inputs[i]] for i in chosen]
+        with ThreadPoolExecutor(2) as pool:
+            once, twice = pool.map(model.apply_batch, [batch, batch])
+        assert repr(once) == repr(twice)
+        for i, found in zip(chosen, once, strict=True):
+            assert found[0] == BOS
+            if expected[i] is not None:
+                assert len(found) == len(expected[i]) + 1
+                assert all(map(same, expected[i], found[1:])), (seed, all_inputs[i])
+        jax.clear_caches()
+    return ran
+
+
+def test_large_batches_of_random_programs_answer_as_the_evaluator_does():
+    assert check_large_batches(range(8)) >= 3
+
+
+@pytest.mark.heavy
+def test_large_batches_of_many_random_programs_answer_as_the_evaluator_does():
+    assert check_large_batches(range(1000, 1130)) >= 50
