@@ -12,17 +12,19 @@ from tests.compiler.checking import inputs, interpreted
 from tests.compiler.constructs import MIXED, NUMBERS, ON_MIXED, ON_NUMBERS
 from tracr_lite.compiler import lib
 from tracr_lite.compiler.tracing import trace
-from tracr_lite.compiler.values import counting, relations
+from tracr_lite.compiler.values import counting, relations, selection
 from tracr_lite.compiler.values.domain import Domain, checked, is_number, typed_key
-from tracr_lite.compiler.values.frames import Keyed, Keys, build_frame, spread, unique_rows
+from tracr_lite.compiler.values.frames import Keyed, Keys, build_frame, spread
 from tracr_lite.compiler.values.infer import infer
 from tracr_lite.compiler.values.means import means_of
+from tracr_lite.compiler.values.predicates import truth_table
 from tracr_lite.compiler.values.selection import (
     Logic,
+    class_logic,
     histogram,
     reachable_pairs,
-    truth_table,
 )
+from tracr_lite.craft.arrays import unique_rows
 from tracr_lite.rasp import rasp
 from tracr_lite.rasp.rasp import Aggregate, Comparison, Map, Select, SelectorWidth, SequenceMap
 
@@ -334,6 +336,24 @@ def truth(comparison, key, query):
         return int(comparison(key, query))
     except (TypeError, ValueError):
         return -1
+
+
+def test_values_that_are_alike_are_merged_without_a_difference(monkeypatch):
+    rng = np.random.default_rng(0)
+    keys = Keys(np.array([2, 3, 5]))
+    for sizes in ((40, 30), (7, 200), (120, 1)):
+        k, q = (
+            Keyed(rng.integers(0, 4, (3, 5)), rng.random((4, size)) < chance)
+            for size, chance in zip(sizes, rng.choice([0.1, 0.5, 0.9], 2), strict=True)
+        )
+        table = rng.integers(-1, 2, sizes, np.int8)
+        found = {}
+        for few in (10**6, 0):
+            monkeypatch.setattr(selection, "FEW_PAIRS", few)
+            logic = class_logic(k, q, table)
+            found[few] = [reachable_pairs(k, q, keys), logic.may, logic.must]
+        for one, other in zip(*found.values(), strict=True):
+            assert np.array_equal(one, other)
 
 
 @given(st.sampled_from(list(Comparison)), VALUES, VALUES, st.data())

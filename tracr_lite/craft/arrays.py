@@ -34,3 +34,16 @@ def changes(ordered: np.ndarray) -> Bool[np.ndarray, " codes"]:
 def starts(ordered: np.ndarray) -> Int[np.ndarray, " runs"]:
     """Where each run of equal entries starts."""
     return changes(ordered).nonzero()[0]
+
+
+def unique_rows(
+    member: Bool[np.ndarray, "rows domain"],
+) -> tuple[Bool[np.ndarray, "classes domain"], Int[np.ndarray, " rows"]]:
+    """Distinct rows in order of first occurrence, and which of them each row is."""
+    packed = np.ascontiguousarray(np.packbits(member, axis=1))
+    if packed.shape[1] == 0:
+        return member[:1], np.zeros(len(member), np.int64)
+    view = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    _, first, inverse = distinct(view)
+    rank = first.argsort().argsort()
+    return member[np.sort(first)], rank[inverse]

@@ -14,6 +14,7 @@ from tracr_lite.mass.processes import Answer
 from tracr_lite.mass.progress import progress_bar
 from tracr_lite.mass.stream import stream
 from tracr_lite.rasp.base import RASPExpr
+from tracr_lite.transformer.sparse_params import SparseParams
 
 if TYPE_CHECKING:
     from tracr_lite.compiler.assembled import AssembledTransformerModel
@@ -45,7 +46,10 @@ class CompiledProgram:
         """The model. **Raises:** `error`, if there is one."""
         if self.error is not None:
             raise self.error
-        return cast("AssembledTransformerModel", self._model)
+        model = cast("AssembledTransformerModel", self._model)
+        if isinstance(model.params, SparseParams):  # asked for the first time
+            model.params = model.params.dense()
+        return model
 
 
 def compile_many(

@@ -30,7 +30,6 @@ from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.mass.errors import NotSendable
 from tracr_lite.rasp.base import RASPExpr, topological
 from tracr_lite.transformer.encoder import CategoricalEncoder
-from tracr_lite.transformer.sparse_params import SparseParams
 
 if TYPE_CHECKING:
     from tracr_lite.compiler.assembled import AssembledTransformerModel
@@ -81,13 +80,13 @@ def dump_model(model: AssembledTransformerModel, program: RASPExpr) -> bytes:
 
 
 def load_model(blob: bytes, program: RASPExpr, rest: Any) -> AssembledTransformerModel:
-    """The model in `blob`.
+    """The model in `blob`, whose parameters are `SparseParams` still.
 
     **Arguments:** `program`, `rest`: as they were given to `dump_request`.
     """
     rest_of_model, params = pickle.loads(blob)
     model, known = _load(rest_of_model, program)
-    model.params = cast("SparseParams", params).dense()
+    model.params = params
     model.trace = SentTrace.__new__(SentTrace)
     vars(model.trace).update(known, request=(program, rest))
     return model

@@ -55,6 +55,9 @@ class State(Plan):
     noted: bool = False
     notes: list[Any] = field(default_factory=list[Any])  # what each block was written from
     cleaned: dict[int, OneHot] = field(default_factory=dict[int, OneHot])
+    coded: dict[tuple[int, frozenset[type]], tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict[tuple[int, frozenset[type]], tuple[np.ndarray, np.ndarray]]
+    )
     written: list[Form] = field(default_factory=list[Form])
 
     def wrote(self, form: Written) -> Written:
@@ -138,6 +141,11 @@ class State(Plan):
 
     def _codes(self, node: int, kinds: frozenset[type]) -> tuple[np.ndarray, np.ndarray]:
         """The values of some types as numbers, 0 for others; and which these are."""
+        if (node, kinds) not in self.coded:
+            self.coded[node, kinds] = self._coded(node, kinds)
+        return self.coded[node, kinds]
+
+    def _coded(self, node: int, kinds: frozenset[type]) -> tuple[np.ndarray, np.ndarray]:
         values = self.values.info[node].values
         numbers = [type(v) in kinds for v in values]
         found = values

@@ -100,8 +100,12 @@ class Domain:
         return cls(values, ids)
 
     def add(self, value: Any) -> int:
-        ids = self._ids
-        at = ids.setdefault(typed_key(value), len(ids))
+        ids, kind = self._ids, _type_of(value)
+        if kind is str or (kind is float and value):
+            key: Hashable = value  # as `typed_key` says, without a call
+        else:
+            key = typed_key(value) if kind is float or kind is tuple else (kind, value)
+        at = ids.setdefault(key, len(ids))
         if at == len(self.values):
             self.values.append(value)
         return at

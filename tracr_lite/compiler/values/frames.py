@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from tracr_lite.compiler.values.domain import ERR
-from tracr_lite.craft.arrays import distinct, distinct_values, starts
+from tracr_lite.craft.arrays import distinct_values, starts, unique_rows
 from tracr_lite.errors import InvalidValueSetError, Problem
 
 FRAME_BUDGET = 6_000_000  # cells of the product of domains
@@ -89,6 +89,11 @@ class Keyed:
         if (self.member.sum(axis=1) == 1).all():
             return self.member.argmax(axis=1)
         return None
+
+    @cached_property
+    def alike(self) -> tuple[Bool[np.ndarray, "kinds classes"], Int[np.ndarray, " domain"]]:
+        """The classes that ids can be in, each such set once; and which set each id has."""
+        return unique_rows(self.member.T)
 
     def at(self, rows: np.ndarray, positions: np.ndarray) -> Int[np.ndarray, " keys"]:
         """Classes of the given keys."""
@@ -234,16 +239,3 @@ def _mapped(leaf: Keyed, codes: np.ndarray, values: np.ndarray, size: int) -> Ke
     member[rows, value_of[ids]] = True
     packed, inverse = unique_rows(member[:, :size])
     return Keyed(inverse[leaf.classes], packed)
-
-
-def unique_rows(
-    member: Bool[np.ndarray, "rows domain"],
-) -> tuple[Bool[np.ndarray, "classes domain"], Int[np.ndarray, " rows"]]:
-    """Distinct rows in order of first occurrence, and which of them each row is."""
-    packed = np.ascontiguousarray(np.packbits(member, axis=1))
-    if packed.shape[1] == 0:
-        return member[:1], np.zeros(len(member), np.int64)
-    view = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
-    _, first, inverse = distinct(view)
-    rank = first.argsort().argsort()
-    return member[np.sort(first)], rank[inverse]

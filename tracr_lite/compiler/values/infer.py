@@ -22,6 +22,7 @@ from tracr_lite.compiler.values import aggregates, counting, linear, selection
 from tracr_lite.compiler.values.domain import BadValue, is_number
 from tracr_lite.compiler.values.frames import Keyed, Keys
 from tracr_lite.compiler.values.pointwise import identity, reduce_leaves
+from tracr_lite.compiler.values.predicates import truth_table
 from tracr_lite.compiler.values.state import Info, Refused, Values, tabulate
 from tracr_lite.errors import InvalidValueSetError, Problem
 
@@ -147,4 +148,4 @@ def _truth(values: Values, node: Select) -> np.ndarray:
         )
     reachable = selection.reachable_pairs(k, q, values.keys)
     keys, queries = values.info[node.keys].values, values.info[node.queries].values
-    return selection.truth_table(node.predicate, keys, queries, reachable)
+    return truth_table(node.predicate, keys, queries, reachable)

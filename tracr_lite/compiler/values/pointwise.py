@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -78,7 +79,9 @@ def apply(
         except RAISED:  # whatever a user's function raises, the evaluator raises it too
             results.append(ERR)
             continue
-        results.append(domain.add(value if type(value) in ALWAYS_VALID else checked(value)))
+        if type(value) not in ALWAYS_VALID and not (type(value) is float and isfinite(value)):
+            value = checked(value)
+        results.append(domain.add(value))
     return domain, np.array(results, np.int64)[inverse]
 
 

@@ -1,25 +1,18 @@
-"""What a selector may and must select.
-
-Predicate tables, and three-valued logic over key classes.
-"""
+"""What a selector may and must select: three-valued logic over key classes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
 
-from tracr_lite.compiler.values.domain import is_number
 from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, Keys
-from tracr_lite.craft.arrays import distinct
-from tracr_lite.errors import RAISED
-from tracr_lite.rasp import rasp
+from tracr_lite.craft.arrays import distinct, starts
 
-UNREACHABLE = -1  # the pair cannot occur, or the predicate raises on it
 PAIR_BUDGET = 20_000_000
+FEW_PAIRS = 10_000
 
 
 @dataclass(frozen=True)
@@ -48,84 +41,6 @@ class Widths:
 
     low: Int[np.ndarray, "lengths_or_1 positions_or_1"]
     high: Int[np.ndarray, "lengths_or_1 positions_or_1"]
-
-
-def truth_table(
-    predicate: Callable[[Any, Any], Any],
-    keys: list[Any],
-    queries: list[Any],
-    reachable: Bool[np.ndarray, "keys queries"],
-) -> Int[np.ndarray, "keys queries"]:
-    """1 where the predicate holds, 0 where not, `UNREACHABLE` where not asked or it raises."""
-    if isinstance(predicate, rasp.Comparison):
-        fast = _compare_all(predicate, keys, queries)
-        if fast is not None:
-            return np.where(reachable, fast, UNREACHABLE)
-    table = np.full((len(keys), len(queries)), UNREACHABLE, np.int8)
-    for key, row, met in zip(keys, table, reachable, strict=True):
-        at = met.nonzero()[0].tolist()
-        try:
-            row[at] = [1 if predicate(key, queries[q]) else 0 for q in at]
-        except RAISED:  # on one of the pairs, which is told from the others
-            row[at] = [_holds(predicate, key, queries[q]) for q in at]
-    return table
-
-
-def _holds(predicate: Callable[[Any, Any], Any], key: Any, query: Any) -> int:
-    try:
-        return 1 if predicate(key, query) else 0
-    except RAISED:  # the evaluator raises on every input where this pair occurs
-        return UNREACHABLE
-
-
-def _compare_all(
-    comparison: rasp.Comparison, keys: list[Any], queries: list[Any]
-) -> Int[np.ndarray, "keys queries"] | None:
-    """The table of a comparison by ranks; None if there are tuples: they compare by item."""
-    k_kind, q_kind = ([_kind(v) for v in values] for values in (keys, queries))
-    if 3 in k_kind or 3 in q_kind:
-        return None
-    table = np.full((len(keys), len(queries)), UNREACHABLE, np.int8)
-    for a in (1, 2):
-        rows = [i for i, kind in enumerate(k_kind) if kind == a]
-        for b in (1, 2):
-            columns = [i for i, kind in enumerate(q_kind) if kind == b]
-            part = _block(
-                comparison, [keys[i] for i in rows], [queries[i] for i in columns], a == b
-            )
-            table[np.ix_(rows, columns)] = part
-    return table
-
-
-def _kind(value: Any) -> int:
-    """0 None (never compared), 1 number, 2 string, 3 anything else."""
-    if value is None:
-        return 0
-    return 1 if is_number(value) else 2 if isinstance(value, str) else 3
-
-
-def _block(
-    comparison: rasp.Comparison, keys: list[Any], queries: list[Any], ordered: bool
-) -> np.ndarray | int:
-    """Truth between values of one kind, or of two kinds: these are unequal and unordered."""
-    c = rasp.Comparison
-    if not ordered:
-        fixed = {c.EQ: 0, c.FALSE: 0, c.NEQ: 1, c.TRUE: 1}
-        return fixed.get(comparison, UNREACHABLE)
-    rank: dict[Any, int] = {v: i for i, v in enumerate(sorted({*keys, *queries}))}
-    k = np.array([rank[v] for v in keys], np.int64)[:, None]
-    q = np.array([rank[v] for v in queries], np.int64)[None, :]
-    ops: dict[rasp.Comparison, Callable[[], Any]] = {
-        c.EQ: lambda: k == q,
-        c.NEQ: lambda: k != q,
-        c.LT: lambda: k < q,
-        c.LEQ: lambda: k <= q,
-        c.GT: lambda: k > q,
-        c.GEQ: lambda: k >= q,
-        c.TRUE: lambda: np.ones((len(keys), len(queries)), bool),
-        c.FALSE: lambda: np.zeros((len(keys), len(queries)), bool),
-    }
-    return ops[comparison]().astype(np.int8)
 
 
 def histogram(keyed: Keyed, keys: Keys) -> Int[np.ndarray, "lengths classes"]:
@@ -159,13 +74,19 @@ def cooccurrence(
 def reachable_pairs(k: Keyed, q: Keyed, keys: Keys) -> Bool[np.ndarray, "key_ids query_ids"]:
     """Which values can meet in one input as key and query."""
     together = cooccurrence(k, q, keys).astype(np.float32)
-    return (k.member.T.astype(np.float32) @ together @ q.member.astype(np.float32)) > 0
+    if k.member.shape[1] * q.member.shape[1] <= FEW_PAIRS:
+        return (k.member.T.astype(np.float32) @ together @ q.member.astype(np.float32)) > 0
+    (k_rows, k_of), (q_rows, q_of) = k.alike, q.alike
+    met = (k_rows.astype(np.float32) @ together @ q_rows.T.astype(np.float32)) > 0
+    return met[k_of][:, q_of]
 
 
 def class_logic(k: Keyed, q: Keyed, table: Int[np.ndarray, "keys queries"]) -> Logic:
     """May and must of a predicate between key classes."""
 
     def any_pair(cells: np.ndarray) -> np.ndarray:
+        if cells.size > FEW_PAIRS:
+            return _any_alike(k, q, cells)
         if k.single is not None:
             left = cells[k.single]
         else:
@@ -176,6 +97,16 @@ def class_logic(k: Keyed, q: Keyed, table: Int[np.ndarray, "keys queries"]) -> L
 
     holds = any_pair(table == 1)
     return Logic(holds, ~any_pair(table == 0) & holds)
+
+
+def _any_alike(k: Keyed, q: Keyed, cells: Bool[np.ndarray, "keys queries"]) -> np.ndarray:
+    """Whether a cell is true for some values of each two classes; values that are alike are
+    looked at together."""
+    for axis, (_, of) in enumerate((k.alike, q.alike)):
+        order = of.argsort(kind="stable")
+        cells = np.logical_or.reduceat(cells.take(order, axis), starts(of[order]), axis)
+    left = k.alike[0].T.astype(np.float32) @ cells.astype(np.float32) > 0
+    return left.astype(np.float32) @ q.alike[0].astype(np.float32) > 0
 
 
 def joint(nodes: list[Keyed], keys: Keys) -> tuple[Keyed, list[Int[np.ndarray, " classes"]]]:

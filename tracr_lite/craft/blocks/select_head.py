@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks import U
+
+SMALL = 1024  # cells of a table whose factors are kept
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,23 @@ def literal_scores(literal: Literal) -> Scores:
     nonzero rows or columns, whichever is smaller; one factor is a 0/1 matrix, so scores of
     equal meaning are computed by equal arithmetic.
     """
-    ones, zeros = literal.table == 1, literal.table == 0
+    table = literal.table
+    if table.size > SMALL:
+        return _factors(table)
+    return _known_factors(table.shape, table.dtype.str, table.tobytes())
+
+
+@lru_cache(maxsize=1024)
+def _known_factors(shape: tuple[int, int], kind: str, cells: bytes) -> Scores:
+    """The same small tables come again and again, in one program and the next."""
+    found = _factors(np.frombuffer(cells, kind).reshape(shape))
+    for array in (found.query, found.key, found.total):
+        array.flags.writeable = False
+    return found
+
+
+def _factors(table: Int[np.ndarray, "keys queries"]) -> Scores:
+    ones, zeros = table == 1, table == 0
     inverted = ones.sum(axis=0) > zeros.sum(axis=0)
     scores = ones.astype(float)
     scores[:, inverted] = -zeros[:, inverted].astype(float)
