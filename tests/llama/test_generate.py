@@ -15,6 +15,7 @@ from tests.llama.running import (
     letters,
     make_model,
 )
+from tracr_lite.llama import LlamaConfig
 from tracr_lite.llama.errors import LlamaError, LlamaWarning
 from tracr_lite.llama.runtime import Llama, load
 from tracr_lite.llama.sampler import Sampler
@@ -190,3 +191,28 @@ def test_texts_need_a_tokenizer_of_the_same_size(tmp_path):
     with pytest.raises(LlamaError, match="stop strings need a tokenizer"):
         bare.generate([1], stop=["A"])
     assert bare.generate([1], n=3, seed=1).text is None
+
+
+def test_prompts_may_come_one_by_one(model):
+    how = {"n": 6, "temperature": 0, "seed": 1}
+    assert model.generate(iter(["AB", "C"]), **how) == model.generate(["AB", "C"], **how)
+    assert model.generate(iter([1, 5]), **how) == model.generate([1, 5], **how)
+    with pytest.raises(LlamaError, match="among the prompts is 7, neither a text nor"):
+        model.generate(["AB", 7])
+
+
+def test_a_model_without_bos_can_be_run():
+    config = LlamaConfig(16, 24, 1, 4, 1, 1, 24, False)
+    assert make_model(config).generate([0], n=3).tokens == (0, 0, 0)
+    with pytest.raises(LlamaError, match="stop_tokens: token 1 at position 0 is not in"):
+        make_model(config).generate([0], n=3, stop_tokens=[1])
+
+
+def test_unknown_handling_of_errors_is_refused(model):
+    with pytest.raises(LlamaError, match="errors is 'strickt', which Python does not know"):
+        model.generate("AB", errors="strickt")
+
+
+def test_a_temperature_that_makes_logits_infinite_is_named(model):
+    with pytest.raises(LlamaError, match="the temperature or the penalty is too small"):
+        model.generate("AB", temperature=1e-38)

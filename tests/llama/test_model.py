@@ -200,3 +200,9 @@ def test_refused_tokens(ids, words):
 def test_q80_needs_int8_and_whole_groups():
     with pytest.raises(LlamaError, match="need int8"):
         make_model(MQA, activations="q80")
+
+
+@pytest.mark.parametrize("odd", [{"dtype": "float16"}, {"activations": "int8"}])
+def test_other_kinds_of_numbers_are_refused(odd):
+    with pytest.raises(LlamaError, match="there are float32, bfloat16, int8, and float32, q80"):
+        make_model(MQA, **odd)

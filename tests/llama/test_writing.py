@@ -56,6 +56,8 @@ CHOICES = [
     ({"format": "v1", "group_size": 8}, "v1 has no groups"),
     ({"format": "hf", "group_size": 8}, "hf has no groups"),
     ({"format": "hf", "shard_bytes": 0}, "holds nothing"),
+    ({"format": "hf", "shard_bytes": 2.5}, "shard_bytes is 2.5, not an integer"),
+    ({"format": "v2", "group_size": "8"}, "group_size is '8', not an integer"),
 ]
 
 

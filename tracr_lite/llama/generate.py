@@ -34,7 +34,7 @@ class Options:
       of a batch has `seed + i`, and 1 follows the last; a list gives each row its own.
     - `stop`: texts, or bytes, before which a text ends. `stop_tokens`: the same for tokens.
     - `echo`: whether the text starts with the prompt.
-    - `errors`: what `bytes.decode` does with bytes that are no UTF-8.
+    - `errors`: what `bytes.decode` does with bytes that are no UTF-8, by a name it knows.
     - `printed`: without what run.c does not print: control characters, bytes spelt one by one.
     """
 
@@ -49,6 +49,14 @@ class Options:
     echo: bool = True
     errors: str = "replace"
     printed: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            codecs.lookup_error(self.errors)
+        except LookupError as error:
+            raise LlamaError(
+                f"errors is {self.errors!r}, which Python does not know"
+            ) from error
 
     @property
     def settings(self) -> SamplerSettings:

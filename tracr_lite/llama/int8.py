@@ -34,6 +34,7 @@ CHUNK = 256  # columns of a chunk, about
 BLOCK = 256  # rows of a matrix that are made float32 at a time, at least
 BATCH = 64  # more vectors than this are a prompt: larger blocks, other order of operands
 Activations: TypeAlias = Literal["float32", "q80"]
+ACTIVATIONS = ("float32", "q80")
 
 
 @register_dataclass

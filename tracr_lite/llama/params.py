@@ -21,11 +21,12 @@ from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.formats.quantize import GROUP_SIZE, quantize
 from tracr_lite.llama.formats.rope import check_positions, rope_tables
 from tracr_lite.llama.formats.source import Source
-from tracr_lite.llama.int8 import Activations, int8_matrix
+from tracr_lite.llama.int8 import ACTIVATIONS, Activations, int8_matrix
 from tracr_lite.llama.matrices import Matrix
 from tracr_lite.llama.weights import Quantized, Tensor, to_float32
 
 Dtype: TypeAlias = Literal["float32", "bfloat16", "int8"]
+DTYPES = (None, "float32", "bfloat16", "int8")
 Progress: TypeAlias = Callable[[int, int], None]  # what has just been done, and all there is
 
 
@@ -78,10 +79,15 @@ def load_params(
     - `activations`: for int8 matrices; see `Int8Matrix`.
     - `progress`: called after each layer.
 
-    **Raises:** `LlamaError` if "q80" is asked of matrices that are not int8, or of groups that
-    reach from one row into the next, with which runq.c gives wrong results; and for a seq_len
-    beyond all sense.
+    **Raises:** `LlamaError` for another `dtype` or `activations`; if "q80" is asked of matrices
+    that are not int8, or of groups that reach from one row into the next, with which runq.c
+    gives wrong results; and for a seq_len beyond all sense.
     """
+    if dtype not in DTYPES or activations not in ACTIVATIONS:
+        raise LlamaError(
+            f"matrices in {dtype!r} with activations in {activations!r}: there are "
+            f"{', '.join(map(str, DTYPES[1:]))}, and {', '.join(ACTIVATIONS)}"
+        )
     check_positions(config)
     put = _Putter(config, dtype, activations, Arena())
     shared = config.shared_classifier

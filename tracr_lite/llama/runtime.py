@@ -117,8 +117,7 @@ class Llama:
         **Raises:** `LlamaError` for prompts, options and logits that cannot be used.
         **Warns:** `LlamaWarning` if `n` is cut to the context, or a text to less than `n`.
         """
-        one = _is_one(prompt)
-        prompts = [prompt] if one else list(prompt)
+        prompts, one = _prompts(prompt)
         rows, chunks = start_rows(
             self.runner, self.config, self.tokenizer, prompts, Options(**options), often=False
         )
@@ -139,14 +138,15 @@ class Llama:
 
         **Raises:** as `generate`, when the stream is made or when it is read.
         """
-        if not _is_one(prompt):
+        prompts, one = _prompts(prompt)
+        if not one:
             raise LlamaError("a stream takes one prompt; use generate for several")
         return TextStream(
             *start_rows(
                 self.runner,
                 self.config,
                 self.tokenizer,
-                [prompt],
+                prompts,
                 Options(**options),
                 often=True,
             )
@@ -209,12 +209,20 @@ def load(
     return Llama(checkpoint.config, params, tokenizer, engine, threads)
 
 
-def _is_one(prompt: Any) -> bool:
-    """Whether this is one prompt and not a list of them."""
+def _prompts(given: Any) -> tuple[list[Any], bool]:
+    """Prompts in a list, and whether what was given is a single one."""
     texts = (str, bytes)
-    return isinstance(prompt, texts) or not any(
-        isinstance(each, texts) or np.ndim(each) for each in prompt
-    )
+    if isinstance(given, texts):
+        return [given], True
+    found = list(given)
+    tokens = [each for each in found if not (isinstance(each, texts) or np.ndim(each))]
+    if len(tokens) == len(found):
+        return [found], True
+    if tokens:
+        raise LlamaError(
+            f"among the prompts is {tokens[0]!r}, neither a text nor a list of ids"
+        )
+    return found, False
 
 
 def _row(ids: Sequence[int], config: LlamaConfig) -> Array:

@@ -38,7 +38,7 @@ def start_rows(
     ids = [_encode(prompt, tokenizer, config) for prompt in prompts]
     if options.stop and tokenizer is None:
         raise LlamaError("stop strings need a tokenizer; load the model with one")
-    if options.stop_tokens:
+    if options.stop_tokens is not Options.stop_tokens and len(options.stop_tokens):
         check_tokens(options.stop_tokens, config, "stop_tokens", fits=False)
     steps, seeds = resolve_steps(options.n, config.seq_len), options.seeds(len(ids))
     _tell_cuts(ids, steps, options.n)

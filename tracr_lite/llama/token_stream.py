@@ -96,6 +96,7 @@ def _checked(ids: np.ndarray, lengths: np.ndarray, rows: Sequence[int]) -> list[
             raise LlamaError(
                 f"row {row}: nothing can be chosen for position {position}, as the logits hold "
                 "a NaN or no finite maximum. The weights are damaged or too large for their "
-                "type; `tracr-lite llama info` looks for numbers that are not finite"
+                "type; `tracr-lite llama info` looks for numbers that are not finite. Or the "
+                "temperature or the penalty is too small for these logits"
             )
     return all_rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import NoneType
 
 from tracr_lite.llama.config import NORM_EPS, ROPE_THETA, LlamaConfig
 from tracr_lite.llama.errors import CannotStore
@@ -42,6 +43,9 @@ class Target:
             raise CannotStore(f"format {self.format!r} is not one of {', '.join(FORMATS)}")
         if self.dtype is not None and self.dtype not in DTYPES:
             raise CannotStore(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
+        for name in ("group_size", "shard_bytes"):
+            if not isinstance(value := getattr(self, name), (int, NoneType)):
+                raise CannotStore(f"{name} is {value!r}, not an integer")
         if self.shard_bytes is not None and self.shard_bytes < 1:
             raise CannotStore(f"a shard of {self.shard_bytes} bytes holds nothing")
         for name in ("dtype", "shard_bytes"):
