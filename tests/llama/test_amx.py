@@ -21,7 +21,7 @@ from tracr_lite.llama.native.plan import OUT, UNIT
 from tracr_lite.llama.native.processor import has_amx
 from tracr_lite.llama.native.products import fill_tiles, needs_tiles, product, settle
 from tracr_lite.llama.native.room import make_room
-from tracr_lite.llama.native.wide import MOST, unit
+from tracr_lite.llama.native.wide import unit
 
 F32 = np.float32
 WAYS = [
@@ -184,7 +184,6 @@ def test_which_matrices_have_tiles():
     sizes = [(1, 288, 0), (1, 48, 0), (1, 172, 0), (0, 288, 0), (2, 288, 32), (3, 64, 64)]
     assert [unit(*each) for each in sizes] == [32, 16, 0, 0, 32, 64]
     assert [unit(2, 960, size) for size in (96, 80, 48, 40, 4)] == [48, 16, 48, 0, 0]
-    assert (unit(3, 2 * MOST, MOST), unit(3, 2 * MOST, 2 * MOST)) == (64, 0)
 
 
 def test_a_system_that_refuses_means_no_amx(monkeypatch):

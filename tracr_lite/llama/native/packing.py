@@ -19,7 +19,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from tracr_lite.llama.native.amx import BASE, INTS, LINE
+from tracr_lite.llama.native.amx import INTS, LINE
+from tracr_lite.llama.native.amx_kernels import BASE
 from tracr_lite.llama.native.edge import compiled, compiled_strictly, instruction
 from tracr_lite.llama.native.plan import BFLOAT16, IN, KIND, Q80, SIZE, Batch
 from tracr_lite.llama.native.vectors import (
@@ -113,18 +114,18 @@ def _greatest(_context: Any, _x: Any, _vectors: Any) -> Any:
 
 @compiled_strictly
 def put_digits(
-    given: np.ndarray, size: int, digits: int, out: int, factors: np.ndarray, lane: int
+    x: int, groups: int, size: int, digits: int, out: int, factors: np.ndarray, row: int
 ) -> None:
-    """Stores the digits of each group of a vector, from an address on, and its scale.
+    """Stores the digits of each group of vector `row`, and its scale; from addresses.
 
     Groups with numbers that are not finite have the scale NaN, and digits of any kind.
     """
-    x = given.ctypes.data
-    for group in range(len(given) // size):
+    tile, lane = row // LANES, row % LANES
+    for group in range(groups):
         greatest = _greatest(x + group * size * 4, size // LANES)
         scale = F32(greatest / F32(127))
         divisor = scale if scale != 0 else F32(1)
-        factors[group, lane] = scale if greatest < np.inf else F32(np.nan)
+        factors[tile, group, lane] = scale if greatest < np.inf else F32(np.nan)
         for first in range(0, size, LANES):
             there = out + (group * size * digits + first) * LANES
             here = x + (group * size + first) * 4
@@ -137,12 +138,19 @@ def put_digits(
 @compiled
 def pack(matrix: np.ndarray, batch: Batch, row: int) -> None:
     """Puts `given[row]` where the tiles of a matrix are multiplied with it."""
+    _pack(matrix, batch.given, batch.packed, batch.factors, row)
+
+
+@compiled
+def _pack(
+    matrix: np.ndarray, given: np.ndarray, packed: np.ndarray, factors: np.ndarray, row: int
+) -> None:
     tile, lane, width = row // LANES, row % LANES, matrix[IN]
-    out = batch.packed.ctypes.data + tile * batch.packed.shape[1] * LANES * 4 + lane * 4
-    given = batch.given[row, :width]
+    out = packed.ctypes.data + tile * packed.shape[1] * LANES * 4 + lane * 4
+    x = given.ctypes.data + row * given.shape[1] * 4
     if matrix[KIND] == BFLOAT16:
         for first in range(0, width, LANES):
-            put_upper_halves(given.ctypes.data + first * 4, out + first * 2 * LANES)
+            put_upper_halves(x + first * 4, out + first * 2 * LANES)
     else:
-        digits = 1 if matrix[KIND] == Q80 else DIGITS
-        put_digits(given, matrix[SIZE], digits, out, batch.factors[tile], lane)
+        size, digits = matrix[SIZE], 1 if matrix[KIND] == Q80 else DIGITS
+        put_digits(x, width // size, size, digits, out, factors, row)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracr_lite.llama.native.amx import ABREAST, SIDE
+from tracr_lite.llama.native.amx import SIDE
+from tracr_lite.llama.native.amx_kernels import ABREAST
 from tracr_lite.llama.native.plan import APART, Batch, Model
 from tracr_lite.llama.native.tile import ROWS
 from tracr_lite.llama.native.vectors import LANES

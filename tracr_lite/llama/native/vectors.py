@@ -48,6 +48,33 @@ def spread(builder: Any, value: Any) -> Any:
     return builder.shuffle_vector(first, nothing, mask([0] * LANES))
 
 
+def first_lanes(builder: Any, count: Any) -> Any:
+    """Flags of the first lanes, an int64 of them."""
+    kind = ir.VectorType(LONG, LANES)
+    nothing = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(nothing, count, ir.Constant(INT, 0))
+    same = builder.shuffle_vector(first, nothing, mask([0] * LANES))
+    return builder.icmp_signed("<", ir.Constant(kind, list(range(LANES))), same)
+
+
+def load_some(builder: Any, pointer: Any, flags: Any) -> Any:
+    """The float32 numbers of the lanes that have a flag; zero in the others."""
+    there = builder.bitcast(pointer, VECTOR.as_pointer())
+    kind = ir.FunctionType(VECTOR, [there.type, INT, flags.type, VECTOR])
+    name = f"llvm.masked.load.v{LANES}f32.p0"
+    call = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(call, [there, ir.Constant(INT, 4), flags, ZERO])
+
+
+def store_some(builder: Any, vector: Any, pointer: Any, flags: Any) -> None:
+    """Stores the lanes that have a flag."""
+    there = builder.bitcast(pointer, VECTOR.as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [VECTOR, there.type, INT, flags.type])
+    name = f"llvm.masked.store.v{LANES}f32.p0"
+    call = cgutils.get_or_insert_function(builder.module, kind, name)
+    builder.call(call, [vector, there, ir.Constant(INT, 4), flags])
+
+
 def mask(lanes: list[int]) -> Any:
     """Which lanes a shuffle takes."""
     return ir.Constant(ir.VectorType(INT, len(lanes)), lanes)

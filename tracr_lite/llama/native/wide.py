@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracr_lite.llama.native.amx import (
+from tracr_lite.llama.native.amx import LINE, SIDE, begin_tiles, end_tiles, put_columns
+from tracr_lite.llama.native.amx_kernels import (
     ABREAST,
-    LINE,
-    SIDE,
-    begin_tiles,
-    end_tiles,
     multiply_digit,
     multiply_pairs,
     multiply_pairs_abreast,
@@ -24,6 +21,7 @@ from tracr_lite.llama.native.edge import (
     bytes_in_groups,
     compiled,
     scales_of_groups,
+    shorts,
 )
 from tracr_lite.llama.native.plan import (
     ADDRESS,
@@ -42,15 +40,12 @@ from tracr_lite.llama.native.plan import (
 )
 from tracr_lite.llama.native.vectors import LANES
 
-F32 = np.float32
-MOST = 1 << 16  # numbers of a group whose products int32 can sum
-
 
 def unit(kind: int, width: int, size: int) -> int:
     """Columns that AMX multiplies at a time; 0 where it cannot."""
     if kind == BFLOAT16:
         return next((each for each in (32, 16) if width % each == 0), 0)
-    if kind in (INT8, Q80) and size <= MOST:
+    if kind in (INT8, Q80):
         return next((each for each in (64, 48, 32, 16) if size % each == 0), 0)
     return 0
 
@@ -66,35 +61,52 @@ def wide_product(
     adds: bool,
 ) -> None:
     """As `products.product`, of vectors that `packing.pack` has seen."""
+    # Batches are copied with each call, so that calls are few and rather have addresses.
     begin_tiles(matrix[UNIT] * (2 if matrix[KIND] == BFLOAT16 else 1))
+    place = batch.found.ctypes.data + thread * ABREAST * SIDE * LINE
+    x, apart = batch.packed.ctypes.data, batch.packed.shape[1] * LANES * 4
+    factors, between = batch.factors.ctypes.data, batch.factors.shape[1] * LINE
+    there, row = out.ctypes.data, 4 * out.shape[1]
     for first in range(part[0], part[1], SIDE):
         rows = min(SIDE, part[1] - first)
-        if matrix[KIND] == BFLOAT16:
-            _pairs(matrix, batch, count, first, rows, thread, out, adds)
+        weights, scales, ahead = matrix[ADDRESS], matrix[SCALES], SIDE * _row(matrix)
+        height = matrix[OUT]
+        if rows == SIDE:
+            weights, scales = weights + first * _row(matrix), scales + first * 4
         else:
-            _groups(matrix, batch, count, first, rows, thread, out, adds)
+            weights, scales = _copied(matrix, first, rows, batch, thread)
+            height, ahead = SIDE, 0
+        to = (there + first * 4, row, count, rows, adds)
+        if matrix[KIND] == BFLOAT16:
+            _pairs(matrix, weights, (x, apart), place, to, ahead)
+        else:
+            vectors = (x, apart, factors, between)
+            _groups(matrix, (weights, scales, height), vectors, place, to, ahead)
     end_tiles()
+
+
+@compiled
+def _row(matrix: np.ndarray) -> int:
+    """How many bytes a row has, or the part of one that is in a chunk."""
+    if matrix[KIND] == BFLOAT16:
+        return 2 * matrix[IN]
+    return matrix[GROUPS] * matrix[SIZE]
 
 
 @compiled
 def _pairs(
     matrix: np.ndarray,
-    batch: Batch,
-    count: int,
-    first: int,
-    rows: int,
-    thread: int,
-    out: np.ndarray,
-    adds: bool,
+    weights: int,
+    vectors: tuple[int, int],
+    place: int,
+    to: tuple[int, int, int, int, bool],
+    ahead: int,
 ) -> None:
-    width, found = matrix[IN], batch.found[thread]
-    weights, ahead = matrix[ADDRESS] + first * width * 2, 2 * width * SIDE
-    if rows < SIDE:
-        weights, ahead = _copied(weights, rows * width * 2, batch, thread), 0
-    x, apart = batch.packed.ctypes.data, batch.packed.shape[1] * LANES * 4
-    sizes, tiles, tile = (width, matrix[UNIT]), (count + LANES - 1) // LANES, 0
+    """16 rows in bfloat16 with all vectors."""
+    (x, apart), (there, row, count, rows, adds) = vectors, to
+    sizes, tiles, tile = (matrix[IN], matrix[UNIT]), (count + LANES - 1) // LANES, 0
     while tile < tiles:
-        here, place = x + tile * apart, found.ctypes.data
+        here = x + tile * apart
         abreast = ABREAST if tile + ABREAST <= tiles else 1
         if abreast == ABREAST:
             multiply_pairs_abreast(weights, here, apart, place, sizes, ahead)
@@ -102,62 +114,58 @@ def _pairs(
             multiply_pairs(weights, here, apart, place, sizes, ahead)
         for i in range(abreast):
             lane = (tile + i) * LANES
-            _put(out, lane, min(LANES, count - lane), first, rows, found[i], adds)
+            sums, lanes = place + i * SIDE * LINE, min(LANES, count - lane)
+            put_columns(sums, there + lane * row, row, lanes, rows, adds)
         tile, ahead = tile + abreast, 0
 
 
 @compiled
 def _groups(
     matrix: np.ndarray,
-    batch: Batch,
-    count: int,
-    first: int,
-    rows: int,
-    thread: int,
-    out: np.ndarray,
-    adds: bool,
+    weights: tuple[int, int, int],
+    vectors: tuple[int, int, int, int],
+    place: int,
+    to: tuple[int, int, int, int, bool],
+    ahead: int,
 ) -> None:
-    chunks, groups, size = matrix[CHUNKS], matrix[GROUPS], matrix[SIZE]
-    weights, scales = matrix[ADDRESS] + first * groups * size, matrix[SCALES] + first * 4
-    height, ahead = matrix[OUT], groups * size * SIDE
-    if rows < SIDE:
-        weights, scales = _copied_groups(matrix, first, rows, batch, thread)
-        height, ahead = SIDE, 0
-    x, apart = batch.packed.ctypes.data, batch.packed.shape[1] * LANES * 4
-    factors, found = batch.factors, batch.found[thread]
-    between, place = factors.shape[1] * LINE, found.ctypes.data
-    sizes = (height, chunks, groups, size, matrix[UNIT])
+    """16 rows in int8 with all vectors."""
+    (address, scales, height), (x, apart, factors, between) = weights, vectors
+    there, row, count, rows, adds = to
+    steps = matrix[SIZE] // matrix[UNIT]
+    sizes = (height, matrix[CHUNKS], matrix[GROUPS], steps, matrix[UNIT])
     for tile in range((count + LANES - 1) // LANES):
-        here, own = x + tile * apart, factors.ctypes.data + tile * between
+        here, own = x + tile * apart, factors + tile * between
         if matrix[KIND] == Q80:
-            multiply_digit(weights, scales, here, own, place, sizes, ahead)
+            multiply_digit(address, scales, here, own, place, sizes, ahead)
         else:
-            multiply_three_digits(weights, scales, here, own, place, sizes, ahead)
-        ahead = 0
-        lane = tile * LANES
-        _put(out, lane, min(LANES, count - lane), first, rows, found[0], adds)
+            multiply_three_digits(address, scales, here, own, place, sizes, ahead)
+        lane, ahead = tile * LANES, 0
+        put_columns(place, there + lane * row, row, min(LANES, count - lane), rows, adds)
 
 
 @compiled
-def _copied(weights: int, nbytes: int, batch: Batch, thread: int) -> int:
-    """Where rows that do not fill a tile are, with anything behind them."""
-    block = batch.blocks[thread]
-    source = bytes_in_groups(weights, 1, 1, 1, nbytes)
-    copy = bytes_in_groups(block.ctypes.data, 1, 1, 1, nbytes)
-    for i in range(nbytes):
-        copy[0, 0, 0, i] = source[0, 0, 0, i]
-    return block.ctypes.data
-
-
-@compiled
-def _copied_groups(
+def _copied(
     matrix: np.ndarray, first: int, rows: int, batch: Batch, thread: int
 ) -> tuple[int, int]:
-    """The same for int8, and for its scales."""
+    """Where rows that do not fill a tile are, with anything behind them; and their scales."""
+    nbytes = batch.blocks.shape[1] * batch.blocks.shape[2] * 4
+    address = batch.blocks.ctypes.data + thread * nbytes
+    if matrix[KIND] != BFLOAT16:
+        return _copied_groups(matrix, first, rows, address)
+    source = shorts(matrix[ADDRESS], matrix[OUT], matrix[IN])
+    copy = shorts(address, SIDE, matrix[IN])
+    for r in range(rows):
+        for k in range(matrix[IN]):
+            copy[r, k] = source[first + r, k]
+    return address, 0
+
+
+@compiled
+def _copied_groups(matrix: np.ndarray, first: int, rows: int, address: int) -> tuple[int, int]:
+    """The same for int8."""
     chunks, groups, size = matrix[CHUNKS], matrix[GROUPS], matrix[SIZE]
     weights = bytes_in_groups(matrix[ADDRESS], chunks, matrix[OUT], groups, size)
     scales = scales_of_groups(matrix[SCALES], chunks, groups, matrix[OUT])
-    address = batch.blocks[thread].ctypes.data
     behind = address + SIDE * matrix[IN]
     copy = bytes_in_groups(address, chunks, SIDE, groups, size)
     own = scales_of_groups(behind, chunks, groups, SIDE)
@@ -168,27 +176,3 @@ def _copied_groups(
                 for k in range(size):
                     copy[c, r, g, k] = weights[c, first + r, g, k]
     return address, behind
-
-
-@compiled
-def _put(
-    out: np.ndarray,
-    row: int,
-    lanes: int,
-    first: int,
-    rows: int,
-    found: np.ndarray,
-    adds: bool,
-) -> None:
-    """Stores a tile; whole ones in vectors."""
-    for lane in range(lanes):
-        if rows == SIDE and adds:
-            for r in range(SIDE):
-                out[row + lane, first + r] += found[lane, r]
-        elif rows == SIDE:
-            for r in range(SIDE):
-                out[row + lane, first + r] = found[lane, r]
-        else:
-            for r in range(rows):
-                before = out[row + lane, first + r] if adds else F32(0)
-                out[row + lane, first + r] = before + found[lane, r]
