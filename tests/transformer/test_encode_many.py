@@ -128,6 +128,19 @@ def test_what_follows_a_sequence_is_not_decoded():
 def test_no_answers_are_no_values(shape):
     for encoder in (FREE, None, NumericalEncoder([1, 2]), Doubling()):
         assert ManyDecoder(encoder).decode(np.zeros(shape, np.int32)) == [[]] * shape[0]
+    for encoder in (FREE, None, NumericalEncoder([1, 2])):
+        empty = np.zeros(shape, np.int32)
+        assert ManyDecoder(encoder).decode(empty, None, "x") == [[]] * shape[0]
+
+
+def test_a_large_vocabulary_is_known_whole():
+    """Thousands of tokens share slots: those are looked up by value."""
+    rng, words = random.Random(0), [f"word{n}" for n in range(6000)]
+    basis = [BasisDirection("tokens", v) for v in ("bos", *words)]
+    encoder = CategoricalEncoder(basis, enforce_bos=True, bos_token="bos", exact_types=True)
+    batch = [["bos", *rng.choices(words, k=99)] for _ in range(100)]
+    expected = [i for row in batch for i in encoder.encode(row)]
+    assert ManyEncoder(encoder).encode(batch, range(100)).tolist() == expected
 
 
 @pytest.mark.parametrize("ids", [[1.5], ["a"], [None]])

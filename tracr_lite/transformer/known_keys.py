@@ -9,6 +9,7 @@ import numpy as np
 GOLDEN = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: it spreads keys that are neighbours
 FACTORS = tuple(pow(GOLDEN, power, 2**64) for power in range(1, 9))  # all odd
 MOST_BITS = 15  # slots, 12 bytes each
+SURE = 256  # keys; of more, some share a slot whatever the factor is
 
 
 class KnownKeys:
@@ -25,7 +26,7 @@ class KnownKeys:
         known = np.fromiter(keys, np.uint64)
         bits = min(MOST_BITS, 2 * len(known).bit_length() + 2)
         self._shift = np.uint64(64 - bits)
-        for factor in FACTORS:
+        for factor in FACTORS if len(known) <= SURE else FACTORS[:1]:
             self._factor = np.uint64(factor)
             if len(set(self._slots(known).tolist())) == len(known):
                 break
