@@ -1,4 +1,9 @@
-"""Attention of a single query, with heads that fill whole vectors. As LLVM's code."""
+"""Attention of a single query, with heads that fill whole vectors. As LLVM's code.
+
+A head of a text has few places, one behind the other: they are over before the processor sees
+that memory is read in order. So what comes next is asked for early: the values while keys are
+multiplied, and the keys of the next head while values are.
+"""
 
 # numba and llvmlite have few annotations.
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -15,6 +20,7 @@ from numba.core import cgutils
 
 from tracr_lite.llama.native.edge import compiled, instruction
 from tracr_lite.llama.native.vectors import (
+    BYTE,
     FLOAT,
     LANES,
     VECTOR,
@@ -24,6 +30,7 @@ from tracr_lite.llama.native.vectors import (
     load,
     number,
     place,
+    prefetch,
     spread,
     total,
 )
@@ -48,19 +55,30 @@ def look_alone(
     for `length` numbers, in whole vectors.
     """
     start, vectors = weights.ctypes.data, size // LANES
-    _score(keys.ctypes.data, query.ctypes.data, vectors, length, start)
+    soon = values.ctypes.data - keys.ctypes.data
+    _score(keys.ctypes.data, query.ctypes.data, vectors, length, start, soon)
     whole = (length + LANES - 1) // LANES
     for place_ in range(length, whole * LANES):
         weights[place_] = F32(-np.inf)
     sum_ = _soften(start, whole, F32(F32(1) / np.sqrt(F32(size))))
-    _mix(start, values.ctypes.data, vectors, length, F32(1) / sum_, out.ctypes.data)
+    soon = keys.ctypes.data + keys.shape[0] * size * 4 - values.ctypes.data
+    _mix(start, values.ctypes.data, vectors, length, F32(1) / sum_, out.ctypes.data, soon)
 
 
 @instruction
 def _score(
-    _context: Any, _keys: Any, _query: Any, _vectors: Any, _length: Any, _out: Any
+    _context: Any,
+    _keys: Any,
+    _query: Any,
+    _vectors: Any,
+    _length: Any,
+    _out: Any,
+    _soon: Any,
 ) -> Any:
-    """`out[p] = sum over i of keys[p, i] * query[i]`, from addresses of float32."""
+    """`out[p] = sum over i of keys[p, i] * query[i]`, from addresses of float32.
+
+    What lies `soon` bytes behind a key is fetched.
+    """
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         keys, query, out = (place(builder, args[i], FLOAT) for i in (0, 1, 4))
@@ -77,7 +95,9 @@ def _score(
                 at = builder.mul(loop.index, number(LANES))
                 given = load(builder, builder.gep(query, [at]), VECTOR, 4)
                 for start, each in zip(starts, sums, strict=True):
-                    key = load(builder, builder.gep(start, [at]), VECTOR, 4)
+                    there = builder.gep(start, [at])
+                    _fetch(builder, there, args[5])
+                    key = load(builder, there, VECTOR, 4)
                     builder.store(fused(builder, key, given, builder.load(each)), each)
             for row, each in zip(rows, sums, strict=True):
                 builder.store(total(builder, builder.load(each)), builder.gep(out, [row]))
@@ -85,7 +105,7 @@ def _score(
         _blocks(builder, length, score)
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 5), generate
+    return types.void(*[types.int64] * 6), generate
 
 
 @instruction
@@ -123,8 +143,12 @@ def _mix(
     _length: Any,
     _factor: Any,
     _out: Any,
+    _soon: Any,
 ) -> Any:
-    """`out[i] = factor * sum over places p of weights[p] * values[p, i]`, from addresses."""
+    """`out[i] = factor * sum over places p of weights[p] * values[p, i]`, from addresses.
+
+    What lies `soon` bytes behind a value is fetched.
+    """
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         weights, values, out = (place(builder, args[i], FLOAT) for i in (0, 1, 5))
@@ -139,8 +163,9 @@ def _mix(
                 for i, each in enumerate(sums[:count]):
                     row = builder.add(first, number(i))
                     weight = builder.load(builder.gep(weights, [row]))
-                    there = builder.add(builder.mul(row, size), at)
-                    value = load(builder, builder.gep(values, [there]), VECTOR, 4)
+                    there = builder.gep(values, [builder.add(builder.mul(row, size), at)])
+                    _fetch(builder, there, args[6])
+                    value = load(builder, there, VECTOR, 4)
                     wide = spread(builder, weight)
                     builder.store(fused(builder, wide, value, builder.load(each)), each)
 
@@ -152,7 +177,7 @@ def _mix(
             _store(builder, scaled, builder.gep(out, [at]))
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 4, types.float32, types.int64), generate
+    return types.void(*[types.int64] * 4, types.float32, *[types.int64] * 2), generate
 
 
 def _blocks(builder: Any, length: Any, do: Any) -> None:
@@ -169,6 +194,11 @@ def _reduced_most(builder: Any, vector: Any) -> Any:
     kind = ir.FunctionType(FLOAT, [VECTOR])
     name = f"llvm.vector.reduce.fmax.v{LANES}f32"
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [vector])
+
+
+def _fetch(builder: Any, pointer: Any, behind: Any) -> None:
+    found = builder.bitcast(pointer, BYTE.as_pointer())
+    prefetch(builder, builder.gep(found, [behind]))
 
 
 def _store(builder: Any, vector: Any, there: Any) -> None:
