@@ -88,16 +88,21 @@ def _blocks(model: AssembledTransformerModel) -> Blocks:
 
 def _refusal(model: AssembledTransformerModel) -> CompileError | None:
     """Why there is no certificate; None if there is one."""
-    from tracr_lite.certifying.certify import certify  # a part above
-
     if not _doubtful(model):
         return None
     if isinstance(model.params, SparseParams):
         model = replace(model, params=model.params.dense())
-    reasons = certify(model).why_not()
+    reasons = certifier()(model).why_not()
     parts = [line.split(": ", 1) for line in reasons[:3]]
     found = [Problem(name, why, "use a smaller max_seq_len") for name, why in parts]
     return CompileError("certify", found) if found else None
+
+
+def certifier() -> Callable[[AssembledTransformerModel], Any]:
+    """`certify`. Loading it takes a tenth of a second, and few models need it."""
+    from tracr_lite.certifying.certify import certify  # a part above
+
+    return certify
 
 
 def or_refused(

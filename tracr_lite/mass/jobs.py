@@ -7,10 +7,13 @@ import pickle
 from functools import lru_cache
 from typing import Any, cast
 
+from tracr_lite.compiler import settling
 from tracr_lite.compiler.compiling import compile_sparse
 from tracr_lite.mass import wire
 from tracr_lite.mass.draws import draw
 from tracr_lite.mass.recipe import Recipe
+
+settling.certifier()  # loaded now: of many programs, some need it
 
 
 def compile_job(job: bytes) -> bytes:

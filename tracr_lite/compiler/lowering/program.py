@@ -40,10 +40,7 @@ def lower(
     while True:
         values.forget(len(values.graph.nodes))
         lowering = Lowering(
-            *(values, bos, split, clean),
-            assumed=frozenset(problems),
-            noted=noted,
-            writers=WRITERS,
+            *(values, bos, split, clean, -1, frozenset(problems)), noted=noted, writers=WRITERS
         )
         try:
             blocks = _output(lowering)

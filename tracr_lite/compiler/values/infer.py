@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,16 @@ from tracr_lite.compiler.values.predicates import truth_table
 from tracr_lite.compiler.values.state import Info, Refused, Values, tabulate
 from tracr_lite.errors import InvalidValueSetError, Problem
 
+SHORT = 64  # lengths and vocabularies of which what is known is kept for other programs
+
 
 def infer(graph: Graph, vocab: list[Any], lengths: Iterable[int], causal: bool) -> Values:
     """Every value that each node can hold on inputs over `vocab` of the given lengths.
 
     **Raises:** `InvalidValueSetError` listing every node whose values cannot be represented.
     """
-    keys = Keys(np.array(sorted(lengths)))
+    own = tuple(sorted(lengths))
+    keys = _shared_keys(own) if own[-1] <= SHORT else Keys(np.array(own))
     values = Values(graph, keys, causal, vocab, list(graph.nodes), list(graph.labels))
     problems: list[Problem] = []
     broken: set[int] = set()
@@ -101,14 +105,35 @@ def _analyse(values: Values, selector: int) -> None:
 def _source(values: Values, at: int, kind: str) -> None:
     keys = values.keys
     if kind == "tokens":
-        domain, keyed = values.vocab, Keyed.anywhere(len(values.vocab))
-    elif kind == "indices":
-        domain = list(range(keys.n))
-        keyed = Keyed(np.arange(keys.n)[None, :], np.eye(keys.n, dtype=bool))
+        domain = list(values.vocab)
     else:
-        domain = [int(x) for x in keys.lengths]
-        keyed = Keyed(np.arange(len(domain))[:, None], np.eye(len(domain), dtype=bool))
-    values.set_leaf(at, Info(list(domain), identity(at, len(domain))), keyed)
+        domain = list(range(keys.n)) if kind == "indices" else keys.lengths.tolist()
+    if keys.n <= SHORT and len(domain) <= SHORT:
+        keyed = _shared(kind, len(domain), tuple(keys.lengths.tolist()))
+    else:
+        keyed = _keyed(kind, len(domain))
+    values.set_leaf(at, Info(domain, identity(at, len(domain))), keyed)
+
+
+def _keyed(kind: str, size: int) -> Keyed:
+    """Tokens are possible anywhere; each index at its position, each length at inputs of it."""
+    if kind == "tokens":
+        return Keyed.anywhere(size)
+    classes = np.arange(size)
+    return Keyed(
+        classes[None, :] if kind == "indices" else classes[:, None], np.eye(size, dtype=bool)
+    )
+
+
+@lru_cache(maxsize=64)
+def _shared(kind: str, size: int, lengths: tuple[int, ...]) -> Keyed:
+    """What is counted of it, for these lengths, is kept for the next program."""
+    return _keyed(kind, size)
+
+
+@lru_cache(maxsize=16)
+def _shared_keys(lengths: tuple[int, ...]) -> Keys:
+    return Keys(np.array(lengths))
 
 
 def _pointwise(values: Values, at: int, node: Pointwise) -> None:
