@@ -171,3 +171,13 @@ def test_a_loaded_model_is_certified_with_its_program(tmp_path):
     other, _ = PROGRAMS["reverse"]
     with pytest.raises(VerifyError, match="another model"):
         certify(loaded, program=other)
+
+
+def test_a_block_that_nobody_reads_and_that_writes_nothing_is_no_matter():
+    sample = sample_program(10**6 + 46, nodes=(1, 12), max_seq_len=2, vocab_size=5)
+    model = compile_rasp_to_model(sample.program, sample.vocab, 2, causal=sample.causal)
+    blocks = model.trace.layers.blocks
+    assert any(not {*form.dirs} & {*model.space.basis} for form in blocks.forms if form.dirs)
+    certificate = certify(model)
+    assert certificate.holds
+    assert tracr_lite.check_certificate(model.params, model.model_config, certificate) == []

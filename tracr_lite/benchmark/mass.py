@@ -61,6 +61,6 @@ def _many(programs: Sequence[SampledProgram]) -> tuple[float, int]:
     before = os.times()
     requests: list[Any] = [(p.program, p.vocab, LENGTH, {"causal": p.causal}) for p in programs]
     items = compile_many(requests, progress=False)
-    good = sum(item.error is None and item.model is not None for item in items)
+    good = sum(1 for item in items if item.error is None and item.model.params)
     after = os.times()
     return sum(b - a for a, b in zip(before[:4], after[:4], strict=True)), good

@@ -94,6 +94,8 @@ def _written(
     problems: list[tuple[str, str]] = [*nodes.problems]
     used: dict[int, int] = {}
     for block, note in zip(blocks.blocks, blocks.notes, strict=True):
+        if not nodes.known(note.dirs):
+            continue
         name = nodes.name_of(note.dirs[0])
         try:
             if isinstance(note, WrittenTable):

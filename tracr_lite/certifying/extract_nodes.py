@@ -56,11 +56,14 @@ class Nodes:
         nodes._constant(ONE, BasisDirection(conventions.ONE), 1.0)
         nodes._constant(BOS, BasisDirection(conventions.TOKENS, bos), 0.0)
         for form in blocks.forms:
-            if isinstance(form, OneHot):
-                nodes._one_hot(form)
-            else:
-                nodes._numbers(form)
+            if form.dirs and not nodes.known(form.dirs):
+                continue
+            nodes._one_hot(form) if isinstance(form, OneHot) else nodes._numbers(form)
         return nodes
+
+    def known(self, dirs: Sequence[BasisDirection]) -> bool:
+        """Whether there are columns of that name; what nobody writes or reads has none."""
+        return any(d in self.trace.space for d in dirs)
 
     def columns(self, dirs: Sequence[BasisDirection]) -> np.ndarray:
         """Residual columns, in the order of `dirs`."""
@@ -175,7 +178,7 @@ class Nodes:
 
     def _numbers(self, form: Number) -> None:
         layer, half = where(form.slot)
-        dirs = [*form.read.dirs, *(f.dirs[0] for f in form.flags.values())]
+        dirs = form.dirs
         info = self.trace.values.info[form.node]
         rows = np.zeros((len(form.codes), len(dirs)))
         first = len(form.read.dirs)

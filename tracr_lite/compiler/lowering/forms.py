@@ -117,6 +117,11 @@ class Number:
     slot: int
     proved: NumberErrors = UNKNOWN_NUMBER
 
+    @property
+    def dirs(self) -> tuple[BasisDirection, ...]:
+        """The columns that the number and its flags are read from."""
+        return (*self.read.dirs, *(f.dirs[0] for f in self.flags.values()))
+
     def folded(self, values: list[Any]) -> Number:
         """The same, flagged numbers read as numbers: for uses that do not tell types apart."""
         flagged = {
