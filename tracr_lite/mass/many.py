@@ -43,7 +43,10 @@ class CompiledProgram:
 
     @property
     def model(self) -> AssembledTransformerModel:
-        """The model. **Raises:** `error`, if there is one."""
+        """The model; the arrays of its weights are made when it is first asked for.
+
+        **Raises:** `error`, if there is one.
+        """
         if self.error is not None:
             raise self.error
         model = cast("AssembledTransformerModel", self._model)
