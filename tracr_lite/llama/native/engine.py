@@ -102,7 +102,7 @@ class NativeBatch:
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
         """All that a pass for one token of each row needs besides the model."""
-        return tuple(self._batch)
+        return tuple(each for each in self._batch if isinstance(each, np.ndarray))
 
     @property
     def alive(self) -> bool:

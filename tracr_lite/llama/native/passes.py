@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from tracr_lite.llama.native.arithmetic import exp, gate, normalize, turn
-from tracr_lite.llama.native.edge import compiled
+from tracr_lite.llama.native.edge import compiled, floats, row_at
 from tracr_lite.llama.native.lookback import look_alone
 from tracr_lite.llama.native.plan import (
     PASSED,
@@ -51,10 +51,11 @@ def run_pass(model: Model, batch: Batch, thread: int, threads: int) -> None:
 def score(model: Model, batch: Batch, thread: int, threads: int) -> tuple[int, int]:
     """The logits of the rows that are `scored`; which tokens this thread has computed."""
     count, which = batch.counts[SCORED], PER_LAYER * model.layers + 1
-    matrix, weight = model.matrices[which], model.norms[2 * model.layers]
+    matrix, weight = model.matrices[which], row_at(batch.at_norms, 2 * model.layers, model.dim)
     first, last = _own_rows(matrix, count, thread, threads)
     for row in range(first, last):
-        normalize(batch.x[batch.scored[row]], weight, model.eps, batch.given[row])
+        x = row_at(batch.at_x, batch.scored[row], model.dim)
+        normalize(x, weight, model.eps, row_at(batch.at_given, row, batch.given.shape[1]))
         settle(matrix, batch, row, count)
     _fill(matrix, batch, count, thread, threads)
     part = share(model.vocab, 16, thread, threads)
@@ -86,10 +87,12 @@ def _attend(
     model: Model, batch: Batch, layer: int, count: int, thread: int, threads: int
 ) -> None:
     """Adds to the residual stream what attention finds."""
-    matrix = model.matrices[PER_LAYER * layer + QKV]
+    matrix, wide = model.matrices[PER_LAYER * layer + QKV], batch.given.shape[1]
+    weight = row_at(batch.at_norms, 2 * layer, model.dim)
     first, last = _own_rows(matrix, count, thread, threads)
     for row in range(first, last):
-        normalize(batch.x[row], model.norms[2 * layer], model.eps, batch.given[row])
+        x, y = row_at(batch.at_x, row, model.dim), row_at(batch.at_given, row, wide)
+        normalize(x, weight, model.eps, y)
         settle(matrix, batch, row, count)
     _fill(matrix, batch, count, thread, threads)
     part = share(model.dim + 2 * model.kv_dim, 16, thread, threads)
@@ -105,7 +108,8 @@ def _attend(
     matrix = model.matrices[PER_LAYER * layer + WO]
     first, last = _own_rows(matrix, count, thread, threads)
     for row in range(first, last):
-        batch.given[row, : model.dim] = batch.mixed[row]
+        given, mixed = row_at(batch.at_given, row, wide), row_at(batch.at_mixed, row, model.dim)
+        given[: model.dim] = mixed
         settle(matrix, batch, row, count)
     _fill(matrix, batch, count, thread, threads)
     part = share(model.dim, 16, thread, threads)
@@ -117,14 +121,16 @@ def _attend(
 def _remember(model: Model, batch: Batch, layer: int, row: int, kv_head: int) -> None:
     """Turns the queries and the key of a head, and keeps key and value in the cache."""
     place, text, size = batch.places[row], batch.texts[row], model.size
-    cos, sin, joined = model.cos[place], model.sin[place], batch.joined[row]
+    half, slots = size // 2, batch.keys.shape[3]
+    cos, sin = row_at(batch.at_cos, place, half), row_at(batch.at_sin, place, half)
+    joined = row_at(batch.at_joined, row, batch.joined.shape[1])
     repeat = model.heads // model.kv_heads
     for head in range(kv_head * repeat, (kv_head + 1) * repeat):
         turn(joined, head * size, cos, sin)
     at = model.dim + kv_head * size
     turn(joined, at, cos, sin)
-    keys = batch.keys[layer, text, kv_head, place]
-    values = batch.values[layer, text, kv_head, place]
+    where = ((layer * batch.keys.shape[1] + text) * model.kv_heads + kv_head) * slots + place
+    keys, values = row_at(batch.at_keys, where, size), row_at(batch.at_values, where, size)
     for i in range(size):
         keys[i] = joined[at + i]
         values[i] = joined[at + model.kv_dim + i]
@@ -161,10 +167,14 @@ def _look_back(
     """Attention of one head of one row: to the places up to its own, and to no others."""
     size, text, length = model.size, batch.texts[row], batch.places[row] + 1
     kv_head = head // (model.heads // model.kv_heads)
-    keys, values = batch.keys[layer, text, kv_head], batch.values[layer, text, kv_head]
-    query, weights = batch.joined[row, head * size :], batch.attention[thread]
+    slots = batch.keys.shape[3]
+    where = ((layer * batch.keys.shape[1] + text) * model.kv_heads + kv_head) * slots * size * 4
+    keys = floats(batch.at_keys + where, slots, size)
+    values = floats(batch.at_values + where, slots, size)
+    query = row_at(batch.at_joined, row, batch.joined.shape[1])[head * size :]
+    weights = row_at(batch.at_attention, thread, batch.attention.shape[1])
     if size % LANES == 0:
-        out = batch.mixed[row, head * size :]
+        out = row_at(batch.at_mixed, row, model.dim)[head * size :]
         look_alone(keys, values, query, length, size, weights, out)
         return
     root, greatest = F32(np.sqrt(F32(size))), F32(-np.inf)
@@ -192,22 +202,26 @@ def _feed_forward(
 ) -> None:
     """Adds to the residual stream what the feed-forward network makes of it."""
     matrix, hidden = model.matrices[PER_LAYER * layer + W13], model.hidden
+    weight, wide = row_at(batch.at_norms, 2 * layer + 1, model.dim), batch.given.shape[1]
     first, last = _own_rows(matrix, count, thread, threads)
     for row in range(first, last):
-        normalize(batch.x[row], model.norms[2 * layer + 1], model.eps, batch.given[row])
+        x, y = row_at(batch.at_x, row, model.dim), row_at(batch.at_given, row, wide)
+        normalize(x, weight, model.eps, y)
         settle(matrix, batch, row, count)
     _fill(matrix, batch, count, thread, threads)
     part = share(hidden, 16, thread, threads)
-    up = (hidden + part[0], hidden + part[1])
+    up, across = (hidden + part[0], hidden + part[1]), batch.joined.shape[1]
     product(matrix, batch, count, part, thread, batch.joined, False)
     product(matrix, batch, count, up, thread, batch.joined, False)
     for row in range(count):
-        gate(batch.joined[row], part[0], part[1], hidden)
+        gate(row_at(batch.at_joined, row, across), part[0], part[1], hidden)
     meet(batch.sync, threads)
     matrix = model.matrices[PER_LAYER * layer + W2]
     first, last = _own_rows(matrix, count, thread, threads)
     for row in range(first, last):
-        batch.given[row, :hidden] = batch.joined[row, :hidden]
+        row_at(batch.at_given, row, wide)[:hidden] = row_at(batch.at_joined, row, across)[
+            :hidden
+        ]
         settle(matrix, batch, row, count)
     _fill(matrix, batch, count, thread, threads)
     part = share(model.dim, 16, thread, threads)

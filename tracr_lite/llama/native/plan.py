@@ -40,6 +40,9 @@ class Model(NamedTuple):
 class Batch(NamedTuple):
     """What is being computed, and room for it. A row is one token of a pass.
 
+    Slices of arrays are counted, among all threads, which takes long. So code that runs for
+    each row or head takes its rows from the addresses at the end, with `edge.row_at`.
+
     `tokens`, `texts`, `places`: (rows,) int64: its id, whose cache it belongs to, its position.
     `scored`: (rows,) int64, the rows of which scores are wanted, in this order.
     """
@@ -70,3 +73,13 @@ class Batch(NamedTuple):
     best: np.ndarray  # float32 (rows, threads): each thread's greatest score
     where: np.ndarray  # int64 (rows, threads): its token; below 0 if there is a NaN
     sync: np.ndarray  # int64: counts the arrivals of threads
+    at_keys: int  # addresses of arrays above
+    at_values: int
+    at_x: int
+    at_given: int
+    at_joined: int
+    at_mixed: int
+    at_attention: int
+    at_norms: int  # and of those of the model
+    at_cos: int
+    at_sin: int

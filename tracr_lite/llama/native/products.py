@@ -13,6 +13,7 @@ import numpy as np
 from tracr_lite.llama.native.arithmetic import rounded_to_bfloat16, rounded_to_q80
 from tracr_lite.llama.native.edge import (
     compiled,
+    row_at,
     scales_of_groups,
 )
 from tracr_lite.llama.native.narrow import bfloat16_product, float32_product, int8_product
@@ -45,7 +46,7 @@ F32 = np.float32
 @compiled
 def settle(matrix: np.ndarray, batch: Batch, row: int, count: int) -> None:
     """Makes `given[row]` what the kernels of a matrix take, for a pass of `count` rows."""
-    given, size = batch.given[row], matrix[SIZE]
+    given, size = row_at(batch.at_given, row, batch.given.shape[1]), matrix[SIZE]
     if matrix[KIND] == BFLOAT16:
         rounded_to_bfloat16(given, matrix[IN])
     if count >= FEW and matrix[UNIT]:

@@ -23,7 +23,18 @@ def make_room(model: Model, caches: Caches, rows: int, scored: int, threads: int
     """Room for passes of up to `rows` rows, of which `scored` may be scored."""
     widest = max(model.dim, model.hidden)
     joined = max(model.dim + 2 * model.kv_dim, 2 * model.hidden)
+    own = {
+        "x": _floats(rows, model.dim),
+        "given": _floats(rows, widest),
+        "joined": _floats(rows, joined),
+        "mixed": _floats(rows, model.dim),
+        "attention": _floats(threads, -(-caches[0].shape[3] // LANES) * LANES),
+    }
+    found = own | {"keys": caches[0], "values": caches[1]}
+    found |= {"norms": model.norms, "cos": model.cos, "sin": model.sin}
     return Batch(
+        **own,
+        **{f"at_{name}": array.ctypes.data for name, array in found.items()},
         counts=_integers(APART),
         tokens=_integers(rows),
         texts=_integers(rows),
@@ -31,15 +42,10 @@ def make_room(model: Model, caches: Caches, rows: int, scored: int, threads: int
         scored=_integers(rows),
         keys=caches[0],
         values=caches[1],
-        x=_floats(rows, model.dim),
-        given=_floats(rows, widest),
         scales=np.ones((rows, widest), np.float32),
         packed=_floats(-(-rows // LANES), widest, LANES),
         factors=_floats(-(-rows // LANES), -(-widest // LANES), LANES),
-        joined=_floats(rows, joined),
-        mixed=_floats(rows, model.dim),
         logits=_floats(scored, model.vocab),
-        attention=_floats(threads, -(-caches[0].shape[3] // LANES) * LANES),
         queries=_floats(threads, model.size, LANES),
         scores=_floats(threads, caches[0].shape[3], LANES),
         totals=_floats(threads, LANES),
