@@ -175,7 +175,7 @@ def compiled_params(trace: CompileTrace, config: TransformerConfig) -> Params:
         VectorSpaceWithBasis([d for d in trace.space.basis if d.name == name])
         for name in (TOKENS, INDICES)
     )
-    return pack(layers, trace.space, config, tokens, indices).params
+    return pack(layers, trace.space, config, tokens, indices).dense()
 
 
 def _arrays(params: Arrays, name: str) -> tuple[np.ndarray, np.ndarray]:
