@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import jax.numpy as jnp
 import numpy as np
 
-from tracr_lite.llama.cache import empty_cache
+from tracr_lite.llama.cache import check_fits, empty_cache
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.decoding import Fixed, State, advance, begin, extend
 from tracr_lite.llama.params import Params
@@ -52,6 +52,7 @@ class JaxEngine:
         )
         random = jnp.stack([random_state(seed) for seed in seeds])
         slots = slots_for(max(int(start.max()) + steps, padded(max(room))))
+        check_fits(self.config, len(room), slots)
         return JaxBatch(self, fixed, random, slots)
 
 

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 from jax import Array, lax
 from jax.tree_util import register_dataclass
 
 from tracr_lite.llama.config import LlamaConfig
+from tracr_lite.llama.errors import LlamaError
 
 
 @register_dataclass
@@ -64,3 +67,25 @@ def empty_cache(config: LlamaConfig, batch: int, slots: int) -> Cache:
         tuple(jnp.zeros(shape, jnp.float32) for _ in range(config.n_layers)) for _ in range(2)
     )
     return Cache(keys, values)
+
+
+def check_fits(config: LlamaConfig, rows: int, slots: int) -> None:
+    """Refuses a cache that is larger than the memory of this machine, before it is made.
+
+    Memory of GPUs is theirs to refuse. **Raises:** `LlamaError` with both sizes.
+    """
+    needed = 8 * config.n_layers * rows * config.kv_dim * slots
+    there = _memory()
+    if jax.default_backend() == "cpu" and there is not None and needed > there:
+        raise LlamaError(
+            f"keys and values of {rows} text(s) of {slots} tokens need {needed / 1e9:.1f} GB, "
+            f"but this machine has {there / 1e9:.1f} GB of memory: choose a smaller n, or "
+            "fewer prompts at a time"
+        )
+
+
+def _memory() -> int | None:
+    """Bytes of the machine; None where the system does not tell."""
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tracr_lite.llama.batches import NOTHING
+from tracr_lite.llama.cache import check_fits
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.decoding import choose_tokens
 from tracr_lite.llama.errors import LlamaError
@@ -96,6 +97,7 @@ class NativeBatch:
         self._seen = np.zeros((rows, vocab), bool) if penalty else None
         self._plain = settings.greedy and not penalty
         self._stops = np.array(stops, np.int64)
+        check_fits(engine.config, rows, slots)
         self.caches = make_caches(engine.model, rows, slots)
         self._batch = make_room(engine.model, self.caches, rows, rows, engine.threads)
 

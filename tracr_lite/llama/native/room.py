@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tracr_lite.llama.native.amx import SIDE
@@ -23,7 +25,7 @@ def make_room(model: Model, caches: Caches, rows: int, scored: int, threads: int
     """Room for passes of up to `rows` rows, of which `scored` may be scored."""
     widest = max(model.dim, model.hidden)
     joined = max(model.dim + 2 * model.kv_dim, 2 * model.hidden)
-    own = {
+    own: dict[str, Any] = {
         "x": _floats(rows, model.dim),
         "given": _floats(rows, widest),
         "joined": _floats(rows, joined),
@@ -32,9 +34,10 @@ def make_room(model: Model, caches: Caches, rows: int, scored: int, threads: int
     }
     found = own | {"keys": caches[0], "values": caches[1]}
     found |= {"norms": model.norms, "cos": model.cos, "sin": model.sin}
+    places: dict[str, Any] = {f"at_{name}": each.ctypes.data for name, each in found.items()}
     return Batch(
         **own,
-        **{f"at_{name}": array.ctypes.data for name, array in found.items()},
+        **places,
         counts=_integers(APART),
         tokens=_integers(rows),
         texts=_integers(rows),
