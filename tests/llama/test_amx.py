@@ -50,8 +50,9 @@ def found(matrix, x, amx, part=None, before=None):
         kept = []
         line = np.array(describe._row(matrix, matrix.shape, kept), np.int64)
     assert bool(line[UNIT]) == amx
-    sizes = SimpleNamespace(dim=x.shape[1], kv_dim=0, hidden=0, vocab=1, size=1)
     cache = np.zeros((1, 1, 1, 1, 1), F32)
+    sizes = SimpleNamespace(dim=x.shape[1], kv_dim=0, hidden=0, vocab=1, size=1)
+    sizes.norms = sizes.cos = sizes.sin = cache
     batch = make_room(sizes, (cache, cache), len(x), 1, 1)
     batch.given[:] = x
     out = np.full((len(x), line[OUT]), 77, F32) if before is None else before.copy()
