@@ -143,8 +143,13 @@ def _scale(builder: Any, parts: list[Any], factor: Any, own: Any, sums: list[Any
             shift = ir.Constant(VECTOR, [BASE**-i] * LANES)
             found = fused(builder, digit, shift, found) if i else digit
         weight = spread(builder, builder.load(builder.gep(own, [number(row)])))
-        scaled = fused(builder, found, builder.fmul(factor, weight), builder.load(each))
-        builder.store(scaled, each)
+        before = builder.load(each)
+        if len(parts) == 1:  # rounded as in runq.c, so that later roundings to int8 are its own
+            scaled = builder.fmul(builder.fmul(found, weight), factor)
+            builder.store(builder.fadd(before, scaled), each)
+        else:
+            scaled = fused(builder, found, builder.fmul(factor, weight), before)
+            builder.store(scaled, each)
 
 
 # `multiply(weights, x, apart, out, (columns, unit), ahead)`: sums of 16 rows in bfloat16 and 16

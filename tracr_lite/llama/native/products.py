@@ -174,7 +174,7 @@ def _grouped_tile(
             row = min(tile * LANES + lane, len(batch.scales) - 1)
             scale = batch.scales[row, group]
             for r in range(ROWS):
-                whole[lane, r] += part[lane, r] * (own[r] * scale)
+                whole[lane, r] += (part[lane, r] * own[r]) * scale  # as in runq.c
 
 
 @compiled
