@@ -55,10 +55,17 @@ def compile_rasp_to_model(
     """
     del mlp_exactness
     tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
-    return _compiled(program, (tokens, max_seq_len, compiler_bos, compiler_pad), causal, False)
+
+    def of_length(n: int) -> AssembledTransformerModel:
+        return _stages(program, (tokens, n, compiler_bos, compiler_pad), causal, False)
+
+    def tried(n: int) -> None:
+        _tried(program, (tokens, n, compiler_bos, compiler_pad), causal)
+
+    return settling.or_refused(of_length, max_seq_len, tried)
 
 
-def compile_sparse(
+def compile_once(
     program: rasp.SOp,
     vocab: Iterable[Any],
     max_seq_len: int,
@@ -66,26 +73,16 @@ def compile_sparse(
     compiler_bos: str = COMPILER_BOS,
     compiler_pad: str = COMPILER_PAD,
     mlp_exactness: int = 100,
+    *,
+    sparse: bool = False,
 ) -> AssembledTransformerModel:
-    """As `compile_rasp_to_model`, but the `params` are `SparseParams`: it does not run yet."""
+    """As `compile_rasp_to_model`, but a refusal does not look for a length that would compile.
+
+    **Arguments:** `sparse`: the `params` are `SparseParams`, and the model does not run yet.
+    """
     del mlp_exactness
     tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
-    return _compiled(program, (tokens, max_seq_len, compiler_bos, compiler_pad), causal, True)
-
-
-def _compiled(
-    program: rasp.SOp, request: tuple[list[Any], int, str, str], causal: bool, sparse: bool
-) -> AssembledTransformerModel:
-    """`request`: vocabulary, max_seq_len, BOS and padding; `sparse`: as for `assemble`."""
-    tokens, longest, bos, pad = request
-
-    def of_length(n: int) -> AssembledTransformerModel:
-        return _stages(program, (tokens, n, bos, pad), causal, sparse)
-
-    def tried(n: int) -> None:
-        _tried(program, (tokens, n, bos, pad), causal)
-
-    return settling.or_refused(of_length, longest, tried)
+    return _stages(program, (tokens, max_seq_len, compiler_bos, compiler_pad), causal, sparse)
 
 
 def _stages(

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 from tracr_lite.compiler import settling
-from tracr_lite.compiler.compiling import compile_sparse
+from tracr_lite.compiler.compiling import compile_once
 from tracr_lite.mass import wire
 from tracr_lite.mass.draws import draw
 from tracr_lite.mass.recipe import Recipe
@@ -19,7 +19,7 @@ settling.certifier()  # loaded now: of many programs, some need it
 def compile_job(job: bytes) -> bytes:
     """A request of `compile_many` to its model."""
     program, (vocab, size, options) = wire.load_request(job)
-    model = compile_sparse(cast(Any, program), vocab, size, **options)
+    model = compile_once(cast(Any, program), vocab, size, sparse=True, **options)
     return wire.dump_model(model, program)
 
 

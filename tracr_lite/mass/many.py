@@ -70,7 +70,8 @@ def compile_many(
 
     A program that fails does not stop the others: its item has an `error`, and its `model`
     raises that error. Models are those of `compile_rasp_to_model`: each has a certificate that
-    holds, and refusals name the largest `max_seq_len` that would compile.
+    holds. Refusals are, too, but do not say which `max_seq_len` would compile: looking for it
+    takes longer than compiling; compile the program alone to know.
 
     **Arguments:**
     - `requests`: `(program, vocab, max_seq_len)` or `(program, vocab, max_seq_len, options)`,
@@ -140,12 +141,12 @@ def _here(
     requests: Iterable[Request], options: Mapping[str, Any]
 ) -> Generator[CompiledProgram]:
     """Without worker processes."""
-    from tracr_lite.compiler.compiling import compile_rasp_to_model  # it needs JAX
+    from tracr_lite.compiler.compiling import compile_once  # it needs JAX
 
     for index, request in enumerate(requests):
         try:
             program, (vocab, size, own) = _read(request, options)
-            model = compile_rasp_to_model(program, vocab, size, **own)
+            model = compile_once(program, vocab, size, **own)
         except Exception as error:  # whatever the functions of a program raise; it is yielded
             yield CompiledProgram(index, _program_of(request), error)
         else:
