@@ -155,19 +155,16 @@ def _mix(
         size = builder.mul(args[2], number(LANES))
         with cgutils.for_range(builder, args[2]) as column:
             at = builder.mul(column.index, number(LANES))
-            sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(ABREAST)]
-            for each in sums:
-                builder.store(ZERO, each)
+            sums = _zeros(builder)
 
             def add(first: Any, count: int, at: Any = at, sums: Any = sums) -> None:
                 for i, each in enumerate(sums[:count]):
                     row = builder.add(first, number(i))
-                    weight = builder.load(builder.gep(weights, [row]))
+                    weight = spread(builder, builder.load(builder.gep(weights, [row])))
                     there = builder.gep(values, [builder.add(builder.mul(row, size), at)])
                     _fetch(builder, there, args[6])
                     value = load(builder, there, VECTOR, 4)
-                    wide = spread(builder, weight)
-                    builder.store(fused(builder, wide, value, builder.load(each)), each)
+                    builder.store(fused(builder, weight, value, builder.load(each)), each)
 
             _blocks(builder, args[3], add)
             found = builder.load(sums[0])
@@ -178,6 +175,14 @@ def _mix(
         return context.get_dummy_value()
 
     return types.void(*[types.int64] * 4, types.float32, *[types.int64] * 2), generate
+
+
+def _zeros(builder: Any) -> list[Any]:
+    """Room for `ABREAST` vectors of sums that begin at 0."""
+    sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(ABREAST)]
+    for each in sums:
+        builder.store(ZERO, each)
+    return sums
 
 
 def _blocks(builder: Any, length: Any, do: Any) -> None:

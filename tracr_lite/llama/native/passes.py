@@ -8,6 +8,8 @@ Source: Touvron et al. 2023, arXiv:2307.09288, section 2.2; `tracr_lite.llama.mo
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from tracr_lite.llama.native.arithmetic import exp, gate, normalize, turn
@@ -31,6 +33,9 @@ from tracr_lite.llama.native.threads import meet, share
 from tracr_lite.llama.native.vectors import LANES
 
 F32 = np.float32
+# numba compiles a function for each literal, but not for each of these
+STORED: Any = np.bool_(False)
+ADDED: Any = np.bool_(True)
 
 
 @compiled
@@ -59,7 +64,7 @@ def score(model: Model, batch: Batch, thread: int, threads: int) -> tuple[int, i
         settle(matrix, batch, row, count)
     _fill(matrix, batch, count, thread, threads)
     part = share(model.vocab, 16, thread, threads)
-    product(matrix, batch, count, part, thread, batch.logits, False)
+    product(matrix, batch, count, part, thread, batch.logits, STORED)
     return part
 
 
@@ -96,7 +101,7 @@ def _attend(
         settle(matrix, batch, row, count)
     _fill(matrix, batch, count, thread, threads)
     part = share(model.dim + 2 * model.kv_dim, 16, thread, threads)
-    product(matrix, batch, count, part, thread, batch.joined, False)
+    product(matrix, batch, count, part, thread, batch.joined, STORED)
     meet(batch.sync, threads)
     first, last = share(count * model.kv_heads, 1, thread, threads)
     for item in range(first, last):
@@ -113,7 +118,7 @@ def _attend(
         settle(matrix, batch, row, count)
     _fill(matrix, batch, count, thread, threads)
     part = share(model.dim, 16, thread, threads)
-    product(matrix, batch, count, part, thread, batch.x, True)
+    product(matrix, batch, count, part, thread, batch.x, ADDED)
     meet(batch.sync, threads)
 
 
@@ -211,8 +216,8 @@ def _feed_forward(
     _fill(matrix, batch, count, thread, threads)
     part = share(hidden, 16, thread, threads)
     up, across = (hidden + part[0], hidden + part[1]), batch.joined.shape[1]
-    product(matrix, batch, count, part, thread, batch.joined, False)
-    product(matrix, batch, count, up, thread, batch.joined, False)
+    product(matrix, batch, count, part, thread, batch.joined, STORED)
+    product(matrix, batch, count, up, thread, batch.joined, STORED)
     for row in range(count):
         gate(row_at(batch.at_joined, row, across), part[0], part[1], hidden)
     meet(batch.sync, threads)
@@ -225,5 +230,5 @@ def _feed_forward(
         settle(matrix, batch, row, count)
     _fill(matrix, batch, count, thread, threads)
     part = share(model.dim, 16, thread, threads)
-    product(matrix, batch, count, part, thread, batch.x, True)
+    product(matrix, batch, count, part, thread, batch.x, ADDED)
     meet(batch.sync, threads)
