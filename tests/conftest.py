@@ -2,6 +2,7 @@
 
 import signal
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # A busy machine is no fault of the code: examples have no deadline, and may be slow to draw.
@@ -13,3 +14,16 @@ settings.load_profile("any_machine")
 # A job in the background ignores these signals, and so would the processes that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """No test is named after a set: its order differs from one process to the next."""
+    for item in items:
+        values = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        for value in values:
+            if (
+                isinstance(value, set | frozenset)
+                and len(value) > 1
+                and repr(value) in item.name
+            ):
+                raise pytest.UsageError(f"{item.nodeid}: the id of {value!r} needs an order")
