@@ -19,7 +19,7 @@ from tracr_lite.craft.transformers import (
 from tracr_lite.craft.vectorspace_fns import Linear, ScalarBilinear
 from tracr_lite.transformer.model import TransformerConfig
 from tracr_lite.transformer.shapes import Shapes, param_shapes
-from tracr_lite.transformer.sparse_params import Params, SparseParams, parts_of
+from tracr_lite.transformer.sparse_params import Params, SparseParams, parts_of, zeros
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ class Packed:
 
     def dense(self) -> Params:
         """The parameters: float32, read-only."""
-        flat = np.zeros(self.size, np.float32)  # pages that stay zero are never touched
+        flat = zeros(self.size, sum(len(at) for at, _ in self._written))
         for at, values in self._written:
             flat[at] = values
         return parts_of(flat, self._shapes)

@@ -7,6 +7,7 @@ it that do not hold zero, and the float32 numbers there.
 from __future__ import annotations
 
 import math
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from jaxtyping import Float32, Int
 
 Params = dict[str, dict[str, np.ndarray]]  # module -> leaf -> array
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]
+LARGE = 2**20  # numbers; from there on numpy asks for huge pages
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +42,27 @@ class SparseParams:
 
     def dense(self) -> Params:
         """The parameters again: read-only parts of one vector."""
-        flat = np.zeros(self.size, np.float32)
+        flat = zeros(self.size, len(self.positions))
         flat[self.positions] = self.values
         return parts_of(flat, self.shapes)
+
+
+def zeros(size: int, filled: int) -> Float32[np.ndarray, " size"]:
+    """A vector of zeros, of which `filled` numbers will be written.
+
+    Memory is cleared page by page when it is first written to. A huge page is 2 MB, all of
+    which would be cleared for a single weight, so few weights get small pages.
+    """
+    small_pages = size * 4 // mmap.PAGESIZE
+    if size < LARGE or filled > small_pages or not hasattr(mmap, "MAP_ANONYMOUS"):
+        return np.zeros(size, np.float32)
+    area = mmap.mmap(-1, 4 * size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        try:
+            area.madvise(mmap.MADV_NOHUGEPAGE)
+        except OSError:
+            pass  # a kernel without huge pages
+    return np.frombuffer(area, np.float32)
 
 
 def parts_of(vector: Float32[np.ndarray, " size"], shapes: Shapes) -> Params:
