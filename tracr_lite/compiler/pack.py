@@ -64,11 +64,24 @@ def configuration(layers: Sequence[HalfLayers], *, causal: bool) -> TransformerC
     heads = [head for layer in layers for head in layer.heads]
     sizes = [max(_rank(head), _value_size(head)) for head in heads]
     root = math.isqrt(max([*sizes, 1]) - 1) + 1
+    return sized(
+        max([*(len(layer.heads) for layer in layers), 1]),
+        len(layers),
+        root * root,
+        max([*(_hidden(layer) for layer in layers), 1]),
+        causal,
+    )
+
+
+def sized(
+    heads: int, layers: int, key_size: int, hidden: int, causal: bool
+) -> TransformerConfig:
+    """The configuration of these sizes."""
     return TransformerConfig(
-        num_heads=max([*(len(layer.heads) for layer in layers), 1]),
-        num_layers=len(layers),
-        key_size=root * root,
-        mlp_hidden_size=max([*(_hidden(layer) for layer in layers), 1]),
+        num_heads=heads,
+        num_layers=layers,
+        key_size=key_size,
+        mlp_hidden_size=hidden,
         dropout_rate=0.0,
         activation_function=jax.nn.relu,
         layer_norm=False,
@@ -96,10 +109,8 @@ def pack(
     indices: VectorSpaceWithBasis,
 ) -> Packed:
     """Parameters of the transformer and its embeddings, [input, output]."""
-    shapes = param_shapes(config, space.num_dims)
-    shapes["token_embed"] = {"embeddings": (tokens.num_dims, space.num_dims)}
-    shapes["pos_embed"] = {"embeddings": (indices.num_dims + 1, space.num_dims)}
-    vector = Packed(shapes)
+    sizes = tokens.num_dims, indices.num_dims + 1
+    vector = Packed(all_shapes(config, space.num_dims, *sizes))
     for number, layer in enumerate(layers):
         here = f"transformer/layer_{number}"
         for at, head in enumerate(layer.heads):
@@ -115,6 +126,14 @@ def pack(
             start += snd.input_space.num_dims
     _put_embeddings(vector, space, tokens, indices)
     return vector
+
+
+def all_shapes(config: TransformerConfig, d_model: int, tokens: int, positions: int) -> Shapes:
+    """The shapes of all parameters, those of the embeddings last."""
+    shapes = param_shapes(config, d_model)
+    shapes["token_embed"] = {"embeddings": (tokens, d_model)}
+    shapes["pos_embed"] = {"embeddings": (positions, d_model)}
+    return shapes
 
 
 class Packed:

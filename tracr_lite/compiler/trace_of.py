@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,7 +10,7 @@ from tracr_lite.compiler.graph import Graph
 from tracr_lite.compiler.place import Layers
 from tracr_lite.compiler.stages import Stage
 from tracr_lite.compiler.values.state import Values
-from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
+from tracr_lite.craft.bases import VectorSpaceWithBasis
 from tracr_lite.craft.transformers import (
     MLP,
     AttentionHead,
@@ -17,6 +18,9 @@ from tracr_lite.craft.transformers import (
     SeriesWithResiduals,
 )
 from tracr_lite.rasp import rasp
+
+# residual columns; (layer, head) pairs; (layer, first neuron, the one after the last)
+Place = tuple[tuple[int, ...], list[tuple[int, int]], list[tuple[int, int, int]]]
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,18 @@ class NodePlace:
     heads: tuple[tuple[int, int], ...]
     neurons: tuple[tuple[int, range], ...]
 
+    @classmethod
+    def of(cls, label: str, place: Place, residual_labels: Sequence[str]) -> NodePlace:
+        """From what `places` says of the node."""
+        columns, heads, neurons = place
+        return cls(
+            label,
+            columns,
+            tuple(residual_labels[i] for i in columns),
+            tuple(heads),
+            tuple((layer, range(start, stop)) for layer, start, stop in neurons),
+        )
+
 
 @dataclass(frozen=True)
 class CompileTrace:
@@ -57,34 +73,11 @@ class CompileTrace:
     @cached_property
     def nodes(self) -> dict[str, NodePlace]:
         """Every node of the program, and those that the compiler added, by label."""
-        heads: dict[int, list[tuple[int, int]]] = {}
-        neurons: dict[int, list[tuple[int, range]]] = {}
-        for number, layer in enumerate(self.layers.layers):
-            for at, head in enumerate(layer.heads):
-                for node in head.nodes:
-                    heads.setdefault(node, []).append((number, at))
-            start = 0
-            for mlp in layer.mlps:
-                stop = start + mlp.snd.input_space.num_dims
-                for node in mlp.nodes:
-                    neurons.setdefault(node, []).append((number, range(start, stop)))
-                start = stop
+        labels = self.layers.blocks.labels
         return {
-            label: self._place(node, label, heads.get(node, []), neurons.get(node, []))
-            for node, label in enumerate(self.layers.blocks.labels)
+            label: NodePlace.of(label, place, self.residual_labels)
+            for label, place in zip(labels, places(self), strict=True)
         }
-
-    def _place(
-        self,
-        node: int,
-        label: str,
-        heads: list[tuple[int, int]],
-        neurons: list[tuple[int, range]],
-    ) -> NodePlace:
-        dirs: tuple[BasisDirection, ...] = self.layers.blocks.columns.get(node, ())
-        columns = tuple(int(i) for i in self.space.indices_of(dirs))
-        names = tuple(self.residual_labels[i] for i in columns)
-        return NodePlace(label, columns, names, tuple(heads), tuple(neurons))
 
     def label_of(self, expr: rasp.RASPExpr) -> str:
         """The graph label of an expression that is part of the compiled program.
@@ -109,3 +102,23 @@ class CompileTrace:
                 mlps = [MLP(m.fst, m.snd, self.space) for m in layer.mlps]
                 blocks.append(MLP.combine_in_parallel(mlps))
         return SeriesWithResiduals(blocks)
+
+
+def places(trace: CompileTrace) -> list[Place]:
+    """Where each node is, in plain numbers."""
+    blocks, index = trace.layers.blocks, trace.space.index_by_direction
+    found: list[Place] = [
+        (tuple(map(index.__getitem__, blocks.columns.get(node, ()))), [], [])
+        for node in range(len(blocks.labels))
+    ]
+    for number, layer in enumerate(trace.layers.layers):
+        for at, head in enumerate(layer.heads):
+            for node in head.nodes:
+                found[node][1].append((number, at))
+        start = 0
+        for mlp in layer.mlps:
+            stop = start + mlp.hidden
+            for node in mlp.nodes:
+                found[node][2].append((number, start, stop))
+            start = stop
+    return found

@@ -12,6 +12,7 @@ from tracr_lite.compiler.compiling import compile_once
 from tracr_lite.mass import wire
 from tracr_lite.mass.draws import draw
 from tracr_lite.mass.recipe import Recipe
+from tracr_lite.mass.sent import dump_model
 
 settling.certifier()  # loaded now: of many programs, some need it
 
@@ -20,7 +21,7 @@ def compile_job(job: bytes) -> bytes:
     """A request of `compile_many` to its model."""
     program, (vocab, size, options) = wire.load_request(job)
     model = compile_once(cast(Any, program), vocab, size, sparse=True, **options)
-    return wire.dump_model(model, program)
+    return dump_model(model)
 
 
 def draw_job(job: bytes) -> bytes:

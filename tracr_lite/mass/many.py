@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from tracr_lite.mass import wire
-from tracr_lite.mass.errors import MassError
 from tracr_lite.mass.pool import Pool, default_workers
 from tracr_lite.mass.processes import Answer
 from tracr_lite.mass.progress import progress_bar
+from tracr_lite.mass.sent import load_model
 from tracr_lite.mass.stream import stream
 from tracr_lite.rasp.base import RASPExpr
 from tracr_lite.transformer.sparse_params import SparseParams
@@ -182,13 +182,7 @@ def _in_workers(
 def _item(answer: Answer, program: Any, rest: Any) -> CompiledProgram:
     if answer.value is None:
         return CompiledProgram(answer.number, program, answer.error)
-    try:
-        model = wire.load_model(answer.value, program, rest)
-    except Exception as error:  # loading runs code of what the program holds; it is yielded
-        why = f"its model could not be read here ({type(error).__name__}: {error})"
-        failed = MassError(f"{why}; compile it with workers=0")
-        failed.__cause__ = error
-        return CompiledProgram(answer.number, program, failed)
+    model = load_model(answer.value, program, rest)
     return CompiledProgram(answer.number, program, None, model)
 
 

@@ -1,11 +1,7 @@
-"""How programs go to a worker process and models come back.
+"""How programs go to a worker process.
 
 A program is sent as a list of expressions, each naming the ones it reads by number, so that
 deep programs need no deep recursion. Its functions may be lambdas: cloudpickle sends them.
-
-A model comes back with its weights, labels, encoders and graph, but without the program: where
-the graph holds an expression or function of it, the model gets the sender's own object. So
-`model.node(expression)` works as if the model had been compiled here.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -14,28 +10,22 @@ the graph holds an expression or function of it, the model gets the sender's own
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import pickle
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from tracr_lite.compiler.trace_of import CompileTrace
-from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.mass.errors import NotSendable
 from tracr_lite.rasp.base import RASPExpr, topological
-from tracr_lite.transformer.encoder import CategoricalEncoder
 
 if TYPE_CHECKING:
-    from tracr_lite.compiler.assembled import AssembledTransformerModel
+    pass
 
 PROTOCOL = 5
-STAGES = ("values", "layers")  # of a trace, that are not sent
 
 
 def dump_request(program: RASPExpr, rest: Any) -> bytes:
@@ -69,113 +59,9 @@ def load_request(blob: bytes) -> tuple[RASPExpr, Any]:
     return shells[-1], unpickler.load()
 
 
-def dump_model(model: AssembledTransformerModel, program: RASPExpr) -> bytes:
-    """The bytes of the model of `program`, whose parameters are `SparseParams`."""
-    assert model.trace is not None
-    numbers = {id(part): number for number, part in enumerate(_parts(program))}
-    light = dataclasses.replace(model, params=None, trace=None)
-    names = [f.name for f in dataclasses.fields(CompileTrace) if f.name not in STAGES]
-    known = {name: getattr(model.trace, name) for name in (*names, "nodes")}
-    return pickle.dumps((_dump((light, known), numbers), model.params), PROTOCOL)
-
-
-def load_model(blob: bytes, program: RASPExpr, rest: Any) -> AssembledTransformerModel:
-    """The model in `blob`, whose parameters are `SparseParams` still.
-
-    **Arguments:** `program`, `rest`: as they were given to `dump_request`.
-    """
-    rest_of_model, params = pickle.loads(blob)
-    model, known = _load(rest_of_model, program)
-    model.params = params
-    model.trace = SentTrace.__new__(SentTrace)
-    vars(model.trace).update(known, request=(program, rest))
-    return model
-
-
-class SentTrace(CompileTrace):
-    """A trace without `values` and `layers`; these are computed again when first asked for.
-
-    They are large, slow to send, and seldom wanted; labels, graph and places are here.
-    """
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> SentTrace:
-        return self  # immutable, and a copy of the program would have other expressions
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in STAGES or "request" not in vars(self):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        from tracr_lite.compiler.compiling import compile_rasp_to_model  # it needs JAX
-
-        program, (vocab, size, options) = vars(self)["request"]
-        again = compile_rasp_to_model(program, vocab, size, **options).trace
-        vars(self).update({stage: getattr(again, stage) for stage in STAGES})
-        del vars(self)["request"]
-        object.__setattr__(self, "__class__", CompileTrace)
-        return getattr(self, name)
-
-
-def _dump(value: Any, numbers: dict[int, int]) -> bytes:
-    buffer = io.BytesIO()
-    _Pickler(buffer, numbers).dump(value)
-    return buffer.getvalue()
-
-
-def _load(blob: bytes, program: RASPExpr) -> Any:
-    return _Unpickler(io.BytesIO(blob), list(_parts(program))).load()
-
-
-def _parts(program: RASPExpr) -> Iterator[Any]:
-    """The expressions of a program and their functions, in the same order for each copy."""
-    for expr in topological(program):
-        yield expr
-        for name in _fields(type(expr)):
-            value = getattr(expr, name)
-            if callable(value) and not isinstance(value, RASPExpr):
-                yield value
-
-
-@lru_cache(maxsize=256)
-def _fields(kind: type) -> tuple[str, ...]:
-    if not dataclasses.is_dataclass(kind):
-        return ()
-    return tuple(field.name for field in dataclasses.fields(kind))
-
-
 def _known(number: int) -> Any:
     """Stands in pickles for an object that the reader has; see `_Unpickler.find_class`."""
     raise pickle.UnpicklingError(f"nothing is known here as number {number}")
-
-
-def _directions(names: list[str], values: list[Any]) -> tuple[BasisDirection, ...]:
-    return tuple(map(BasisDirection, names, values))
-
-
-def _send_directions(basis: Sequence[BasisDirection]) -> tuple[list[str], list[Any]]:
-    return [d.name for d in basis], [d.value for d in basis]
-
-
-def _space(names: list[str], values: list[Any]) -> VectorSpaceWithBasis:
-    return VectorSpaceWithBasis(_directions(names, values), _basis_is_sorted=True)
-
-
-def _encoder(names: list[str], values: list[Any], rest: dict[str, Any]) -> CategoricalEncoder:
-    found = CategoricalEncoder.__new__(CategoricalEncoder)
-    basis = _directions(names, values)
-    vars(found).update(rest, basis=basis, encoding_map={v: i for i, v in enumerate(values)})
-    return found
-
-
-def _send_encoder(encoder: CategoricalEncoder) -> tuple[Any, ...]:
-    rest = {k: v for k, v in vars(encoder).items() if k not in ("basis", "encoding_map")}
-    basis = cast("tuple[BasisDirection, ...]", encoder.basis)
-    return _encoder, (*_send_directions(basis), rest)
-
-
-_SENT: dict[type, Callable[[Any], tuple[Any, ...]]] = {
-    BasisDirection: lambda d: (BasisDirection, (d.name, d.value)),
-    VectorSpaceWithBasis: lambda space: (_space, _send_directions(space.basis)),
-    CategoricalEncoder: _send_encoder,
-}
 
 
 class _Pickler(cloudpickle.Pickler):
@@ -187,8 +73,6 @@ class _Pickler(cloudpickle.Pickler):
         self._numbers = numbers
 
     def reducer_override(self, obj: Any) -> Any:
-        if type(obj) in _SENT:  # not a call for each of their many directions
-            return _SENT[type(obj)](obj)
         number = self._numbers.get(id(obj))
         if number is not None:
             return _known, (number,)
