@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from tracr_lite.compiler.lowering.forms import Number
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, stacked
+from tracr_lite.compiler.lowering.mlp_made import Made
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
 from tracr_lite.compiler.lowering.proved import UNKNOWN, Errors, flag_errors, in_turn, together
 from tracr_lite.compiler.lowering.proved_steps import Read, of_steps
 from tracr_lite.compiler.lowering.proved_tables import of_table
+from tracr_lite.compiler.lowering.remembered import Memory
 from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.sizes import Sizes
@@ -20,28 +23,42 @@ from tracr_lite.craft.blocks.table_mlp import table_mlp
 from tracr_lite.craft.entries import Entries
 
 WEIGHT_BUDGET = 2**27  # rows of one MLP's table times columns that it reads and writes
+SMALL = 2**12  # the same of tables that are remembered
+
+
+_MADE: Memory[Made] = Memory(2048)
 
 
 def neurons_of(
     node: int, inputs: Inputs, code: Entries, *, one_hot: bool
-) -> tuple[Inputs, Neurons, Errors]:
+) -> tuple[Inputs, Made]:
     """Neurons that write `code[output]`, and the inputs with all columns that these read.
 
-    `one_hot`: whether all that is written is 1. Last, errors of all outputs.
+    `one_hot`: whether `code` is the identity.
     """
-    if len(inputs.output) * (len(inputs.dirs) + code.shape[1]) > WEIGHT_BUDGET:
+    weights = len(inputs.output) * (len(inputs.dirs) + code.shape[1])
+    if weights > WEIGHT_BUDGET:
         raise CannotLower(
             node,
             f"its table of {len(inputs.output)} rows over {len(inputs.dirs)} columns would "
             "need more weights than the budget allows",
             "reduce the values of its inputs first, for example by a comparison",
         )
+    number = None if inputs.number is None else _with_number(inputs, inputs.number)
+    if number is not None:
+        inputs = number.inputs
+
+    def make() -> Made:
+        if number is None:
+            made = _table(inputs, code, one_hot)
+        else:
+            made = _steps(number, code, one_hot)
+        return Made.of(*made, inputs.at_bos)
+
     try:
-        if inputs.number is None:
-            noise, k = inputs.noise, inputs.cells.shape[1]
-            made = table_mlp(inputs.cells, inputs.output, code, len(inputs.dirs), noise=noise)
-            return inputs, made, of_table(made, k, (inputs.has, noise), code, one_hot=one_hot)
-        return _steps(inputs, inputs.number, code, one_hot)
+        if weights > SMALL:
+            return inputs, make()
+        return inputs, _MADE.of(_key(inputs, number, code, one_hot), make)
     except ValueError as error:
         raise CannotLower(
             node,
@@ -51,42 +68,80 @@ def neurons_of(
         ) from error
 
 
-def _steps(
-    inputs: Inputs, number: Number, code: Entries, one_hot: bool
-) -> tuple[Inputs, Neurons, Errors]:
-    """Steps on the number for each combination of one-hots; tables where it is no number."""
+def _key(
+    inputs: Inputs, read: _ReadNumber | None, code: Entries, one_hot: bool
+) -> tuple[object, ...]:
+    """All that the neurons depend on."""
+    table = inputs.cells.shape, inputs.cells.tobytes(), inputs.output.tobytes()
+    around = inputs.noise, inputs.has.key, inputs.at_bos.tobytes()
+    writes = code.shape if one_hot else (code.shape, code.dense().tobytes())
+    if read is None:
+        return table, around, writes, one_hot
+    number = read.number
     assert inputs.x is not None, "a number has a column in the table"
-    x, shared = inputs.x, not set(number.read.dirs).isdisjoint(inputs.dirs)
-    inputs, read, flags = _with_number(inputs, number)
-    flagged = np.isin(x, list(flags))
+    flags = [(at, row.tobytes()) for at, row in read.flags.items()]
+    return (
+        *(table, around, writes, one_hot, read.shared, read.read.tobytes(), tuple(flags)),
+        *(number.codes[inputs.x].tobytes(), inputs.x.tobytes() if flags else b""),
+        *(number.absolute, number.relative, number.flag_error, number.proved.key),
+    )
+
+
+def _table(inputs: Inputs, code: Entries, one_hot: bool) -> tuple[Neurons, Errors]:
+    noise, k = inputs.noise, inputs.cells.shape[1]
+    made = table_mlp(inputs.cells, inputs.output, code, len(inputs.dirs), noise=noise)
+    return made, of_table(made, k, (inputs.has, noise), code, one_hot=one_hot)
+
+
+@dataclass(frozen=True)
+class _ReadNumber:
+    """A number as a table reads it.
+
+    **Arguments:** `inputs`: all of them, with the columns of the number; `read`, `flags`: how
+    it and its flags are read from these; `shared`: whether one-hots share columns with it.
+    """
+
+    number: Number
+    inputs: Inputs
+    read: Float[np.ndarray, " inputs"]
+    flags: dict[int, Float[np.ndarray, " inputs"]]
+    shared: bool
+
+
+def _steps(number: _ReadNumber, code: Entries, one_hot: bool) -> tuple[Neurons, Errors]:
+    """Steps on the number for each combination of one-hots; tables where it is no number."""
+    inputs, proved, flags = number.inputs, number.number.proved, number.flags
+    assert inputs.x is not None, "a number has a column in the table"
+    x = inputs.x
+    flagged = np.isin(x, list(flags)) if flags else np.zeros(len(x), bool)
     any_flag = np.zeros(len(inputs.dirs))
     for flag in flags.values():
         any_flag += flag
     parts: list[Neurons] = []
-    errors = [UNKNOWN] if shared else []  # certificates know no leaves that share columns
+    errors = [UNKNOWN] if number.shared else []  # certificates know no shared columns
     if not flagged.all():
-        made, steps = _gated(inputs, number, code, ~flagged, read, any_flag)
-        reads = Read(inputs, number.proved, read, any_flag, inputs.has, len(flags))
+        made, steps = _gated(number, code, ~flagged, any_flag)
+        reads = Read(inputs, proved, number.read, any_flag, inputs.has, len(flags))
         parts.append(made)
         errors.append(of_steps(made, steps, reads, code, one_hot=one_hot))
     for at in sorted(set(x[flagged].tolist())):
         rows = np.flatnonzero(x == at)
-        made, noise = _flagged(inputs, number, code, rows, flags[at])
+        made, noise = _flagged(inputs, number.number, code, rows, flags[at])
         parts.append(made)
-        has = together([inputs.has, flag_errors(number.proved)])
+        has = together([inputs.has, flag_errors(proved)])
         k = inputs.cells.shape[1] + 1
         errors.append(of_table(made, k, (has, noise), code, one_hot=False))
-    return inputs, Neurons.concatenate(parts), in_turn(errors)
+    return Neurons.concatenate(parts), in_turn(errors)
 
 
-def _with_number(
-    inputs: Inputs, number: Number
-) -> tuple[Inputs, np.ndarray, dict[int, np.ndarray]]:
-    """The inputs with the columns of the number; how to read from them it and its flags."""
+def _with_number(inputs: Inputs, number: Number) -> _ReadNumber:
+    """Adds the columns of the number, and says how to read from them it and its flags."""
     functionals = [number.read, *number.flags.values()]
+    shared = not set(number.read.dirs).isdisjoint(inputs.dirs)
     dirs, at_bos, rows = stacked(functionals, inputs.dirs, inputs.at_bos)
     flags = dict(zip(number.flags, rows[1:], strict=True))
-    return replace(inputs, dirs=dirs, at_bos=at_bos), rows[0], flags
+    inputs = replace(inputs, dirs=dirs, at_bos=at_bos)
+    return _ReadNumber(number, inputs, rows[0], flags, shared)
 
 
 def _flagged(
@@ -122,14 +177,10 @@ def _read_through(reads: Entries, flag: np.ndarray) -> Entries:
 
 
 def _gated(
-    inputs: Inputs,
-    number: Number,
-    code: Entries,
-    rows: np.ndarray,
-    read: np.ndarray,
-    any_flag: np.ndarray,
+    of: _ReadNumber, code: Entries, rows: np.ndarray, any_flag: np.ndarray
 ) -> tuple[Neurons, Steps]:
     """Steps on the number in some rows, with a gate for each combination of one-hots."""
+    inputs, number = of.inputs, of.number
     assert inputs.x is not None, "a number has a column in the table"
     cells, x, output = inputs.cells[rows], number.codes[inputs.x[rows]], inputs.output[rows]
     gate = np.zeros(len(cells), np.int64)
@@ -148,7 +199,7 @@ def _gated(
     gate_error = inputs.noise + 2 * number.flag_error * len(number.flags)
     slack = slack + gate_error * (np.abs(x).max() + 1.0)
     steps = Steps(gate, x, output, slack)
-    made = step_mlp(steps, code, read, gates, np.append(-any_flag, 1.0))
+    made = step_mlp(steps, code, of.read, gates, np.append(-any_flag, 1.0))
     if gate_error == 0.0:
         return made, steps
     sizes = Sizes.of(code)  # an open gate hands its error on, times what is written

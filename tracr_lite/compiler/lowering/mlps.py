@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tracr_lite.compiler.lowering import assumed
 from tracr_lite.compiler.lowering.forms import Functional, MLPBlock, Number, OneHot
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, inputs_of, stacked
+from tracr_lite.compiler.lowering.mlp_made import Made
 from tracr_lite.compiler.lowering.mlp_neurons import neurons_of
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.lowering.proved import (
@@ -44,10 +47,10 @@ def write_one_hot(lowering: Lowering, node: int) -> OneHot:
         return assumed.one_hot(lowering, node)
     dirs = tuple(lowering.direction(node, v) for v in values)
     code = Entries.eye(len(dirs))
-    inputs, neurons, proved = neurons_of(node, inputs, code, one_hot=True)
-    slot = emit(lowering, node, inputs, neurons, dirs, code)
-    errors, spread, none = neurons.errors, neurons.spread, np.zeros(len(dirs))
-    return OneHot(node, dirs, group, none, errors, spread, slot, proved)
+    inputs, made = neurons_of(node, inputs, code, one_hot=True)
+    slot = emit(lowering, node, inputs, made, dirs, code)
+    errors, spread, none = made.neurons.errors, made.neurons.spread, np.zeros(len(dirs))
+    return OneHot(node, dirs, group, none, errors, spread, slot, made.proved)
 
 
 def write_number(lowering: Lowering, node: int) -> Number:
@@ -70,8 +73,9 @@ def write_number(lowering: Lowering, node: int) -> Number:
         else:
             code[at, dirs.index(flags[value])] = 1.0
     entries = Entries.of(code)
-    inputs, neurons, proved = neurons_of(node, inputs, entries, one_hot=False)
-    slot = emit(lowering, node, inputs, neurons, dirs, entries)
+    inputs, made = neurons_of(node, inputs, entries, one_hot=False)
+    slot = emit(lowering, node, inputs, made, dirs, entries)
+    error = made.neurons.error
     return Number(
         node,
         Functional.of_column(own),
@@ -82,11 +86,11 @@ def write_number(lowering: Lowering, node: int) -> Number:
         },
         np.zeros(len(group)) if own is None else code[group, 0],
         False,
-        absolute=neurons.error,
+        absolute=error,
         relative=2.0**-23,
-        flag_error=neurons.error,
+        flag_error=error,
         slot=slot,
-        proved=written_number(proved, float(np.abs(code).max(initial=0.0))),
+        proved=written_number(made.proved, float(np.abs(code).max(initial=0.0))),
     )
 
 
@@ -109,7 +113,7 @@ def copy_number(lowering: Lowering, node: int, number: Number) -> Number:
     neurons = Neurons(Entries.of(both), np.zeros(2 * len(dirs)), Entries.of(out), nothing, 0.0)
     cells, output = np.zeros((0, 0), np.int64), np.zeros(0, np.int64)
     inputs = Inputs(names, at_bos, cells, None, output, number, 0.0, number.slot, EXACT)
-    slot = emit(lowering, node, inputs, neurons, dirs)
+    slot = emit(lowering, node, inputs, Made.of(neurons, EXACT, at_bos), dirs)
     listed = lowering.values.info[node].span is None
     proved = copied_number(number.proved, at_bos) if listed else UNKNOWN_NUMBER
     return Number(
@@ -150,7 +154,7 @@ def clean_one_hot(lowering: Lowering, form: OneHot) -> OneHot:
     inputs = Inputs(
         list(form.dirs), form.at_bos, at[:, None], None, at, None, form.error, form.slot, has
     )
-    slot = emit(lowering, form.node, inputs, neurons, dirs, code)
+    slot = emit(lowering, form.node, inputs, Made.of(neurons, proved, form.at_bos), dirs, code)
     errors, none = neurons.errors, np.zeros(size)
     return OneHot(form.node, dirs, form.group, none, errors, neurons.spread, slot, proved)
 
@@ -159,7 +163,7 @@ def emit(
     lowering: Lowering,
     node: int,
     inputs: Inputs,
-    neurons: Neurons,
+    made: Made,
     dirs: tuple[BasisDirection, ...],
     code: Entries | None = None,
 ) -> int:
@@ -170,47 +174,23 @@ def emit(
     slot = inputs.slot if inputs.number is None else max(inputs.slot, inputs.number.slot)
     slot = slot + 1 if slot % 2 == 0 else slot + 2
     label = lowering.values.labels[node]
-    hidden = NumberedSpace(f"{label}.{len(lowering.blocks)}", neurons.hidden)
-    space, reads = _placed(
-        _with_bias(inputs, neurons), [*inputs.dirs, lowering.one, lowering.bos]
-    )
-    out, writes = _placed(neurons.writes.turned(), list(dirs))
+    hidden = NumberedSpace(f"{label}.{len(lowering.blocks)}", made.neurons.hidden)
+    names = [*inputs.dirs, lowering.one, lowering.bos]
+    space, reads = _placed(made.reads, names, made.rows)
+    out, writes = _placed(made.neurons.writes.turned(), dirs, made.cols)
     fst, snd = Linear(space, hidden, reads), Linear(hidden, out, writes.turned())
     lowering.blocks.append(MLPBlock(slot, (node,), fst, snd))
     lowering.notes.append(WrittenTable(inputs, dirs, code))
     return slot
 
 
-def _with_bias(inputs: Inputs, neurons: Neurons) -> Entries:
-    """What the neurons read, the constant direction and BOS included: that silences them."""
-    reads, bias, hidden = neurons.reads, neurons.bias, np.arange(neurons.hidden)
-    held = bias
-    if inputs.at_bos.any():
-        held = held + np.bincount(
-            reads.cols, inputs.at_bos[reads.rows] * reads.values, neurons.hidden
-        )
-    largest = np.ones(neurons.hidden)
-    np.maximum.at(largest, reads.cols, np.abs(reads.values))
-    silence = -(np.maximum(held, 0.0) + largest)
-    size, filled = len(inputs.dirs), np.flatnonzero(bias)
-    return Entries(
-        (size + 2, neurons.hidden),
-        np.concatenate(
-            [reads.rows, np.full(len(filled), size), np.full(len(hidden), size + 1)]
-        ),
-        np.concatenate([reads.cols, filled, hidden]),
-        np.concatenate([reads.values, bias[filled], silence]),
-    )
-
-
 def _placed(
-    entries: Entries, names: list[BasisDirection]
+    entries: Entries, names: Sequence[BasisDirection], used: list[int]
 ) -> tuple[VectorSpaceWithBasis, Entries]:
-    """The space of the rows that hold something, and the entries with rows in its order.
+    """The space of the rows that are `used`, and the entries with rows in its order.
 
     Rows of the same name are added.
     """
-    used = np.flatnonzero(entries.filled_rows()).tolist()
     read = [names[i] for i in used]
     space = VectorSpaceWithBasis(set(read))
     place = np.zeros(len(names), np.int64)

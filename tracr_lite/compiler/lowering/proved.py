@@ -32,6 +32,11 @@ class Errors:
     bos: float
 
     @property
+    def key(self) -> tuple[float, ...]:
+        """All of them."""
+        return self.each, self.total, self.summed, self.bos
+
+    @property
     def exact(self) -> bool:
         return self.total == 0.0 and self.bos == 0.0
 
@@ -84,6 +89,12 @@ class NumberErrors:
     size: float
     terms: int = 0
     one_sign: bool = True
+
+    @property
+    def key(self) -> tuple[float, ...]:
+        """All of it."""
+        found = self.absolute, self.relative, self.flag, self.bos
+        return *found, self.size, self.terms, self.one_sign
 
     @property
     def known(self) -> bool:
