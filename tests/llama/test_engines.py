@@ -35,7 +35,7 @@ from tracr_lite.llama.native.edge import compiled, compiled_on_disk
 from tracr_lite.llama.native.engine import NativeEngine, _fill, _Row
 from tracr_lite.llama.native.entry import sources
 from tracr_lite.llama.native.room import make_caches, make_room
-from tracr_lite.llama.native.threads import LEFT, default_threads, meet, share, together
+from tracr_lite.llama.native.threads import LEFT, PLACES, default_threads, meet, share, together
 from tracr_lite.llama.sampler_settings import SamplerSettings
 
 LOADING = {
@@ -285,7 +285,7 @@ def test_two_generations_at_a_time():
 
 def test_the_same_work_runs_on_each_thread():
     seen = []
-    sync = np.zeros(1, np.int64)
+    sync = np.zeros(PLACES, np.int64)
     together(lambda thread, threads: seen.append((thread, threads)), 3, sync)
     assert sorted(seen) == [(0, 3), (1, 3), (2, 3)]
 
@@ -298,8 +298,8 @@ def wait_often(sync, threads):
 
 def test_threads_do_not_wait_for_one_that_was_interrupted():
     """As by Ctrl-C just before the compiled code of the first thread begins."""
-    sync = np.zeros(1, np.int64)
-    wait_often(np.zeros(1, np.int64), 1)  # compiled before
+    sync = np.zeros(PLACES, np.int64)
+    wait_often(np.zeros(PLACES, np.int64), 1)  # compiled before
 
     def work(thread, threads):
         if thread == 0:
@@ -313,8 +313,8 @@ def test_threads_do_not_wait_for_one_that_was_interrupted():
 
 
 def test_threads_do_not_wait_for_one_that_cannot_be_started(monkeypatch):
-    sync = np.zeros(1, np.int64)
-    wait_often(np.zeros(1, np.int64), 1)
+    sync = np.zeros(PLACES, np.int64)
+    wait_often(np.zeros(PLACES, np.int64), 1)
     start, begun = threading.Thread.start, []
 
     def some(thread):

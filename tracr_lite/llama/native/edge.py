@@ -12,6 +12,7 @@ What is compiled looks like plain Python with types; the names below say what th
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
@@ -31,6 +32,7 @@ RELAXED = {"reassoc", "contract", "nsz"}
 HOW: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 instruction: Any = _intrinsic  # a function that writes LLVM's code itself
 Entry: TypeAlias = Callable[..., int]
+CLOCK: int = getattr(time, "CLOCK_MONOTONIC", 0)  # what the system calls it
 _array: Any = numba.carray  # pyright: ignore[reportPrivateImportUsage]
 
 
@@ -132,13 +134,30 @@ def read_atomically(_context: Any, _address: Any) -> Any:
 
 
 @instruction
-def let_others_run(_context: Any) -> Any:
-    """Offers the core to other threads (POSIX `sched_yield`)."""
+def sleep(_context: Any, _microseconds: Any) -> Any:
+    """Leaves the core to others for at least so long (POSIX `usleep`)."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32), [ir.IntType(32)])
+        call = cgutils.get_or_insert_function(builder.module, kind, "usleep")
+        builder.call(call, [builder.trunc(args[0], ir.IntType(32))])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@instruction
+def now(_context: Any) -> Any:
+    """`time.monotonic_ns()` (POSIX `clock_gettime`)."""
 
     def generate(_context: Any, builder: Any, _signature: Any, _args: Any) -> Any:
-        kind = ir.FunctionType(ir.IntType(32), [])
-        return builder.call(
-            cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), []
-        )
+        long, clock = ir.IntType(64), ir.IntType(32)
+        room = cgutils.alloca_once(builder, ir.ArrayType(long, 2))
+        start = builder.bitcast(room, long.as_pointer())
+        kind = ir.FunctionType(clock, [clock, long.as_pointer()])
+        call = cgutils.get_or_insert_function(builder.module, kind, "clock_gettime")
+        builder.call(call, [ir.Constant(clock, CLOCK), start])
+        rest = builder.load(builder.gep(start, [ir.Constant(long, 1)]))
+        return builder.add(builder.mul(builder.load(start), ir.Constant(long, 10**9)), rest)
 
-    return types.int32(), generate
+    return types.int64(), generate

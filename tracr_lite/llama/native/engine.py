@@ -20,7 +20,8 @@ from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.native.describe import describe
 from tracr_lite.llama.native.edge import Entry
 from tracr_lite.llama.native.entry import entry
-from tracr_lite.llama.native.plan import IN, OUT, PASSED, SCORED, Batch
+from tracr_lite.llama.native.pace import Pace
+from tracr_lite.llama.native.plan import FOUND, IN, OUT, PASSED, SCORED, Batch
 from tracr_lite.llama.native.room import make_caches, make_room
 from tracr_lite.llama.native.threads import LEFT, default_threads, together
 from tracr_lite.llama.params import Params
@@ -41,6 +42,7 @@ class NativeEngine:
         self.model, self._kept = describe(params, config)
         sizes = self.model.matrices[:, OUT] * self.model.matrices[:, IN]
         self.threads = default_threads(int(sizes.sum())) if threads is None else threads
+        self._pace = Pace(self.threads)
 
     def prepare(self) -> None:
         """Compiles, or loads what has been compiled before, by a pass without rows."""
@@ -74,7 +76,12 @@ class NativeEngine:
         def work(thread: int, threads: int) -> None:
             call(self.model, batch, steps, stops, found, thread, threads)
 
-        together(work, self.threads, batch.sync)
+        batch.counts[FOUND], again = 0, True
+        while again:
+            self._pace.prepare(batch.sync)
+            together(work, self._pace.threads, batch.sync)
+            self._pace.learn(batch.sync)
+            again = batch.counts[FOUND] < found.shape[1] and batch.counts[PASSED] > 0
 
 
 class NativeBatch:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracr_lite.llama.native.edge import compiled, compiled_strictly
+from tracr_lite.llama.native.edge import compiled, compiled_strictly, now
+from tracr_lite.llama.native.pace import judge
 from tracr_lite.llama.native.passes import run_pass, score
-from tracr_lite.llama.native.plan import PASSED, SCORED, Batch, Model
-from tracr_lite.llama.native.threads import meet
+from tracr_lite.llama.native.plan import FOUND, PASSED, SCORED, Batch, Model
+from tracr_lite.llama.native.threads import LEAVES, meet
 
 F32 = np.float32
 HIGHEST_KEY = np.int32(0x7F800000)  # of plus infinity, see `_greatest`
@@ -28,15 +29,21 @@ def run(
     """Runs a pass and scores what is wanted; with `found`, token after token.
 
     **Arguments:** `found`: int64 (texts, steps at a time); row by row the tokens found are put
-    there. With no room in it there is one pass, and its scores are in `logits`. `steps`: tokens
-    of a text that are run at most. `stops`: tokens that end a text.
+    there, from column `counts[FOUND]` on. With no room in it there is one pass, and its scores
+    are in `logits`. `steps`: tokens of a text that are run at most. `stops`: tokens that end
+    a text.
+
+    Leaves early where another number of threads shall go on, see `pace`.
     """
+    begun = now()
     if found.shape[1] == 0:
         run_pass(model, batch, thread, threads)
         if batch.counts[SCORED] > 0:
             score(model, batch, thread, threads)
+        if thread == 0:
+            judge(batch.sync, begun, threads)
         return
-    for i in range(found.shape[1]):
+    for i in range(batch.counts[FOUND], found.shape[1]):
         if batch.counts[PASSED] == 0:
             break
         run_pass(model, batch, thread, threads)
@@ -46,7 +53,11 @@ def run(
         meet(batch.sync, threads)
         if thread == 0:
             _go_on(batch, steps, stops, found, i, threads)
+            batch.counts[FOUND] = i + 1
+            begun = judge(batch.sync, begun, threads)
         meet(batch.sync, threads)
+        if batch.sync[LEAVES]:
+            break
 
 
 @compiled_strictly

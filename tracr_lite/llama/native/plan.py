@@ -14,8 +14,9 @@ FLOAT32, BFLOAT16, INT8, Q80 = range(4)
 # The matrices of a layer; behind those of all layers come the embedding and the classifier.
 QKV, WO, W13, W2 = range(4)
 PER_LAYER = 4
-# Places in `Batch.counts`: rows of a pass, and how many of them are scored.
-PASSED, SCORED = range(2)
+# Places in `Batch.counts`: rows of a pass, how many of them are scored, and how many tokens of
+# each row have been found in a call.
+PASSED, SCORED, FOUND = range(3)
 APART = 16  # int64 numbers between two that different threads write
 
 
@@ -47,7 +48,7 @@ class Batch(NamedTuple):
     `scored`: (rows,) int64, the rows of which scores are wanted, in this order.
     """
 
-    counts: np.ndarray  # int64, at PASSED and SCORED
+    counts: np.ndarray  # int64, at PASSED, SCORED and FOUND
     tokens: np.ndarray
     texts: np.ndarray
     places: np.ndarray
@@ -72,7 +73,7 @@ class Batch(NamedTuple):
     found: np.ndarray  # float32 (threads, ABREAST, LANES, SIDE): sums by AMX
     best: np.ndarray  # float32 (rows, threads): each thread's greatest score
     where: np.ndarray  # int64 (rows, threads): its token; below 0 if there is a NaN
-    sync: np.ndarray  # int64: counts the arrivals of threads
+    sync: np.ndarray  # int64, see `threads`
     at_keys: int  # addresses of arrays above
     at_values: int
     at_x: int

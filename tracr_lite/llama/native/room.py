@@ -9,6 +9,7 @@ import numpy as np
 from tracr_lite.llama.native.amx import SIDE
 from tracr_lite.llama.native.amx_kernels import ABREAST
 from tracr_lite.llama.native.plan import APART, Batch, Model
+from tracr_lite.llama.native.threads import PLACES
 from tracr_lite.llama.native.tile import ROWS
 from tracr_lite.llama.native.vectors import LANES
 
@@ -58,7 +59,7 @@ def make_room(model: Model, caches: Caches, rows: int, scored: int, threads: int
         found=_floats(threads, ABREAST, LANES, SIDE),
         best=_floats(rows, threads),
         where=_integers(rows, threads),
-        sync=_integers(APART),
+        sync=_integers(PLACES),
     )
 
 

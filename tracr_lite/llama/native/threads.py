@@ -13,12 +13,19 @@ import numpy as np
 from tracr_lite.llama.native.edge import (
     add_atomically,
     compiled,
-    let_others_run,
+    now,
     read_atomically,
+    sleep,
 )
 
 LEFT = 1 << 62  # in the counter where a thread never comes: nobody waits any more
-PATIENCE = 4000  # looks at the counter before the core is offered to others
+# Places in the int64 numbers by which threads wait: how often one has arrived, and, apart from
+# that, for how many nanoseconds threads have slept. Those that follow are for `pace`.
+ARRIVED, LOST, OWED, UNTIL, LEAVES = 0, 8, 9, 10, 11
+PLACES = 16
+PATIENCE = 50_000  # looks at the counter, of 2 to 3 ns, before a thread sleeps
+NAP = 20  # microseconds of the first sleep; each is twice as long as the one before
+LONGEST = 320  # of a sleep
 WORTH = 1 << 20  # numbers of matrices for which another thread is worth its waiting
 MOST = 8  # threads by default: memory gives no more to further ones
 
@@ -38,13 +45,22 @@ def meet(sync: np.ndarray, threads: int) -> None:
         return
     address = sync.ctypes.data
     goal = (add_atomically(address, 1) // threads + 1) * threads
-    looks = 0
+    for _ in range(PATIENCE):
+        if read_atomically(address) >= goal:
+            return
+    _sleep_until(address, goal)
+
+
+@compiled
+def _sleep_until(address: int, goal: int) -> None:
+    """Leaves the core to others: one of the threads is not running, or has far more to do."""
+    begun, nap = now(), NAP
     arrived = read_atomically(address)
     while arrived < goal and arrived < LEFT:
+        sleep(nap)
+        nap = min(2 * nap, LONGEST)
         arrived = read_atomically(address)
-        looks += 1
-        if looks > PATIENCE:
-            let_others_run()
+    add_atomically(address + 8 * LOST, now() - begun)
 
 
 def default_threads(numbers: int) -> int:
