@@ -44,7 +44,7 @@ def model():
         return transformer(ids, use_dropout=False).unembedded_output
 
     transformed = hk.without_apply_rng(hk.transform(run))
-    return transformed.apply, transformed.init(jax.random.PRNGKey(0), IDS)
+    return transformed.apply, jax.jit(transformed.init)(jax.random.PRNGKey(0), IDS)
 
 
 APPLY, PARAMS = model()

@@ -11,14 +11,14 @@ from tracr_lite.lora import LoraWeight, merge_parameters, use_implicit_args
 def lora(*shape, rank=2, alpha=3.0, seed=0, dtype=jnp.float32):
     """A weight whose change is as large as itself, so that leaving it out is noticed."""
     *leading, ins, outs = shape
-    keys = jax.random.split(jax.random.PRNGKey(seed), 3)
+    random = np.random.default_rng(seed)  # JAX would compile each shape, while tests are found
     sizes = [shape, (*leading, rank, outs), (*leading, ins, rank)]
-    arrays = [jax.random.normal(k, s, dtype) for k, s in zip(keys, sizes, strict=True)]
-    return LoraWeight(*arrays, alpha)
+    arrays = [random.standard_normal(size).astype(dtype) for size in sizes]
+    return LoraWeight(*map(jnp.asarray, arrays), alpha)
 
 
 def array(*shape, seed=99):
-    return jax.random.normal(jax.random.PRNGKey(seed), shape)
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), float)
 
 
 def dense(tree):
