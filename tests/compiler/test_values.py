@@ -1,6 +1,8 @@
 """The values that inference finds: none is missing, and where it matters none is too many."""
 
+import math
 from collections import Counter
+from fractions import Fraction
 from itertools import combinations_with_replacement, product
 
 import numpy as np
@@ -12,7 +14,7 @@ from tests.compiler.checking import inputs, interpreted
 from tests.compiler.constructs import MIXED, NUMBERS, ON_MIXED, ON_NUMBERS
 from tracr_lite.compiler import lib
 from tracr_lite.compiler.tracing import trace
-from tracr_lite.compiler.values import counting, relations, selection
+from tracr_lite.compiler.values import counting, means, relations, selection
 from tracr_lite.compiler.values.domain import Domain, checked, is_number, typed_key
 from tracr_lite.compiler.values.frames import Keyed, Keys, build_frame, spread
 from tracr_lite.compiler.values.infer import infer
@@ -25,6 +27,7 @@ from tracr_lite.compiler.values.selection import (
     reachable_pairs,
 )
 from tracr_lite.craft.arrays import unique_rows
+from tracr_lite.craft.memo import Memo
 from tracr_lite.rasp import rasp
 from tracr_lite.rasp.rasp import Aggregate, Comparison, Map, Select, SelectorWidth, SequenceMap
 
@@ -226,7 +229,7 @@ NUMBER_LISTS = st.lists(
 def test_means_are_those_of_all_multisets(numbers, low, more):
     found = means_of(sorted(numbers), range(low, low + more + 1))
     assert found is not None
-    for count, ids in found.by_count.items():
+    for count, ids in zip(found.counts, found.of_count, strict=True):
         multisets = combinations_with_replacement(numbers, count)
         expected = np.array(sorted({evaluator_mean(m) for m in multisets}))
         listed = found.values[ids]
@@ -234,8 +237,76 @@ def test_means_are_those_of_all_multisets(numbers, low, more):
         # nothing else is listed, save what rounding makes of a sum of equal numbers
         nearest = np.abs(listed[:, None] - expected[None, :]).min(axis=1)
         assert (nearest <= 1e-15 * np.abs(listed)).all()
-    assert sorted(found.by_count) == list(range(low, low + more + 1))
+    assert found.counts == range(low, low + more + 1)
+    assert (found.of_counts(low, low + more) == found.of_count.any(axis=0)).all()
+    assert (found.of_counts(0, low) == found.of_count[0]).all()
+    assert not found.of_counts(0, low - 1).any()
     assert (np.diff(found.values) > 0).all()
+
+
+WIDE_NUMBERS = st.lists(
+    st.one_of(
+        st.integers(-(2**60), 2**60).map(float),
+        st.floats(-1e3, 1e3, allow_subnormal=True),
+        st.sampled_from([0.1, 1 / 3, 2 / 3, 5e-324, 1e-300, 1e300, 2.0**53, 2.0**53 + 2]),
+    ),
+    min_size=1,
+    max_size=6,
+    unique=True,
+)
+
+
+@given(WIDE_NUMBERS, st.integers(1, 2), st.integers(0, 3))
+def test_sums_of_any_size_are_rounded_as_the_evaluator_rounds_them(numbers, low, more):
+    counts = range(low, low + more + 1)
+    exact = [Fraction(x) for x in numbers]
+    found = means_of(sorted(numbers), counts)
+    assert found is not None
+    for count, ids in zip(counts, found.of_count, strict=True):
+        sums = {sum(some) for some in combinations_with_replacement(exact, count)}
+        whole = all(x.denominator == 1 for x in exact)
+        means = {s.numerator / s.denominator / count for s in sums}
+        assert set(found.values[ids].tolist()) == means | (set() if whole else set(numbers))
+
+
+@pytest.mark.parametrize("spread", [1, 40_000, 2.0**-40])
+def test_sums_are_the_same_by_bits_and_as_a_set(spread, monkeypatch):
+    numbers = sorted({spread * k * k for k in (0, 1, 3, 7, 12, 20)})
+    found = means_of(numbers, range(1, 5))
+    for budget in (-1, 2**60):
+        monkeypatch.setattr(means, "BITSET_BUDGET", budget)
+        monkeypatch.setattr(means, "SHORT", 2**60 if budget > 0 else 8)
+        monkeypatch.setattr(means, "_latest", Memo(1))
+        again = means_of(numbers, range(1, 5))
+        assert (again.values == found.values).all()
+        assert (again.of_count == found.of_count).all()
+
+
+def test_too_many_sums_are_noticed_before_they_are_listed(monkeypatch):
+    numbers = [math.sqrt(k) for k in range(60)]
+    listed = []
+    keep = means.distinct_values
+    monkeypatch.setattr(means, "_latest", Memo(1))
+    monkeypatch.setattr(
+        means, "distinct_values", lambda sums: (listed.append(sums.size), keep(sums))[1]
+    )
+    assert means_of(numbers, range(1, 6)) is None
+    assert max(listed) < means.SUMS_BUDGET / 10
+    listed.clear()
+    assert means_of(numbers, range(1, 4)) is not None  # the last sums are not too many
+    assert max(listed) > means.SUMS_BUDGET / 10
+
+
+def test_means_that_are_kept_are_those_of_the_same_numbers(monkeypatch):
+    monkeypatch.setattr(means, "_latest", Memo(2))
+    cases = [([-0.0, 1.0], range(1, 3)), ([0.0, 1.0], range(1, 3)), ([0.0, 1.0], range(1, 4))]
+    found = [means_of(*case) for case in cases]
+    assert found[0] is not found[1]
+    assert len(found[2].values) == 5
+    assert means_of(*cases[2]) is found[2]
+    assert means_of(*cases[0]) is not found[0]  # two are kept
+    assert means_of([0.1 * k for k in range(20)], range(1, 6)).values.size > means.KEPT_MEANS
+    assert len(means._latest) == 2  # that is too large to be kept
 
 
 def test_means_past_the_budget_are_not_listed():

@@ -89,11 +89,12 @@ def _infer_mean(values: Values, at: int, node: Aggregate, default: Any) -> None:
         domain.add(value)
     member = np.zeros((len(low), len(domain)), bool)
     extra = [domain.add(v) for v in others if not is_number(v)]
+    fallback = domain.add(default) if (low == 0).any() else -1
+    size = len(means.values)
     for row, (least, most) in enumerate(zip(low.tolist(), high.tolist(), strict=True)):
-        for count in range(max(least, 1), most + 1):
-            member[row, means.by_count[count]] = True
-        member[row, extra] = True
+        member[row, :size] = means.of_counts(least, most)
         if least == 0:
-            member[row, domain.add(default)] = True
+            member[row, fallback] = True
+    member[:, extra] = True
     info = Info(domain.values, identity(at, len(domain)), mean=True)
     values.set_leaf(at, info, keyed_of(member, len(domain)))
