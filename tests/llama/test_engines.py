@@ -31,8 +31,9 @@ from tracr_lite.llama.runtime import load
 
 pytest.importorskip("numba", reason="the native engine needs numba")
 from tracr_lite.llama.native.arithmetic import exp, rounded_to_bfloat16, rounded_to_q80
+from tracr_lite.llama.native.batch import Row, fill
 from tracr_lite.llama.native.edge import compiled, compiled_on_disk
-from tracr_lite.llama.native.engine import NativeEngine, _fill, _Row
+from tracr_lite.llama.native.engine import NativeEngine
 from tracr_lite.llama.native.entry import sources
 from tracr_lite.llama.native.room import make_caches, make_room
 from tracr_lite.llama.native.threads import LEFT, PLACES, default_threads, meet, share, together
@@ -58,7 +59,7 @@ def native_logits(model, ids, at_once, threads=1):
     room = make_room(engine.model, caches, at_once, at_once, threads)
     for first in range(0, len(ids), at_once):
         part = ids[first : first + at_once]
-        _fill(room, [_Row(0, first + i, t) for i, t in enumerate(part)], range(len(part)))
+        fill(room, [Row(0, first + i, t) for i, t in enumerate(part)], range(len(part)))
         engine.run(room, 0, np.zeros(0, np.int64), np.zeros((1, 0), np.int64))
         found.append(room.logits[: len(part)].copy())
     return np.concatenate(found)

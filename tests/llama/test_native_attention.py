@@ -8,8 +8,9 @@ from tracr_lite.llama import LlamaConfig
 
 pytest.importorskip("numba", reason="the native engine needs numba")
 from tracr_lite.llama.native.arithmetic import gate
+from tracr_lite.llama.native.batch import Row, fill
 from tracr_lite.llama.native.edge import compiled
-from tracr_lite.llama.native.engine import NativeEngine, _fill, _Row
+from tracr_lite.llama.native.engine import NativeEngine
 from tracr_lite.llama.native.passes import _look
 from tracr_lite.llama.native.prompts import block_from
 from tracr_lite.llama.native.room import make_caches, make_room
@@ -41,7 +42,7 @@ def prepared(config, rows):
     engine = NativeEngine(make_model(config).params, config, 2)
     caches = make_caches(engine.model, 3, config.seq_len)
     batch = make_room(engine.model, caches, len(rows), 1, 2)
-    _fill(batch, [_Row(text, place, 1) for text, place in rows], [])
+    fill(batch, [Row(text, place, 1) for text, place in rows], [])
     rng = np.random.default_rng(len(rows))
     for each in (batch.joined, batch.keys, batch.values):
         each[:] = 2 * rng.standard_normal(each.shape)
@@ -136,9 +137,9 @@ def test_a_batch_of_prompts_is_each_on_its_own():
 
     def scores(prompts):
         caches = make_caches(engine.model, len(prompts), config.seq_len)
-        rows = [_Row(t, i, x) for t, each in enumerate(prompts) for i, x in enumerate(each)]
+        rows = [Row(t, i, x) for t, each in enumerate(prompts) for i, x in enumerate(each)]
         room = make_room(engine.model, caches, len(rows), len(rows), 2)
-        _fill(room, rows, range(len(rows)))
+        fill(room, rows, range(len(rows)))
         engine.run(room, 0, np.zeros(0, np.int64), np.zeros((1, 0), np.int64))
         return room.logits
 

@@ -7,7 +7,8 @@ import numpy as np
 from tracr_lite.llama.batches import CHUNK
 from tracr_lite.llama.bench.ours import SLOTS, STEPS
 from tracr_lite.llama.config import LlamaConfig
-from tracr_lite.llama.native.engine import NativeBatch, NativeEngine
+from tracr_lite.llama.native.batch import NativeBatch
+from tracr_lite.llama.native.engine import NativeEngine
 from tracr_lite.llama.params import Params
 from tracr_lite.llama.sampler_settings import SamplerSettings
 

@@ -1,35 +1,23 @@
-"""The native engine: keeps the state of a batch, and calls compiled code on all threads."""
-
-# JAX leaves parts of its own signatures without types.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
+"""The native engine: calls compiled code on all threads."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
-import jax.numpy as jnp
 import numpy as np
 
-from tracr_lite.llama.batches import NOTHING
-from tracr_lite.llama.cache import check_fits
 from tracr_lite.llama.config import LlamaConfig
-from tracr_lite.llama.decoding import choose_tokens
 from tracr_lite.llama.errors import LlamaError
+from tracr_lite.llama.native.batch import NativeBatch
 from tracr_lite.llama.native.describe import describe
 from tracr_lite.llama.native.edge import Entry
 from tracr_lite.llama.native.entry import entry
 from tracr_lite.llama.native.pace import Pace
-from tracr_lite.llama.native.plan import FOUND, IN, OUT, PASSED, SCORED, Batch
+from tracr_lite.llama.native.plan import FOUND, IN, OUT, PASSED, Batch
 from tracr_lite.llama.native.room import make_caches, make_room
 from tracr_lite.llama.native.threads import LEFT, default_threads, together
 from tracr_lite.llama.params import Params
-from tracr_lite.llama.sampler_jax import NO_TOKEN, prepare, random_state
 from tracr_lite.llama.sampler_settings import SamplerSettings
-
-BLOCK = 128  # tokens of prompts that are run together
-SCORES = 16  # tokens of a message that are run and scored together
 
 
 class NativeEngine:
@@ -82,145 +70,3 @@ class NativeEngine:
             together(work, self._pace.threads, batch.sync)
             self._pace.learn(batch.sync)
             again = batch.counts[FOUND] < found.shape[1] and batch.counts[PASSED] > 0
-
-
-class NativeBatch:
-    """See `batches.Batch`. Each row has places of its own in the cache, from 0 on."""
-
-    def __init__(
-        self,
-        engine: NativeEngine,
-        slots: int,
-        steps: int,
-        settings: SamplerSettings,
-        seeds: Sequence[int],
-        stops: Sequence[int],
-    ):
-        rows, vocab = len(seeds), engine.config.vocab_size
-        self._rows = rows
-        self._engine, self._steps, self._how = engine, steps, prepare(settings)
-        self._random = jnp.stack([random_state(seed) for seed in seeds])
-        penalty = settings.repetition_penalty is not None
-        self._seen = np.zeros((rows, vocab), bool) if penalty else None
-        self._plain = settings.greedy and not penalty
-        self._stops = np.array(stops, np.int64)
-        check_fits(engine.config, rows, slots)
-        self.caches = make_caches(engine.model, rows, slots)
-        self._batch = make_room(engine.model, self.caches, rows, rows, engine.threads)
-
-    @property
-    def arrays(self) -> tuple[np.ndarray, ...]:
-        """All that a pass for one token of each row needs besides the model."""
-        return tuple(each for each in self._batch if isinstance(each, np.ndarray))
-
-    @property
-    def alive(self) -> bool:
-        """As in `batches.Batch`."""
-        return bool(self._batch.counts[PASSED])
-
-    def begin(self, prompts: Sequence[Sequence[int]]) -> np.ndarray:
-        """As in `batches.Batch`."""
-        rows = [
-            _Row(text, place, token)
-            for text, prompt in enumerate(prompts)
-            for place, token in enumerate(prompt)
-        ]
-        ends = [
-            place for place, row in enumerate(rows) if row.place + 1 == len(prompts[row.text])
-        ]
-        scores = np.zeros((len(prompts), self._engine.config.vocab_size), np.float32)
-        for index, logits in self._scores(rows, BLOCK, ends):
-            scores[rows[index].text] = logits
-        for text, prompt in enumerate(prompts):
-            self._see(text, prompt)
-        tokens = self._choose(scores)
-        self._wait([_Row(i, len(prompts[i]), token) for i, token in enumerate(tokens.tolist())])
-        return tokens
-
-    def advance(self, count: int) -> np.ndarray:
-        """As in `batches.Batch`."""
-        found = np.full((self._rows, count), NOTHING, np.int64)
-        if self._plain:
-            self._engine.run(self._batch, self._steps, self._stops, found)
-            return found
-        scores = np.zeros((len(found), self._engine.config.vocab_size), np.float32)
-        for i in range(count):
-            texts = self._batch.texts[: self._batch.counts[PASSED]].copy()
-            if not len(texts):
-                break
-            places = self._batch.places[: len(texts)] + 1
-            self._engine.run(self._batch, 0, self._stops, found[:, :0])
-            scores[texts] = self._batch.logits[: len(texts)]
-            found[texts, i] = self._choose(scores)[texts]
-            self._wait([_Row(*row) for row in zip(texts, places, found[texts, i], strict=True)])
-        return found
-
-    def extend(self, tokens: Sequence[int], at: int) -> np.ndarray:
-        """As in `batches.Batch`."""
-        rows = [_Row(0, at + i, token) for i, token in enumerate(tokens)]
-        found = np.zeros(len(rows), np.int64)
-        for i, logits in self._scores(rows, SCORES, range(len(rows))):
-            self._see(0, [tokens[i]])
-            found[i] = self._choose(logits[None])[0]
-        self._wait([_Row(0, at + len(rows), int(found[-1]))])
-        return found
-
-    def _scores(
-        self, rows: list[_Row], most: int, wanted: Sequence[int]
-    ) -> Iterator[tuple[int, np.ndarray]]:
-        """Runs rows, at most so many at a time; the logits of those that are wanted."""
-        most = min(most, len(rows))
-        scored = min(most, len(wanted))
-        room = make_room(self._engine.model, self.caches, most, scored, self._engine.threads)
-        nothing = np.zeros((1, 0), np.int64)
-        for first in range(0, len(rows), most):
-            part = rows[first : first + most]
-            ask = [i for i in wanted if first <= i < first + len(part)]
-            _fill(room, part, [i - first for i in ask])
-            self._engine.run(room, 0, self._stops, nothing)
-            yield from zip(ask, room.logits, strict=False)
-
-    def _see(self, text: int, tokens: Sequence[int]) -> None:
-        if self._seen is not None:
-            self._seen[text, list(tokens)] = True
-
-    def _choose(self, scores: np.ndarray) -> np.ndarray:
-        """The next token of each text."""
-        if self._plain:
-            broken = np.isnan(scores).any(axis=1)
-            return np.where(broken, NO_TOKEN, scores.argmax(axis=1))
-        chosen = choose_tokens(scores, self._random, self._seen, self._how)
-        self._random = chosen[1]
-        return np.asarray(chosen[0], np.int64)
-
-    def _wait(self, rows: list[_Row]) -> None:
-        """Leaves tokens that were chosen for the next pass, unless their text has ended."""
-        for row in rows:
-            if row.token != NO_TOKEN:
-                self._see(row.text, [row.token])
-        alive = [
-            row
-            for row in rows
-            if row.place < self._steps
-            and row.token != NO_TOKEN
-            and row.token not in self._stops
-        ]
-        _fill(self._batch, alive, range(len(alive)))
-
-
-class _Row(NamedTuple):
-    """A token, the text it belongs to, and its place in it."""
-
-    text: int
-    place: int
-    token: int
-
-
-def _fill(batch: Batch, rows: Sequence[_Row], scored: Sequence[int]) -> None:
-    """Says what the next pass has to run."""
-    count = len(rows)
-    batch.counts[PASSED], batch.counts[SCORED] = count, len(scored)
-    batch.texts[:count] = [row.text for row in rows]
-    batch.places[:count] = [row.place for row in rows]
-    batch.tokens[:count] = [row.token for row in rows]
-    batch.scored[: len(scored)] = scored
