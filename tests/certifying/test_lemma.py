@@ -7,7 +7,14 @@ from tests.certifying.lemma import compared, violations
 from tracr_lite import catalog
 from tracr_lite.certifying.certify import certify
 from tracr_lite.compiler import compile_rasp_to_model, lib, settling
-from tracr_lite.compiler.lowering import proved_heads, proved_hinges, proved_tables
+from tracr_lite.compiler.lowering import (
+    proved_heads,
+    proved_hinges,
+    proved_means,
+    proved_steps,
+    proved_tables,
+)
+from tracr_lite.compiler.lowering.mlp_neurons import MADE
 from tracr_lite.errors import CompileError
 from tracr_lite.mass import compile_many
 from tracr_lite.rasp import rasp
@@ -92,13 +99,24 @@ def test_long_inputs_are_certified_by_the_lemma_alone(program, n):
 # a formula that is weakened: module, constant, another value, the part that it is about
 WEAKER = [
     (proved_heads, "MORE", 0.2, "attention"),
-    (proved_heads, "SEEN", 0.0, "copy"),
+    (proved_heads, "seen", lambda error, columns, size: 0.0, "copy"),
+    (proved_means, "seen", lambda error, columns, size: 0.0, "attention"),
+    (proved_steps, "MORE", 0.0, "mlp"),
     (proved_hinges, "MORE", 0.0, "mlp"),
     (proved_tables, "MORE", 0.0, "mlp"),
 ]
 
 
+@pytest.fixture
+def nothing_remembered():
+    """Bounds of other formulas are forgotten, before and afterwards."""
+    MADE.forget()
+    yield
+    MADE.forget()
+
+
 @pytest.mark.parametrize(("module", "name", "value", "part"), WEAKER)
+@pytest.mark.usefixtures("nothing_remembered")
 def test_a_weaker_formula_is_found_out(monkeypatch, module, name, value, part):
     monkeypatch.setattr(module, name, value)
     found = []

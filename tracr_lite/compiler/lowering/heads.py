@@ -133,8 +133,9 @@ def _mean(lowering: Lowering, node: int, kind: Aggregate) -> Number:
         scored.proved,
         of,
         shape,
-        flags=bool(columns.flags),
+        flags=(bool(inner.flags), bool(columns.flags)),
         subtracted=abs(inner.read.bos),
+        columns=len(inner.dirs) + 1,
     )
     return Number(
         node,
@@ -232,7 +233,8 @@ def _copy(lowering: Lowering, node: int, kind: Aggregate) -> OneHot:
     errors = np.full(len(dirs), view.form.error + scored.error)
     spread = view.form.spread + 2 * scored.error
     shape = (len(rows.place), len(dirs))
-    proved = copied(view.form.proved, scored.proved, shape, default=empty)
+    read = len(view.form.dirs)
+    proved = copied(view.form.proved, scored.proved, shape, read, default=empty)
     return OneHot(node, dirs, group, held, errors, spread, slot, proved)
 
 

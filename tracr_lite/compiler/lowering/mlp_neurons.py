@@ -26,7 +26,7 @@ WEIGHT_BUDGET = 2**27  # rows of one MLP's table times columns that it reads and
 SMALL = 2**12  # the same of tables that are remembered
 
 
-_MADE: Memory[Made] = Memory(2048)
+MADE: Memory[Made] = Memory(2048)  # of small tables, in all programs
 
 
 def neurons_of(
@@ -58,7 +58,7 @@ def neurons_of(
     try:
         if weights > SMALL:
             return inputs, make()
-        return inputs, _MADE.of(_key(inputs, number, code, one_hot), make)
+        return inputs, MADE.of(_key(inputs, number, code, one_hot), make)
     except ValueError as error:
         raise CannotLower(
             node,

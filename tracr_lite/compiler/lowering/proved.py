@@ -50,6 +50,16 @@ class Errors:
         return self.each < 0.49 and self.bos < 0.49
 
 
+def seen(error: float, columns: int, size: float) -> float:
+    """How far what a head reads is off. `error`: of the columns; `size`: of what is read.
+
+    Either errors of columns that should be zero count `SEEN` times, whatever is rounded, or all
+    `columns` that it reads are terms of one sum (`values_read._moved`).
+    """
+    many = MORE * U * columns
+    return min(SEEN * error, error + many * (size + error))
+
+
 SUMS = "total", "summed", "bos"
 EXACT = Errors(0.0, 0.0, 0.0, 0.0)
 UNKNOWN = Errors(np.inf, np.inf, np.inf, np.inf)
@@ -80,6 +90,8 @@ class NumberErrors:
     - `size`: the most that its terms add up to, by size; `terms`: nodes that it is read from,
       0 if it has a column of its own.
     - `one_sign`: whether terms of all nodes have the sign of the sum.
+    - `scattered`: the part of the error that comes from nodes of several columns: those that
+      should be zero are terms too.
     """
 
     absolute: float
@@ -89,12 +101,13 @@ class NumberErrors:
     size: float
     terms: int = 0
     one_sign: bool = True
+    scattered: float = 0.0
 
     @property
     def key(self) -> tuple[float, ...]:
         """All of it."""
         found = self.absolute, self.relative, self.flag, self.bos
-        return *found, self.size, self.terms, self.one_sign
+        return *found, self.size, self.terms, self.one_sign, self.scattered
 
     @property
     def known(self) -> bool:
@@ -110,12 +123,15 @@ class NumberErrors:
         if not self.known:
             return UNKNOWN_NUMBER
         added = sum(abs(x) for x in flagged)
+        absolute = self.absolute + self.flag * added
+        size = max([self.size, *(abs(x) for x in flagged)])
         return replace(
             self,
-            absolute=self.absolute + self.flag * added,
+            absolute=absolute,
             bos=self.bos * (1.0 + added),
-            size=max([self.size, *(abs(x) for x in flagged)]),
+            size=size,
             terms=max(self.terms, 1),
+            scattered=absolute + self.relative * size,
         )
 
 
@@ -132,7 +148,9 @@ def read_from(errors: Errors, largest: float) -> NumberErrors:
     if not errors.known:
         return UNKNOWN_NUMBER
     absolute, bos = largest * errors.total, max(largest, 1.0) * errors.bos
-    return NumberErrors(absolute, 2 * U, errors.total, bos, largest, 1)
+    return NumberErrors(
+        absolute, 2 * U, errors.total, bos, largest, 1, scattered=absolute + 2 * U * largest
+    )
 
 
 def added(
@@ -150,7 +168,9 @@ def added(
     terms = sum(max(p.terms, 1) for p in parts)
     bos = sum(abs(f) * p.bos for f, p in zip(factors, parts, strict=True))
     flag = max(p.flag for p in parts)
-    return NumberErrors(absolute, relative + 4 * U, flag, bos, size, terms, one_sign)
+    scattered = sum(abs(f) * p.scattered for f, p in zip(factors, parts, strict=True))
+    relative = relative + 4 * U
+    return NumberErrors(absolute, relative, flag, bos, size, terms, one_sign, scattered)
 
 
 def written_number(errors: Errors, size: float) -> NumberErrors:

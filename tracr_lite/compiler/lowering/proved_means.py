@@ -12,6 +12,7 @@ from tracr_lite.compiler.lowering.proved import (
     UNKNOWN_NUMBER,
     NumberErrors,
     U,
+    seen,
 )
 from tracr_lite.compiler.lowering.proved_heads import Weighing
 from tracr_lite.compiler.lowering.state import State
@@ -27,6 +28,7 @@ class Averaged:
     - `least`: of their sizes; `one_sign`: of all of them, and of the default.
     - `fallback`: size of the default; `default`: whether BOS may win with it.
     - `known`: whether it is known how close to zero a mean may come.
+    - `zeros`: whether a key may hold 0, or no number, where an error is no share of it.
     """
 
     values: list[float]
@@ -35,6 +37,7 @@ class Averaged:
     fallback: float
     default: bool
     known: bool
+    zeros: bool
 
 
 def numbers_of(state: State, node: int, kind: Aggregate, fallback: float) -> Averaged:
@@ -48,6 +51,7 @@ def numbers_of(state: State, node: int, kind: Aggregate, fallback: float) -> Ave
         abs(fallback),
         int(state.values.selected[kind.selector].widths.low.min()) == 0,
         own.span is None or own.least > 0.0,
+        info.span is not None or not all(is_number(v) and v for v in info.values),
     )
 
 
@@ -57,31 +61,34 @@ def averaged(
     of: Averaged,
     shape: tuple[int, int],
     *,
-    flags: bool,
+    flags: tuple[bool, bool],
     subtracted: float,
+    columns: int,
 ) -> NumberErrors:
-    """Of a mean. `shape`: of the value matrix; `flags`: whether it writes any; `subtracted`:
-    at the BOS position."""
+    """Of a mean. `shape`: of the value matrix; `flags`: whether it reads any, and writes any;
+    `subtracted`: at the BOS position; `columns`: all that hold what it reads."""
     if not (of.known and read.known and weights.known):
         return UNKNOWN_NUMBER
-    rows, columns = shape
-    extra = max(read.terms, 1) + 4.0 + (rows if columns > rows else 0)
+    rows, written = shape
+    extra = max(read.terms, 1) + 4.0 + (rows if written > rows else 0)
     part = weights.single_ones(extra)
     fallback = of.fallback
     reach = 2 * read.size + fallback + 2 * subtracted + SEEN * (read.most + read.bos)
     leaked = LEAK * weights.leak * MORE * reach
     lost = MORE * extra * U
     absolute_bos = SEEN * read.bos + 2 * lost * subtracted + leaked
-    flag_bos = SEEN * read.bos + 3 * lost + leaked if flags else 0.0
-    flag = part + SEEN * read.flag + LEAK * weights.leak * (4 + SEEN * read.flag) + flag_bos
+    flag_bos = SEEN * read.bos + 3 * lost + leaked if flags[1] else 0.0
+    read_flag = seen(read.flag, columns, 1.0) if flags[0] else 0.0
+    flag = part + read_flag + LEAK * weights.leak * (4 + SEEN * read.flag) + flag_bos
     near = read.absolute == 0.0 or (read.terms <= 1 and of.least > 0.0)
     if of.one_sign and read.one_sign and near:
         small = read.absolute / of.least if read.absolute else 0.0
-        relative = MORE * (part + SEEN * (read.relative + small)) + 4 * U
-        absolute = SEEN * read.absolute + leaked
+        relative = MORE * (part + seen(read.relative + small, columns, 1.0)) + 4 * U
+        absolute = seen(read.absolute, columns, 0.0) * of.zeros + leaked
     else:
         relative = 4 * U
-        absolute = MORE * (part + 4 * U) * read.size + SEEN * read.most + leaked
+        absolute = MORE * (part + 4 * U) * read.size + seen(read.most, columns, read.size)
+        absolute += leaked
     absolute = max(absolute, absolute_bos) if of.default else absolute
     bos = max(absolute_bos + lost * fallback, flag_bos)
     size = max(read.size, fallback)

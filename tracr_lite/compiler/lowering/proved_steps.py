@@ -70,7 +70,8 @@ def of_steps(
     value = np.where(hinges.falls, np.maximum(value - hinges.steep * hinges.low, off), value)
     rounding = np.where(hinges.falls, least, rounding)
     if number.terms:
-        rounding = rounding + 2.1 * hinges.steep * number.most
+        lost = MORE * U * (number.terms + 4) * (number.size + number.most)
+        rounding = rounding + hinges.steep * (2.1 * number.scattered + lost)
     # with up to two exact one-hots, sums that keep gates closed are not rounded
     loose = k > 2 or noise > 0.0
     opening = terms * (2 * k + 2) * (1 + noise)
@@ -107,7 +108,7 @@ def _off(hinges: Hinges, reads: Read, terms: float, x: Each) -> tuple[Each, Each
     number = reads.number
     size: Each = hinges.other + hinges.steep * (number.size if number.terms else x)
     if number.terms:  # sums of several columns: errors of those that should be zero are terms
-        moved = 3.1 * hinges.steep * number.most
+        moved = hinges.steep * (1.01 * number.most + 2.1 * number.scattered)
     else:
         moved = hinges.steep * (number.absolute + number.relative * x)
     off = moved + hinges.other * reads.noise

@@ -29,6 +29,10 @@ class Memory(Generic[Result]):
     def __len__(self) -> int:
         return len(self._young) + len(self._old)
 
+    def forget(self) -> None:
+        """Everything; for tests that change how things are computed."""
+        self._young, self._old = {}, {}
+
     def of(self, key: Hashable, compute: Callable[[], Result]) -> Result:
         """What is kept under the key, or else what `compute` returns; errors are not kept."""
         found = self._young.get(key)
