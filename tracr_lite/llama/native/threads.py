@@ -23,7 +23,10 @@ LEFT = 1 << 62  # in the counter where a thread never comes: nobody waits any mo
 # that, for how many nanoseconds threads have slept. Those that follow are for `pace`.
 ARRIVED, LOST, OWED, UNTIL, LEAVES = 0, 8, 9, 10, 11
 PLACES = 16
-PATIENCE = 50_000  # looks at the counter, of 2 to 3 ns, before a thread sleeps
+LOOKS = 1000  # at the counter, before the clock is asked
+# How long threads look before they sleep, in nanoseconds. A core that slept takes some time to
+# wake: were that longer than the others look, these would sleep too, and so on in turn.
+PATIENCE = 400_000
 NAP = 20  # microseconds of the first sleep; each is twice as long as the one before
 LONGEST = 320  # of a sleep
 WORTH = 1 << 20  # numbers of matrices for which another thread is worth its waiting
@@ -45,9 +48,14 @@ def meet(sync: np.ndarray, threads: int) -> None:
         return
     address = sync.ctypes.data
     goal = (add_atomically(address, 1) // threads + 1) * threads
-    for _ in range(PATIENCE):
+    for _ in range(LOOKS):
         if read_atomically(address) >= goal:
             return
+    begun = now()
+    while now() - begun < PATIENCE:
+        for _ in range(LOOKS):
+            if read_atomically(address) >= goal:
+                return
     _sleep_until(address, goal)
 
 
