@@ -14,11 +14,12 @@ from tests.compiler.checking import inputs, interpreted
 from tests.compiler.constructs import MIXED, NUMBERS, ON_MIXED, ON_NUMBERS
 from tracr_lite.compiler import lib
 from tracr_lite.compiler.tracing import trace
-from tracr_lite.compiler.values import counting, means, relations, selection
-from tracr_lite.compiler.values.domain import Domain, checked, is_number, typed_key
-from tracr_lite.compiler.values.frames import Keyed, Keys, build_frame, spread
+from tracr_lite.compiler.values import counting, means, pointwise, relations, selection
+from tracr_lite.compiler.values.domain import ERR, Domain, checked, is_number, typed_key
+from tracr_lite.compiler.values.frames import Frame, Keyed, Keys, build_frame, spread
 from tracr_lite.compiler.values.infer import infer
 from tracr_lite.compiler.values.means import means_of
+from tracr_lite.compiler.values.pointwise import Table, reduce_leaves
 from tracr_lite.compiler.values.predicates import truth_table
 from tracr_lite.compiler.values.selection import (
     Logic,
@@ -66,8 +67,9 @@ def assert_known(values, node, row, found):
 
 def assert_bounded(values, node, row, found):
     widths = counting.analyse(values, node).widths
-    shape = (len(values.keys.lengths), values.keys.n)
-    low, high = (np.broadcast_to(x, shape)[row] for x in (widths.low, widths.high))
+    mine = slice(*values.keys.runs[row])
+    low, high = widths.low[mine], widths.high[mine]
+    assert len(low) == len(high) == len(found)
     for position, chosen in enumerate(found):
         assert low[position] <= sum(chosen) <= high[position]
 
@@ -265,7 +267,9 @@ def test_sums_of_any_size_are_rounded_as_the_evaluator_rounds_them(numbers, low,
     for count, ids in zip(counts, found.of_count, strict=True):
         sums = {sum(some) for some in combinations_with_replacement(exact, count)}
         whole = all(x.denominator == 1 for x in exact)
-        means = {s.numerator / s.denominator / count for s in sums}
+        means = {
+            s.numerator / count if whole else s.numerator / s.denominator / count for s in sums
+        }
         assert set(found.values[ids].tolist()) == means | (set() if whole else set(numbers))
 
 
@@ -305,7 +309,9 @@ def test_means_that_are_kept_are_those_of_the_same_numbers(monkeypatch):
     assert len(found[2].values) == 5
     assert means_of(*cases[2]) is found[2]
     assert means_of(*cases[0]) is not found[0]  # two are kept
-    assert means_of([0.1 * k for k in range(20)], range(1, 6)).values.size > means.KEPT_MEANS
+    assert (
+        means_of([math.sqrt(k) for k in range(40)], range(1, 4)).values.size > means.KEPT_MEANS
+    )
     assert len(means._latest) == 2  # that is too large to be kept
 
 
@@ -314,6 +320,78 @@ def test_means_past_the_budget_are_not_listed():
 
 
 # Where values occur
+
+
+@st.composite
+def keys_and_codes(draw):
+    """Bounds that depend on both, on the length or the position alone, or on neither."""
+    keys = Keys(np.array(sorted(draw(st.sets(st.integers(1, 6), min_size=1)))))
+    rows, positions = keys.all_pairs
+    by = draw(st.sampled_from([rows * 7 + positions, rows, positions, 0 * rows]))
+    some = np.array(draw(st.lists(st.integers(0, 3), min_size=49, max_size=49)))
+    return keys, some[by]
+
+
+@given(keys_and_codes())
+def test_few_bounds_have_the_classes_that_many_have(case):
+    keys, code = case
+    few, many = counting._few_classes(code, keys), counting._classes(code, keys)
+    assert few[0].tolist() == many[0].tolist()
+    assert few[1].tolist() == many[1].tolist()
+    assert (few[0][Keyed(few[1], np.ones((9, 1), bool)).everywhere(keys)] == code).all()
+
+
+@given(st.integers(1, 70), st.integers(0, 70), st.integers(1, 4), st.integers(0, 2**32))
+def test_distinct_rows_are_the_same_for_few_and_many(count, width, kinds, seed):
+    rng = np.random.default_rng(seed)
+    member = (rng.random((kinds, width)) < 0.5)[rng.integers(0, kinds, count)]
+    found, which = unique_rows(member)
+    assert (found[which] == member).all()
+    assert len({row.tobytes() for row in found}) == len(found)
+    first = [which.tolist().index(at) for at in range(len(found))]
+    assert first == sorted(first)
+    assert which.dtype == np.int64
+
+
+SMALL_TABLES = st.lists(st.integers(-1, 2), min_size=24, max_size=24)
+
+
+@given(SMALL_TABLES, st.permutations([2, 3, 4]), st.booleans())
+def test_leaves_are_dropped_alike_from_full_tables_and_others(ids, sizes, full):
+    codes = np.arange(24) if full else np.arange(24)[np.array(ids) != 2]
+    table = Table(Frame((3, 5, 8), tuple(sizes), codes), np.array(ids)[codes])
+    found = reduce_leaves(table)
+    kept = found.on(table.frame)
+    assert ((table.ids == kept) | (table.ids == ERR)).all()
+    for leaf in found.leaves:  # without it, some values could not be told apart
+        rest = [i for i in found.leaves if i != leaf]
+        columns = [found.frame.column(i).tolist() for i in rest]
+        values_of = {}
+        keys = zip(*columns, strict=True) if rest else [()] * len(found.ids)
+        for key, at in zip(keys, found.ids.tolist(), strict=True):
+            values_of.setdefault(key, set()).add(at)
+        assert any(len(some - {ERR}) > 1 for some in values_of.values())
+
+
+@given(SMALL_TABLES, SMALL_TABLES, st.booleans(), st.integers(1, 2))
+def test_functions_are_called_alike_on_few_tuples_and_many(one, two, strict, inputs):
+    domains = [["a", None, 5], [0, 2.5, True]][:inputs]
+    columns = [np.array(one), np.array(two)][:inputs]
+    calls = []
+
+    def fn(*args):
+        calls.append(args)
+        return 1 / len(str(args[-1]).strip("0")) if args[0] != 5 else args
+
+    found = []
+    for few in (128, -1):
+        calls.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pointwise, "FEW_TUPLES", few)
+            domain, ids = pointwise.apply(fn, strict, columns, domains, 24)
+        found.append((domain.values, ids.tolist(), list(calls)))
+    assert repr(found[0]) == repr(found[1])
+    assert len(set(calls)) == len(calls)
 
 
 @st.composite

@@ -8,12 +8,13 @@ import numpy as np
 
 from tracr_lite.compiler.graph import Combine, as_select, evaluate_selector
 from tracr_lite.compiler.values import relations, selection
-from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, spread
+from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, Keys, spread
 from tracr_lite.compiler.values.pointwise import identity
 from tracr_lite.compiler.values.selection import Logic, Widths
 from tracr_lite.compiler.values.state import Info, Selected, Values
 from tracr_lite.craft.arrays import distinct_values
 
+FEW_KEYS = 512
 # from what is possible in each class, and the number of ids
 KeyedOf = Callable[[np.ndarray, int], Keyed]
 
@@ -25,13 +26,7 @@ def analyse(values: Values, selector: int) -> Selected:
     k, k_parts = selection.joint([values.keyed(s.keys) for s in selects], values.keys)
     q, q_parts = selection.joint([values.keyed(s.queries) for s in selects], values.keys)
     if selection.too_many_classes(k, q):
-        at = (
-            np.arange(values.keys.n)[None, :] + 1
-            if values.causal
-            else values.keys.lengths[:, None]
-        )
-        bounds = Widths(np.zeros_like(at), at)
-        return Selected(atoms, bounds)
+        return Selected(atoms, selection.at_most(values.keys, values.causal))
     tables: dict[int, Logic] = {}
     for atom, select, kp, qp in zip(atoms, selects, k_parts, q_parts, strict=True):
         logic = selection.class_logic(
@@ -40,7 +35,7 @@ def analyse(values: Values, selector: int) -> Selected:
         tables[atom] = logic if len(atoms) == 1 else logic[np.ix_(kp, qp)]
     logic = evaluate_selector(values.nodes, selector, tables, _combined)
     diagonal = None
-    if (logic.may != logic.must).any():  # else nothing more is to be known
+    if logic.may is not logic.must and (logic.may != logic.must).any():  # else all is known
         own = {atom: found for atom in atoms if (found := _diagonal(values, atom)) is not None}
         if len(own) == len(atoms):
             diagonal = evaluate_selector(values.nodes, selector, own, _combined)
@@ -84,10 +79,13 @@ def _diagonal(values: Values, atom: int) -> Logic | None:
     if frame is None:
         return None
     ki, qi = k.on(frame), q.on(frame)
-    truth = np.where((ki < 0) | (qi < 0), -1, values.truth[atom][ki, qi]).astype(np.int64)
-    leaves = [values.keyed(leaf) for leaf in frame.leaves]
-    ids = {"codes": frame.codes, "values": truth}
-    keyed = spread(leaves, list(frame.sizes), ids, 2, values.keys)
+    truth = np.where((ki < 0) | (qi < 0), -1, values.truth[atom][ki, qi])
+    if frame.occurs is not None:
+        keyed = frame.occurs.spread(truth, 2)
+    else:
+        leaves = [values.keyed(leaf) for leaf in frame.leaves]
+        ids = {"codes": frame.codes, "values": truth.astype(np.int64)}
+        keyed = spread(leaves, list(frame.sizes), ids, 2, values.keys)
     holds = keyed.member[:, 1][keyed.classes]
     fails = keyed.member[:, 0][keyed.classes]
     return Logic(holds, holds & ~fails)
@@ -107,26 +105,45 @@ def infer_width(values: Values, at: int, selector: int) -> None:
 
 def bounds_by_key(values: Values, widths: Widths) -> tuple[np.ndarray, np.ndarray, KeyedOf]:
     """Distinct (low, high) bounds, and a function from rows over them to `Keyed`."""
-    keys = values.keys
-    shape = (len(keys.lengths), keys.n)
-    valid = np.arange(keys.n)[None, :] < keys.lengths[:, None]
-    low = np.where(valid, np.broadcast_to(widths.low, shape), -1)
-    high = np.where(valid, np.broadcast_to(widths.high, shape), -1)
-    code = low * (keys.n + 2) + high
-    by_position = _shrink(code, valid, axis=0)
-    by_length = None if by_position is not None else _shrink(code, valid, axis=1)
-    table = code if by_position is None else by_position
-    table = table if by_length is None else by_length
-    kept = table[table >= 0]
-    found = distinct_values(kept)
-    classes = found.searchsorted(table).clip(max=len(found) - 1)
+    keys, base = values.keys, values.keys.n + 2
+    code = widths.low * base + widths.high
+    found, classes = (_few_classes if len(code) <= FEW_KEYS else _classes)(code, keys)
 
     def keyed_of(member: np.ndarray, size: int) -> Keyed:
         if member.size > CLASS_BUDGET:
             return Keyed.anywhere(size)
         return Keyed(classes, member)
 
-    return found // (keys.n + 2), found % (keys.n + 2), keyed_of
+    return found // base, found % base, keyed_of
+
+
+def _few_classes(code: np.ndarray, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
+    """As `_classes`, by Python, which is quicker with few keys."""
+    codes: list[int] = code.tolist()
+    found = sorted({*codes})
+    number = {each: at for at, each in enumerate(found)}
+    numbers = [number[each] for each in codes]
+    runs = [numbers[start:stop] for start, stop in keys.runs]
+    if all(run == runs[-1][: len(run)] for run in runs):
+        classes = [runs[-1]] if len(found) > 1 else [[0]]
+    elif all(run.count(run[0]) == len(run) for run in runs):
+        classes = [[run[0]] for run in runs]
+    else:
+        classes = [run + [0] * (keys.n - len(run)) for run in runs]
+    return np.array(found), np.array(classes)
+
+
+def _classes(code: np.ndarray, keys: Keys) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct codes, and a grid of which of them each key has, or one row or column."""
+    table = np.full((len(keys.lengths), keys.n), -1)
+    table[keys.all_pairs] = code
+    valid = table >= 0
+    by_position = _shrink(table, valid, axis=0)
+    by_length = None if by_position is not None else _shrink(table, valid, axis=1)
+    table = table if by_position is None else by_position
+    table = table if by_length is None else by_length
+    found = distinct_values(code)
+    return found, found.searchsorted(table).clip(max=len(found) - 1)
 
 
 def _shrink(code: np.ndarray, valid: np.ndarray, axis: int) -> np.ndarray | None:

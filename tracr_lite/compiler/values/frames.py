@@ -1,110 +1,52 @@
-"""Where values occur: key classes, and the tuples of values that can occur together.
+"""The tuples of values that can occur together.
 
-A *key* is (input length L, position i). A node's values are kept per class of keys, so that
-`indices` holds one value at each position although it holds n in all. A *frame* is the set of
-value tuples of several nodes that some key makes possible; it is never sampled.
+A *frame* is the set of value tuples of several nodes that some key makes possible; it is never
+sampled.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
 from tracr_lite.compiler.values.domain import ERR
+from tracr_lite.compiler.values.keyed import Keyed as Keyed
+from tracr_lite.compiler.values.keyed import Keys as Keys
 from tracr_lite.craft.arrays import distinct_values, starts, unique_rows
-from tracr_lite.errors import InvalidValueSetError, Problem
 
 FRAME_BUDGET = 6_000_000  # cells of the product of domains
 CLASS_BUDGET = 24_000_000  # cells of classes times domain
-PAIR_BUDGET = 100_000_000  # cells of lengths times positions
+FEW_CELLS = 65_536  # keys times tuples of which a table is made
 
 
 @dataclass(frozen=True)
-class Keys:
-    """All keys of a compilation: `lengths` ascending, positions 0..max(lengths)-1."""
+class Occurrences:
+    """Which tuples occur at which keys: `tuples[i]` at key number `keys[i]`.
 
-    lengths: Int[np.ndarray, " n_lengths"]
-
-    @property
-    def n(self) -> int:
-        return int(self.lengths[-1])
-
-    @cached_property
-    def all_pairs(self) -> tuple[Int[np.ndarray, " keys"], Int[np.ndarray, " keys"]]:
-        if len(self.lengths) * self.n > PAIR_BUDGET:
-            reason = f"its {len(self.lengths)} lengths have more positions than can be listed"
-            raise InvalidValueSetError("infer", [Problem("max_seq_len", reason, "use less")])
-        rows, positions = np.nonzero(np.arange(self.n)[None, :] < self.lengths[:, None])
-        return rows, positions
-
-    def pairs(
-        self, by_length: bool, by_position: bool
-    ) -> tuple[Int[np.ndarray, " keys"], Int[np.ndarray, " keys"]]:
-        """(row of `lengths`, position) of every key, or of one per class where it is enough."""
-        if by_length and by_position:
-            return self.all_pairs
-        if by_length:
-            rows = np.arange(len(self.lengths))
-            return rows, np.zeros_like(rows)
-        if by_position:
-            at = np.arange(self.n)
-            return np.full_like(at, len(self.lengths) - 1), at
-        zero = np.zeros(1, dtype=np.int64)
-        return zero, zero
-
-
-@dataclass(frozen=True)
-class Keyed:
-    """A node's possible values by key.
-
-    **Arguments:**
-    - `classes`: class of each key; an axis of size 1 means that it does not matter.
-    - `member`: which domain ids are possible in each class.
-    - `counts`: `selection.histogram`, once it was asked for.
+    `rows`, `positions`: the keys, as indices of a grid of this `shape` of classes.
     """
 
-    classes: Int[np.ndarray, "lengths_or_1 positions_or_1"]
-    member: Bool[np.ndarray, "classes domain"]
-    counts: list[Int[np.ndarray, "lengths classes"]] = field(
-        default_factory=list[np.ndarray], compare=False, repr=False
-    )
+    rows: Int[np.ndarray, " keys"]
+    positions: Int[np.ndarray, " keys"]
+    shape: tuple[int, int]
+    keys: Int[np.ndarray, " cells"]
+    tuples: Int[np.ndarray, " cells"]
 
-    @property
-    def by_length(self) -> bool:
-        return self.classes.shape[0] > 1
-
-    @property
-    def by_position(self) -> bool:
-        return self.classes.shape[1] > 1
-
-    @cached_property
-    def single(self) -> Int[np.ndarray, " classes"] | None:
-        """The only id of each class, or None if some class has several."""
-        if self.member.shape[0] > 1 and self.member.shape[1] > 4096:
-            return None
-        if (self.member.sum(axis=1) == 1).all():
-            return self.member.argmax(axis=1)
-        return None
-
-    @cached_property
-    def alike(self) -> tuple[Bool[np.ndarray, "kinds classes"], Int[np.ndarray, " domain"]]:
-        """The classes that ids can be in, each such set once; and which set each id has."""
-        return unique_rows(self.member.T)
-
-    def at(self, rows: np.ndarray, positions: np.ndarray) -> Int[np.ndarray, " keys"]:
-        """Classes of the given keys."""
-        rows = rows if self.by_length else np.zeros_like(rows)
-        positions = positions if self.by_position else np.zeros_like(positions)
-        return self.classes[rows, positions]
-
-    @classmethod
-    def anywhere(cls, size: int) -> Keyed:
-        """Every value at every key: always sound."""
-        return cls(np.zeros((1, 1), np.int64), np.ones((1, size), bool))
+    def spread(self, ids: Int[np.ndarray, " tuples"], size: int) -> Keyed:
+        """As `spread`, of a node whose value on each tuple is `ids`."""
+        member = np.zeros((len(self.rows), size + 1), bool)  # the last column collects ERR
+        member[self.keys, ids[self.tuples]] = True
+        packed, inverse = unique_rows(member[:, :size])
+        if len(inverse) == self.shape[0] * self.shape[1]:
+            return Keyed(inverse.reshape(self.shape), packed)
+        classes = np.zeros(self.shape, np.int64)
+        classes[self.rows, self.positions] = inverse
+        return Keyed(classes, packed)
 
 
 @dataclass(frozen=True)
@@ -112,11 +54,18 @@ class Frame:
     """Value tuples of `leaves` that can occur at one position.
 
     `codes` are the tuples in mixed radix, ascending; `strides` and `sizes` decode them.
+    `occurs`: where, if there are few tuples and keys.
     """
 
     leaves: tuple[int, ...]
     sizes: tuple[int, ...]
     codes: Int[np.ndarray, " tuples"]
+    occurs: Occurrences | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def full(self) -> bool:
+        """Whether all tuples of values occur."""
+        return len(self.codes) == math.prod(self.sizes)
 
     @cached_property
     def strides(self) -> tuple[int, ...]:
@@ -129,6 +78,8 @@ class Frame:
 
     def column(self, leaf: int) -> Int[np.ndarray, " tuples"]:
         """Domain id of `leaf` in every tuple."""
+        if len(self.leaves) == 1:
+            return self.codes
         at = self.leaves.index(leaf)
         return self.codes // self.strides[at] % self.sizes[at]
 
@@ -195,11 +146,34 @@ def build_frame(
         return Frame((), (), np.zeros(1, np.int64))
     if len(names) == 1:  # every class occurs at some key
         return Frame(names, tuple(sizes), np.flatnonzero(leaves[0].member.any(axis=0)))
+    if total * len(keys.lengths) * keys.n <= FEW_CELLS:
+        return _small_frame(names, leaves, sizes, keys)
     seen = np.zeros(total, bool)
     for base, cells in combine(leaves, sizes, keys).groups:
         once = base if len(base) == 1 else distinct_values(base)
         seen[(once[:, None] + cells[None, :]).ravel()] = True
     return Frame(names, tuple(sizes), seen.nonzero()[0])
+
+
+def _small_frame(
+    names: tuple[int, ...], leaves: list[Keyed], sizes: list[int], keys: Keys
+) -> Frame:
+    """The frame from a table of all tuples at all keys."""
+    by_length = any(k.by_length for k in leaves)
+    by_position = any(k.by_position for k in leaves)
+    rows, positions = keys.pairs(by_length, by_position)
+    possible = leaves[0].at_keys(rows, positions)
+    for keyed in leaves[1:]:
+        other = keyed.at_keys(rows, positions)
+        possible = (possible[:, :, None] & other[:, None, :]).reshape(len(rows), -1)
+    shape = (len(keys.lengths) if by_length else 1, keys.n if by_position else 1)
+    codes = np.logical_or.reduce(possible, axis=0).nonzero()[0]
+    at, tuples = (possible if len(codes) == possible.shape[1] else possible[:, codes]).nonzero()
+    rows, positions = (
+        (rows if by_length else 0 * rows),
+        positions if by_position else 0 * positions,
+    )
+    return Frame(names, tuple(sizes), codes, Occurrences(rows, positions, shape, at, tuples))
 
 
 def spread(

@@ -107,9 +107,9 @@ def _source(values: Values, at: int, kind: str) -> None:
     if kind == "tokens":
         domain = list(values.vocab)
     else:
-        domain = list(range(keys.n)) if kind == "indices" else keys.lengths.tolist()
+        domain = list(range(keys.n)) if kind == "indices" else list(keys.as_tuple)
     if keys.n <= SHORT and len(domain) <= SHORT:
-        keyed = _shared(kind, len(domain), tuple(keys.lengths.tolist()))
+        keyed = _shared(kind, len(domain), keys.as_tuple)
     else:
         keyed = _keyed(kind, len(domain))
     values.set_leaf(at, Info(domain, identity(at, len(domain))), keyed)

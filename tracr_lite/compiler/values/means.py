@@ -35,7 +35,8 @@ class Means:
     def of_counts(self, least: int, most: int) -> Bool[np.ndarray, " means"]:
         """Which means some number of numbers from `least` to `most` can have."""
         first = self.counts[0]
-        return self.of_count[max(least, first) - first : most + 1 - first].any(axis=0)
+        these = self.of_count[max(least, first) - first : most + 1 - first]
+        return np.logical_or.reduce(these, axis=0)
 
 
 _latest: Memo[Means] = Memo(64)  # fractions of few numbers are common

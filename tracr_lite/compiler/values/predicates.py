@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int
 
-from tracr_lite.compiler.values.domain import is_number
+from tracr_lite.compiler.values.domain import NUMBERS, is_number, kinds_of
 from tracr_lite.errors import RAISED
 from tracr_lite.rasp import rasp
 
+FEW_PAIRS = 256
+OPERATORS: dict[rasp.Comparison, Callable[[Any, Any], bool]] = {
+    rasp.Comparison.EQ: operator.eq,
+    rasp.Comparison.NEQ: operator.ne,
+    rasp.Comparison.LT: operator.lt,
+    rasp.Comparison.LEQ: operator.le,
+    rasp.Comparison.GT: operator.gt,
+    rasp.Comparison.GEQ: operator.ge,
+}
 UNREACHABLE = -1  # the pair cannot occur, or the predicate raises on it
 
 
@@ -23,6 +33,11 @@ def truth_table(
 ) -> Int[np.ndarray, "keys queries"]:
     """1 where the predicate holds, 0 where not, `UNREACHABLE` where not asked or it raises."""
     if isinstance(predicate, rasp.Comparison):
+        if len(keys) * len(queries) <= FEW_PAIRS and _comparable(keys, queries):
+            compare = OPERATORS.get(predicate)
+            if compare is not None:
+                few = [[compare(key, query) for query in queries] for key in keys]
+                return np.where(reachable, np.array(few, np.int8), UNREACHABLE)
         fast = _compare_all(predicate, keys, queries)
         if fast is not None:
             fast[~reachable] = UNREACHABLE
@@ -35,6 +50,12 @@ def truth_table(
         except RAISED:  # on one of the pairs, which is told from the others
             row[at] = [_holds(predicate, key, queries[q]) for q in at]
     return table
+
+
+def _comparable(keys: list[Any], queries: list[Any]) -> bool:
+    """Whether all are numbers, or all are strings."""
+    kinds = kinds_of((*keys, *queries))
+    return kinds <= NUMBERS or kinds == {str}
 
 
 def _holds(predicate: Callable[[Any, Any], Any], key: Any, query: Any) -> int:

@@ -28,7 +28,7 @@ def averages(values: Values, node: Aggregate) -> bool:
     if inner.span is None and len({v for v in inner.values if is_number(v)}) <= 1:
         return False
     selected = values.selected[node.selector]
-    if int(selected.widths.high.max()) <= 1:
+    if selected.widths.most <= 1:
         return False
     for atom in _conjuncts(values, node.selector):
         select = as_select(values.nodes[atom])
@@ -91,7 +91,7 @@ def tighten(values: Values, selector: int, widths: Widths) -> Widths:
     """Uses keys that are all different: at most one match, exactly one if they fill a range."""
     for atom in _conjuncts(values, selector):
         select = as_select(values.nodes[atom])
-        if int(widths.high.max()) <= 1 and int(widths.low.min()) >= 1:
+        if widths.most <= 1 and widths.least >= 1:
             break
         if not _selects_one_value(values, atom):
             continue

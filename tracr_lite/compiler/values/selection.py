@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float32, Int
 
 from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, Keys
 from tracr_lite.craft.arrays import distinct, starts
@@ -37,29 +38,54 @@ class Logic:
 
 @dataclass(frozen=True)
 class Widths:
-    """Bounds on how many keys a query selects, per key (broadcast over the first two axes)."""
+    """Bounds on how many keys a query selects, for each key of `Keys.all_pairs`."""
 
-    low: Int[np.ndarray, "lengths_or_1 positions_or_1"]
-    high: Int[np.ndarray, "lengths_or_1 positions_or_1"]
+    low: Int[np.ndarray, " keys"]
+    high: Int[np.ndarray, " keys"]
+
+    @cached_property
+    def least(self) -> int:
+        """The least of the lower bounds."""
+        return min(self.low.tolist())
+
+    @cached_property
+    def most(self) -> int:
+        """The greatest of the upper bounds."""
+        return max(self.high.tolist())
 
 
 def histogram(keyed: Keyed, keys: Keys) -> Int[np.ndarray, "lengths classes"]:
     """How many positions of an input of each length are in each class."""
-    if not keyed.counts:
-        keyed.counts.append(_histogram(keyed, keys))
-    return keyed.counts[0]
+    found = keyed.known.get("histogram")
+    if found is None:
+        found = keyed.known["histogram"] = _histogram(keyed, keys)
+    return found
 
 
 def _histogram(keyed: Keyed, keys: Keys) -> Int[np.ndarray, "lengths classes"]:
-    rows, positions = keys.all_pairs
+    size = len(keyed.member)
     if not keyed.by_length:
-        rows_of_n = np.arange(keys.n)
-        counts = np.zeros((keys.n + 1, len(keyed.member)), np.int64)
-        counts[rows_of_n + 1, keyed.at(np.zeros_like(rows_of_n), rows_of_n)] = 1
-        return np.cumsum(counts, axis=0)[keys.lengths]
-    counts = np.zeros((len(keys.lengths), len(keyed.member)), np.int64)
-    np.add.at(counts, (rows, keyed.at(rows, positions)), 1)
-    return counts
+        return _prefixes(keyed, keys)[keys.lengths - 1]
+    rows, _ = keys.all_pairs
+    code = rows * size + keyed.everywhere(keys)
+    return np.bincount(code, minlength=len(keys.lengths) * size).reshape(-1, size)
+
+
+def _prefixes(keyed: Keyed, keys: Keys) -> Int[np.ndarray, "positions classes"]:
+    """How many positions up to each one are in each class, where lengths do not matter."""
+    at = np.arange(keys.n)
+    counts = np.zeros((keys.n, len(keyed.member)), np.int64)
+    counts[at, keyed.at(np.zeros_like(at), at)] = 1
+    return np.cumsum(counts, axis=0)
+
+
+def _present(keyed: Keyed, keys: Keys) -> Float32[np.ndarray, "lengths domain"]:
+    """Whether an input of each length may hold each id; not zero means yes."""
+    found = keyed.known.get("present")
+    if found is None:
+        classes = (histogram(keyed, keys) > 0).astype(np.float32)
+        found = keyed.known["present"] = classes @ keyed.member.astype(np.float32)
+    return found
 
 
 def cooccurrence(
@@ -73,9 +99,9 @@ def cooccurrence(
 
 def reachable_pairs(k: Keyed, q: Keyed, keys: Keys) -> Bool[np.ndarray, "key_ids query_ids"]:
     """Which values can meet in one input as key and query."""
-    together = cooccurrence(k, q, keys).astype(np.float32)
     if k.member.shape[1] * q.member.shape[1] <= FEW_PAIRS:
-        return (k.member.T.astype(np.float32) @ together @ q.member.astype(np.float32)) > 0
+        return (_present(k, keys).T @ _present(q, keys)) > 0
+    together = cooccurrence(k, q, keys).astype(np.float32)
     (k_rows, k_of), (q_rows, q_of) = k.alike, q.alike
     met = (k_rows.astype(np.float32) @ together @ q_rows.T.astype(np.float32)) > 0
     return met[k_of][:, q_of]
@@ -83,6 +109,10 @@ def reachable_pairs(k: Keyed, q: Keyed, keys: Keys) -> Bool[np.ndarray, "key_ids
 
 def class_logic(k: Keyed, q: Keyed, table: Int[np.ndarray, "keys queries"]) -> Logic:
     """May and must of a predicate between key classes."""
+
+    if k.single is not None and q.single is not None:
+        holds = table[k.single][:, q.single] == 1
+        return Logic(holds, holds)
 
     def any_pair(cells: np.ndarray) -> np.ndarray:
         if cells.size > FEW_PAIRS:
@@ -140,33 +170,35 @@ def widths(
     """
     rows, positions = keys.all_pairs
     if causal and k.by_length:  # rare: no prefix counts, so only the trivial bounds
-        at = np.arange(keys.n)[None, :]
-        return Widths(np.zeros_like(at), at + 1)
+        return at_most(keys, causal)
     if causal:
-        at = np.arange(keys.n)
-        counts = np.zeros((keys.n, len(k.member)), np.int64)
-        counts[at, k.at(np.zeros_like(at), at)] = 1
-        counts, which = np.cumsum(counts, axis=0), positions
+        counts, which = _prefixes(k, keys), positions
     else:
         counts, which = histogram(k, keys), rows
-    low = _count(counts, logic.must)[which, q.at(rows, positions)]
-    high = _count(counts, logic.may)[which, q.at(rows, positions)]
+    queries = q.everywhere(keys)
+    floats = counts.astype(np.float32)  # a product of integers would take longer
+    high = low = (floats @ logic.may)[which, queries]
+    if logic.must is not logic.may:
+        low = (floats @ logic.must)[which, queries]
     if diagonal is not None:
-        mine = (k.at(rows, positions), q.at(rows, positions))
-        own = tuple(
-            np.broadcast_to(x, (len(keys.lengths), keys.n))[rows, positions]
-            for x in (diagonal.may, diagonal.must)
-        )
-        low = low - logic.must[mine] + own[1]
-        high = high - logic.may[mine] + own[0]
-    full = np.zeros((2, len(keys.lengths), keys.n), np.int64)
-    full[0] = keys.n  # where there is no key, no bound
-    full[0, rows, positions], full[1, rows, positions] = low, high
-    return Widths(full[0], full[1])
+        mine = (k.everywhere(keys), queries)
+        low = low - logic.must[mine] + _on_keys(diagonal.must, keys)
+        high = high - logic.may[mine] + _on_keys(diagonal.may, keys)
+    return Widths(low.astype(np.int64), high.astype(np.int64))
 
 
-def _count(counts: np.ndarray, truth: np.ndarray) -> Int[np.ndarray, "rows query_classes"]:
-    return np.rint(counts.astype(np.float32) @ truth.astype(np.float32)).astype(np.int64)
+def at_most(keys: Keys, causal: bool) -> Widths:
+    """Bounds that always hold."""
+    rows, positions = keys.all_pairs
+    most = positions + 1 if causal else keys.lengths[rows]
+    return Widths(np.zeros_like(most), most)
+
+
+def _on_keys(grid: Bool[np.ndarray, "lengths_or_1 positions_or_1"], keys: Keys) -> Any:
+    """The truth for each key, or one for all."""
+    rows, positions = keys.all_pairs
+    lengths, places = grid.shape
+    return grid[rows if lengths > 1 else 0, positions if places > 1 else 0]
 
 
 def too_many_classes(*keyed: Keyed) -> bool:

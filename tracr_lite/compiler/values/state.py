@@ -100,6 +100,10 @@ class Values:
         if node not in self._keyed:
             info = self.info[node]
             table = info.table
+            if table.frame.occurs is not None:
+                found = table.frame.occurs.spread(table.ids, len(info.values))
+                self._keyed[node] = found
+                return found
             leaves = [self.keyed(leaf) for leaf in table.leaves]
             sizes = [len(leaf.member[0]) for leaf in leaves]
             ids = {"codes": table.frame.codes, "values": table.ids}
@@ -161,8 +165,7 @@ def tabulate(
         return None
     columns: list[np.ndarray] = []
     for i in node.inputs:
-        table = identity(i, len(values.info[i].values)) if i in leaves else values.info[i].table
-        columns.append(table.on(frame))
+        columns.append(frame.column(i) if i in leaves else values.info[i].table.on(frame))
     domains = [values.info[i].values for i in node.inputs]
     domain, ids = apply(node.fn, node.strict, columns, domains, len(frame.codes))
     return domain, Table(frame, ids)
