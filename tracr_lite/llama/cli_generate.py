@@ -180,7 +180,9 @@ def _load(given: dict[str, Any]) -> Llama:
 
     path: Path = given["model"]
     tokenizer = given["tokenizer"] or _find_tokenizer(path)
-    how = {name: given[name] for name in ("dtype", "activations", "engine", "threads")}
+    how = {
+        name: given[name] for name in ("dtype", "activations", "engine", "threads", "lookahead")
+    }
     with progress_bar("loading", given["quiet"]) as progress:
         model = load(path, tokenizer, **how, progress=progress)
     with note_after("compiling the native engine, which is done once", given["quiet"]):

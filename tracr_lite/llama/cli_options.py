@@ -53,6 +53,13 @@ OPTIONS = (
         "--threads", type=click.IntRange(1), help="Of the native engine; by default the cores."
     ),
     click.option(
+        "--lookahead",
+        type=click.IntRange(0, 6),
+        default=0,
+        help="Run up to so many tokens (at most 6) together, guessed from the text so far: the "
+        "same tokens, sooner where text repeats itself. Of the native engine.",
+    ),
+    click.option(
         "--like-run-c",
         is_flag=True,
         help="Print exactly the bytes of run.c, which leaves out control characters, and "

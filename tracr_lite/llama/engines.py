@@ -15,16 +15,23 @@ from tracr_lite.llama.params import Params
 
 EngineChoice: TypeAlias = Literal["auto", "jax", "native"]
 MOST_THREADS = 256  # more than any machine has use for
+MOST_AHEAD = 6  # tokens; with one more and that before them, sums have another order
 CHOICES = ("auto", "jax", "native")
 
 
 def choose_engine(
-    choice: str, params: Params, config: LlamaConfig, threads: int | None = None
+    choice: str,
+    params: Params,
+    config: LlamaConfig,
+    threads: int | None = None,
+    lookahead: int = 0,
 ) -> Engine:
     """The engine for a model.
 
-    **Arguments:** `choice`: "auto" is "native" where that works. `threads`: of "native".
-    **Raises:** `LlamaError` for other words, and where "native" was asked for and cannot be.
+    **Arguments:** `choice`: "auto" is "native" where that works. `threads`, `lookahead`: of
+    "native", see `runtime.load`.
+    **Raises:** `LlamaError` for other words, and where "native", or what only it can do, was
+    asked for and cannot be.
     """
     if choice not in CHOICES:
         raise LlamaError(f"there is no engine {choice!r}; there are {', '.join(CHOICES)}")
@@ -32,6 +39,13 @@ def choose_engine(
         raise LlamaError(f"threads is {threads!r}, not a positive integer")
     if threads is not None and threads > MOST_THREADS:
         raise LlamaError(f"threads is {threads}; at most {MOST_THREADS} are started")
+    if type(lookahead) is not int or not 0 <= lookahead <= MOST_AHEAD:
+        raise LlamaError(f"lookahead is {lookahead!r}, not an integer from 0 to {MOST_AHEAD}")
+    if choice == "jax" and lookahead:
+        raise LlamaError(
+            "looking ahead is for the native engine: in XLA the last bits of a logit depend on "
+            'how many tokens run together. Leave lookahead out, or engine="jax"'
+        )
     if choice == "jax":
         return JaxEngine(params, config)
     reason = missing()
@@ -40,12 +54,14 @@ def choose_engine(
 
         reason = refusal(params)
     if reason is not None:
-        if choice == "native":
-            raise LlamaError(f'the native engine cannot be used: {reason}; or use "jax"')
+        if choice == "native" or lookahead:
+            raise LlamaError(
+                f'the native engine cannot be used: {reason}; or use "jax", without lookahead'
+            )
         return JaxEngine(params, config)
     from tracr_lite.llama.native.engine import NativeEngine
 
-    return NativeEngine(params, config, threads)
+    return NativeEngine(params, config, threads, lookahead)
 
 
 def missing() -> str | None:

@@ -61,7 +61,8 @@ class LlamaOutput:
 class Llama:
     """A Llama model on the device, with its tokenizer if it has one.
 
-    `engine` and `threads` say what generates: see `load`. Logits and activations are JAX's.
+    `engine`, `threads` and `lookahead` say what generates: see `load`. Logits and activations
+    are JAX's.
     """
 
     config: LlamaConfig
@@ -69,6 +70,7 @@ class Llama:
     tokenizer: Tokenizer | None = None
     engine: EngineChoice = "auto"
     threads: int | None = None
+    lookahead: int = 0
 
     @cached_property
     def runner(self) -> Engine:
@@ -76,7 +78,8 @@ class Llama:
 
         **Raises:** `LlamaError` where "native" was asked for and cannot be, with the reason.
         """
-        return choose_engine(self.engine, self.params, self.config, self.threads)
+        how = self.threads, self.lookahead
+        return choose_engine(self.engine, self.params, self.config, *how)
 
     def logits(self, tokens: Sequence[int]) -> np.ndarray:
         """[T, vocab], float32: row i scores the token after `tokens[: i + 1]`.
@@ -176,6 +179,7 @@ def load(
     activations: Activations = "float32",
     engine: EngineChoice = "auto",
     threads: int | None = None,
+    lookahead: int = 0,
     progress: Progress = lambda done, total: None,
 ) -> Llama:
     """Loads a model of any format that `load_checkpoint` knows.
@@ -190,6 +194,9 @@ def load(
     - `engine`: "native" generates with kernels that numba compiles, on CPUs; "jax" with XLA,
       anywhere; "auto" takes the native one where it can. Seeds give the same tokens.
     - `threads`: of the native engine; by default one per core, at most 8.
+    - `lookahead`: of the native engine: how many tokens, at most 6, are guessed from the text
+      so far and run together with the one before them. The tokens stay the same; a single text
+      that repeats itself or its prompt comes faster.
     - `progress`: called with what has just been done, and with all there is to do.
 
     **Raises:** `LlamaError` if a file cannot be read, or the two do not belong together.
@@ -206,7 +213,7 @@ def load(
             "load_tokenizer(path, vocab_size)"
         )
     params = load_params(checkpoint.config, checkpoint.source, dtype, activations, progress)
-    return Llama(checkpoint.config, params, tokenizer, engine, threads)
+    return Llama(checkpoint.config, params, tokenizer, engine, threads, lookahead)
 
 
 def _prompts(given: Any) -> tuple[list[Any], bool]:

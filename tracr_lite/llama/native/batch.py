@@ -15,7 +15,8 @@ import numpy as np
 from tracr_lite.llama.batches import NOTHING
 from tracr_lite.llama.cache import check_fits
 from tracr_lite.llama.decoding import choose_tokens
-from tracr_lite.llama.native.plan import PASSED, SCORED, Batch
+from tracr_lite.llama.native.lookahead import Lookahead
+from tracr_lite.llama.native.plan import ALONE, PASSED, SCORED, Batch
 from tracr_lite.llama.native.room import make_caches, make_room
 from tracr_lite.llama.sampler_jax import NO_TOKEN, prepare, random_state
 from tracr_lite.llama.sampler_settings import SamplerSettings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 BLOCK = 128  # tokens of prompts that are run together
 SCORES = 16  # tokens of a message that are run and scored together
+UNGUESSED = 4  # tokens that come one by one until something is guessed again
 
 
 class NativeBatch:
@@ -49,7 +51,11 @@ class NativeBatch:
         self._stops = np.array(stops, np.int64)
         check_fits(engine.config, rows, slots)
         self.caches = make_caches(engine.model, rows, slots)
-        self._batch = make_room(engine.model, self.caches, rows, rows, engine.threads)
+        ahead = engine.lookahead if rows == 1 else 0  # many texts share what is read anyway
+        self._ahead = Lookahead(ahead) if ahead else None
+        at_once = rows + ahead
+        self._batch = make_room(engine.model, self.caches, at_once, at_once, engine.threads)
+        self._batch.counts[ALONE] = ahead
 
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
@@ -77,11 +83,18 @@ class NativeBatch:
         for text, prompt in enumerate(prompts):
             self._see(text, prompt)
         tokens = self._choose(scores)
+        if self._ahead is not None:
+            self._ahead.see([*prompts[0], *tokens.tolist()])
         self._wait([Row(i, len(prompts[i]), token) for i, token in enumerate(tokens.tolist())])
         return tokens
 
     def advance(self, count: int) -> np.ndarray:
         """As in `batches.Batch`."""
+        if self._ahead is not None:
+            return self._look_ahead(count, self._ahead)
+        return self._one_by_one(count)
+
+    def _one_by_one(self, count: int) -> np.ndarray:
         found = np.full((self._rows, count), NOTHING, np.int64)
         if self._plain:
             self._engine.run(self._batch, self._steps, self._stops, found)
@@ -98,6 +111,35 @@ class NativeBatch:
             self._wait([Row(*row) for row in zip(texts, places, found[texts, i], strict=True)])
         return found
 
+    def _look_ahead(self, count: int, ahead: Lookahead) -> np.ndarray:
+        """The same tokens with guesses, which are run together with what waits."""
+        found = list[int]()
+        while len(found) < count and self.alive:
+            place, token = int(self._batch.places[0]), int(self._batch.tokens[0])
+            guess = ahead.guess(min(count - len(found), self._steps - place) - 1)
+            if guess:
+                new = self._check([Row(0, place + i, t) for i, t in enumerate([token, *guess])])
+                ahead.learn(len(guess), len(new) - 1)
+            else:
+                new = self._one_by_one(min(count - len(found), UNGUESSED))[0].tolist()
+                new = [each for each in new if each != NOTHING]
+            ahead.see(new)
+            found += new
+        return np.array([found + [NOTHING] * (count - len(found))], np.int64)
+
+    def _check(self, rows: Sequence[Row]) -> list[int]:
+        """Runs a text's token and guesses; what is chosen, up to where a guess is wrong."""
+        fill(self._batch, rows, range(len(rows)))
+        self._engine.run(self._batch, 0, self._stops, np.zeros((1, 0), np.int64))
+        found, scores = list[int](), self._batch.logits
+        for i, after in enumerate([*rows[1:], None]):
+            found.append(int(self._choose(scores[i : i + 1])[0]))
+            if after is None or found[-1] != after.token or found[-1] in self._stops:
+                break
+            self._see(0, found[-1:])
+        self._wait([Row(0, rows[0].place + len(found), found[-1])])
+        return found
+
     def extend(self, tokens: Sequence[int], at: int) -> np.ndarray:
         """As in `batches.Batch`."""
         rows = [Row(0, at + i, token) for i, token in enumerate(tokens)]
@@ -106,6 +148,8 @@ class NativeBatch:
             self._see(0, [tokens[i]])
             found[i] = self._choose(logits[None])[0]
         self._wait([Row(0, at + len(rows), int(found[-1]))])
+        if self._ahead is not None:
+            self._ahead.see([*tokens, int(found[-1])])
         return found
 
     def _scores(

@@ -25,8 +25,14 @@ class NativeEngine:
 
     name = "native"
 
-    def __init__(self, params: Params, config: LlamaConfig, threads: int | None = None):
-        self.params, self.config = params, config
+    def __init__(
+        self,
+        params: Params,
+        config: LlamaConfig,
+        threads: int | None = None,
+        lookahead: int = 0,
+    ):
+        self.params, self.config, self.lookahead = params, config, lookahead
         self.model, self._kept = describe(params, config)
         sizes = self.model.matrices[:, OUT] * self.model.matrices[:, IN]
         self.threads = default_threads(int(sizes.sum())) if threads is None else threads

@@ -14,9 +14,10 @@ FLOAT32, BFLOAT16, INT8, Q80 = range(4)
 # The matrices of a layer; behind those of all layers come the embedding and the classifier.
 QKV, WO, W13, W2 = range(4)
 PER_LAYER = 4
-# Places in `Batch.counts`: rows of a pass, how many of them are scored, and how many tokens of
-# each row have been found in a call.
-PASSED, SCORED, FOUND = range(3)
+# Places in `Batch.counts`: rows of a pass, how many of them are scored, how many tokens of each
+# row have been found in a call, and whether all rows look back one by one (else 0), so that the
+# numbers of fewer than `products.FEW` rows are those of passes for each.
+PASSED, SCORED, FOUND, ALONE = range(4)
 APART = 16  # int64 numbers between two that different threads write
 
 
@@ -48,7 +49,7 @@ class Batch(NamedTuple):
     `scored`: (rows,) int64, the rows of which scores are wanted, in this order.
     """
 
-    counts: np.ndarray  # int64, at PASSED, SCORED and FOUND
+    counts: np.ndarray  # int64, at PASSED, SCORED, FOUND and ALONE
     tokens: np.ndarray
     texts: np.ndarray
     places: np.ndarray

@@ -6,7 +6,7 @@ import numpy as np
 
 from tracr_lite.llama.native.edge import compiled
 from tracr_lite.llama.native.heads import ABREAST, mix_values, score_places, soften
-from tracr_lite.llama.native.plan import Batch, Model
+from tracr_lite.llama.native.plan import ALONE, Batch, Model
 from tracr_lite.llama.native.vectors import LANES
 
 F32 = np.float32
@@ -17,6 +17,8 @@ WORTH = 3  # rows for which a block is quicker than one after another
 def block_from(batch: Batch, row: int, count: int) -> int:
     """How many rows from `row` on are tokens of one text, one behind the other; up to LANES."""
     rows = 1
+    if batch.counts[ALONE]:
+        return rows
     while (
         rows < LANES
         and row + rows < count
