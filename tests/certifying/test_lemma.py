@@ -15,6 +15,7 @@ from tracr_lite.compiler.lowering import (
     proved_tables,
 )
 from tracr_lite.compiler.lowering.mlp_neurons import MADE
+from tracr_lite.compiler.lowering.scores import WEIGHTS
 from tracr_lite.errors import CompileError
 from tracr_lite.mass import compile_many
 from tracr_lite.rasp import rasp
@@ -110,9 +111,11 @@ WEAKER = [
 @pytest.fixture
 def nothing_remembered():
     """Bounds of other formulas are forgotten, before and afterwards."""
-    MADE.forget()
+    for memory in (MADE, WEIGHTS):
+        memory.forget()
     yield
-    MADE.forget()
+    for memory in (MADE, WEIGHTS):
+        memory.forget()
 
 
 @pytest.mark.parametrize(("module", "name", "value", "part"), WEAKER)

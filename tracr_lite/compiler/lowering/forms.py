@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,13 @@ class OneHot:
     def error(self) -> float:
         """The largest of the errors."""
         return float(self.errors.max(initial=0.0))
+
+    @cached_property
+    def key(self) -> tuple[object, ...]:
+        """All but the names of its directions, and where it is."""
+        group = self.group.dtype.char, self.group.tobytes()
+        errors = self.errors.tobytes(), self.spread, self.proved.key
+        return len(self.dirs), group, self.at_bos.tobytes(), errors
 
 
 @dataclass(frozen=True)
@@ -229,9 +237,3 @@ class Blocks:
         text += f" and keys {names(qk.right_space)}; {names(reads)} -> {names(writes)}"
         size = f"rank {qk.factors[0].shape[1]}, {reads.num_dims} x {writes.num_dims}"
         return f"{block.slot:3} head {nodes:24} {text}  ({size})"
-
-
-def order_in(names: list[BasisDirection], space: VectorSpaceWithBasis) -> list[int]:
-    """Positions of the names in the order of the space's basis."""
-    place = {d: i for i, d in enumerate(names)}
-    return [place[d] for d in space.basis]

@@ -26,6 +26,13 @@ class Match:
     queries: View
     truth: np.ndarray
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """All that the scores depend on."""
+        q, k, truth = self.queries, self.keys, self.truth
+        ids = q.ids.dtype.char, q.ids.tobytes(), k.ids.dtype.char, k.ids.tobytes()
+        return truth.shape, truth.dtype.char, truth.tobytes(), ids, q.form.key, k.form.key
+
 
 class ClassOf:
     """Class number of a value."""

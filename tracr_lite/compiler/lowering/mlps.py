@@ -12,6 +12,7 @@ from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, inputs_of, stacked
 from tracr_lite.compiler.lowering.mlp_made import Made
 from tracr_lite.compiler.lowering.mlp_neurons import neurons_of
+from tracr_lite.compiler.lowering.naming import in_order
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.lowering.proved import (
     EXACT,
@@ -192,10 +193,13 @@ def _placed(
     Rows of the same name are added.
     """
     read = [names[i] for i in used]
-    space = VectorSpaceWithBasis(set(read))
     place = np.zeros(len(names), np.int64)
-    place[used] = space.indices_of(read)
-    rows, shape = place[entries.rows], (space.num_dims, entries.shape[1])
-    if space.num_dims < len(used):
+    if len(set(read)) < len(read):
+        space = VectorSpaceWithBasis(set(read))
+        place[used] = space.indices_of(read)
+        shape, rows = (space.num_dims, entries.shape[1]), place[entries.rows]
         return space, Entries.summed(shape, rows, entries.cols, entries.values)
-    return space, Entries(shape, rows, entries.cols, entries.values)
+    space, order = in_order(read)
+    place[[used[i] for i in order]] = np.arange(len(order))
+    shape = (len(order), entries.shape[1])
+    return space, Entries(shape, place[entries.rows], entries.cols, entries.values)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from operator import attrgetter, eq
 from typing import Any
 
 from tracr_lite.compiler.graph import node_inputs
 from tracr_lite.compiler.values.domain import is_number, typed_key
 from tracr_lite.compiler.values.state import Values
-from tracr_lite.craft.bases import BasisDirection
+from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.craft.conventions import NONE_SUFFIX
+
+_name_and_value = attrgetter("name", "value")
 
 
 def direction_of(label: str, value: Any) -> BasisDirection:
@@ -16,6 +20,23 @@ def direction_of(label: str, value: Any) -> BasisDirection:
     return (
         BasisDirection(label + NONE_SUFFIX) if value is None else BasisDirection(label, value)
     )
+
+
+def in_order(names: Sequence[BasisDirection]) -> tuple[VectorSpaceWithBasis, list[int]]:
+    """The space of distinct directions, and which of them each of its basis is.
+
+    **Raises:** `ValueError` if they are not distinct.
+    """
+    keys: list[Any] = list(map(_name_and_value, names))
+    try:  # as `sorted_basis` does
+        order = sorted(range(len(names)), key=keys.__getitem__)
+    except TypeError:
+        keys = [d.key for d in names]
+        order = sorted(range(len(names)), key=keys.__getitem__)
+    ordered = [keys[i] for i in order]
+    same = any(map(eq, ordered, ordered[1:]))
+    basis = tuple([names[i] for i in order])
+    return VectorSpaceWithBasis(basis, _basis_is_sorted=not same), order  # if same, it says so
 
 
 def clusters(values: list[Any]) -> dict[Any, Any]:
