@@ -121,9 +121,11 @@ def labels(space: VectorSpaceWithBasis) -> list[str]:
     **Raises:** `CompileError` for whole numbers that are too long to be shown.
     """
     try:
-        plain = [str(d) for d in space.basis]
+        plain = [d.name if d.value is None else f"{d.name}:{d.value}" for d in space.basis]
     except ValueError as error:  # of Python, which shows no ints of more than 4300 digits
         raise CompileError("assemble", [Problem("program", f"{error}", TOO_LONG)]) from error
+    if len(set(plain)) == len(plain):
+        return plain
     seen: dict[str, int] = {}
     for label in plain:
         seen[label] = seen.get(label, 0) + 1

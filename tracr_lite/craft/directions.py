@@ -80,6 +80,15 @@ _set_name: Any = BasisDirection.__dict__["name"].__set__
 _set_value: Any = BasisDirection.__dict__["value"].__set__
 
 
+def _by_kind(direction: BasisDirection) -> tuple[Name, int, Any]:
+    """Orders as `key` does; the value is one that has a key."""
+    value: Any = direction.value
+    kind = _KIND[type(value)]
+    if kind == 3:
+        value = sort_key(value)[1]
+    return direction.name, kind, 0 if value is None else value
+
+
 _name_and_value = operator.attrgetter("name", "value")
 
 
@@ -89,7 +98,7 @@ def sorted_basis(basis: Iterable[BasisDirection]) -> tuple[BasisDirection, ...]:
     try:  # values of one kind per name: Python's own order is that of `sort_key`
         ordered.sort(key=_name_and_value)
     except TypeError:  # it compares all neighbours, so it has met two kinds if there are any
-        ordered.sort(key=lambda direction: direction.key)
+        ordered.sort(key=_by_kind)
     names = list(map(_name_and_value, ordered))
     if any(map(operator.eq, names, names[1:])):
         twice = dict.fromkeys(str(a) for a, b in pairwise(ordered) if a == b)

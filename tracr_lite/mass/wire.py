@@ -10,6 +10,7 @@ deep programs need no deep recursion. Its functions may be lambdas: cloudpickle 
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 import sys
@@ -64,12 +65,18 @@ def _known(number: int) -> Any:
     raise pickle.UnpicklingError(f"nothing is known here as number {number}")
 
 
+@lru_cache(maxsize=1)
+def _reducers(registered: int) -> dict[type, Any]:
+    """Cloudpickle's, which keeps a slower kind of map; made again when some were registered."""
+    return dict(cloudpickle.Pickler.dispatch_table)
+
+
 class _Pickler(cloudpickle.Pickler):
     """Writes numbers in place of objects that the reader has."""
 
     def __init__(self, file: io.BytesIO, numbers: dict[int, int]):
         super().__init__(file, protocol=PROTOCOL)
-        self.dispatch_table = dict(cloudpickle.Pickler.dispatch_table)  # a quicker kind of map
+        self.dispatch_table = _reducers(len(copyreg.dispatch_table))
         self._numbers = numbers
 
     def reducer_override(self, obj: Any) -> Any:

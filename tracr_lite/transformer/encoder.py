@@ -58,6 +58,9 @@ class Encoder(ABC):
         return None
 
 
+_PLAIN: set[type] = {bool, int, float}
+
+
 class NumericalEncoder(Encoder):
     """Numbers, given back as the nearest value that is known to be possible, if any is known.
 
@@ -70,7 +73,8 @@ class NumericalEncoder(Encoder):
 
     def __init__(self, values: Iterable[Any] | None = None, tolerance: float = math.inf):
         known = [] if values is None else list(values)
-        for value in known:
+        kinds = set(map(type, known))
+        for value in () if kinds <= _PLAIN and all(map(math.isfinite, known)) else known:
             if not isinstance(value, int | float) or not math.isfinite(value):
                 raise ValueError(f"known values must be finite numbers; got {value!r}")
         if not tolerance >= 0:
