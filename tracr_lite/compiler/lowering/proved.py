@@ -92,6 +92,7 @@ class NumberErrors:
     - `one_sign`: whether terms of all nodes have the sign of the sum.
     - `scattered`: the part of the error that comes from nodes of several columns: those that
       should be zero are terms too.
+    - `off`: of each flag, where there is a number; None if that is as large as `flag`.
     """
 
     absolute: float
@@ -102,12 +103,18 @@ class NumberErrors:
     terms: int = 0
     one_sign: bool = True
     scattered: float = 0.0
+    off: float | None = None
 
     @property
-    def key(self) -> tuple[float, ...]:
+    def unflagged(self) -> float:
+        """Of each flag, where there is a number."""
+        return self.flag if self.off is None else self.off
+
+    @property
+    def key(self) -> tuple[float | None, ...]:
         """All of it."""
         found = self.absolute, self.relative, self.flag, self.bos
-        return *found, self.size, self.terms, self.one_sign, self.scattered
+        return *found, self.size, self.terms, self.one_sign, self.scattered, self.off
 
     @property
     def known(self) -> bool:
@@ -132,6 +139,7 @@ class NumberErrors:
             size=size,
             terms=max(self.terms, 1),
             scattered=absolute + self.relative * size,
+            off=None,
         )
 
 

@@ -37,16 +37,16 @@ def written(
     steps: Steps,
     hinges: Hinges,
     sums: tuple[Each, Each],
-    what: tuple[float, float, bool],
+    what: tuple[float, float, float, bool],
     sizes: Sizes | None,
 ) -> Errors:
     """Errors of the outputs: those of the ramps behind one gate, and of what opens it.
 
     `sums`: rounding and largest value of each neuron; `what`: rounding of the sum that opens
-    a gate, what gates are off by, and whether closed ones may be open by that; `sizes`: of what
-    is written, None if it is 1.
+    a gate, what gates are off by, what all closed ones add up to, and whether these may be open
+    by that; `sizes`: of what is written, None if it is 1.
     """
-    (rounding, value), (opening, noise, loose) = sums, what
+    (rounding, value), (opening, noise, closed, loose) = sums, what
     writes, ramp = neurons.writes, hinges.steep > 0.0
     in_all, lost_in_all = (1.0, 0.0) if sizes is None else (sizes.in_all, sizes.lost_in_all)
     gate, gates = _gates(steps, ramp)
@@ -64,8 +64,7 @@ def written(
     lost = np.abs(writes.values) * each * of_ramp
     most = MORE * U * (float(terms.max(initial=0.0)) + 2.0)
     base = in_all * (noise + opening + most) + lost_in_all
-    if gates > 1 and loose:
-        base += gates * in_all * (noise + 1.5 * opening)
+    base += in_all * closed
     of_place = np.bincount(which, lost, count)
     total = float(np.bincount(gate[writes.rows], lost, 1).max())
     columns = np.zeros(writes.shape[1])

@@ -79,7 +79,8 @@ def averaged(
     absolute_bos = SEEN * read.bos + 2 * lost * subtracted + leaked
     flag_bos = SEEN * read.bos + 3 * lost + leaked if flags[1] else 0.0
     read_flag = seen(read.flag, columns, 1.0) if flags[0] else 0.0
-    flag = part + read_flag + LEAK * weights.leak * (4 + SEEN * read.flag) + flag_bos
+    leaked_flag = LEAK * weights.leak * (4 + SEEN * read.flag)
+    flag = part + read_flag + leaked_flag + flag_bos
     near = read.absolute == 0.0 or (read.terms <= 1 and of.least > 0.0)
     if of.one_sign and read.one_sign and near:
         small = read.absolute / of.least if read.absolute else 0.0
@@ -92,4 +93,5 @@ def averaged(
     absolute = max(absolute, absolute_bos) if of.default else absolute
     bos = max(absolute_bos + lost * fallback, flag_bos)
     size = max(read.size, fallback)
-    return NumberErrors(absolute, relative, flag, bos, size)
+    off = None if flags[0] else leaked_flag  # no key has a flag: only the default has one
+    return NumberErrors(absolute, relative, flag, bos, size, off=off)

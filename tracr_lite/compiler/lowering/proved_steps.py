@@ -17,6 +17,7 @@ from jaxtyping import Float
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs
 from tracr_lite.compiler.lowering.proved import MORE, UNKNOWN, Errors, NumberErrors, U
 from tracr_lite.compiler.lowering.proved_hinges import Each, Hinges, written
+from tracr_lite.craft.arrays import distinct, distinct_values
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.sizes import Sizes
 from tracr_lite.craft.blocks.step_mlp import Steps
@@ -38,8 +39,12 @@ class Read:
 
     @property
     def noise(self) -> float:
-        """Errors of the gates, and of the flags that close them."""
-        return self.gates.total + 2 * self.flags * self.number.flag
+        """Errors of the gates, and of the flags that close them, where there is a number."""
+        return self.gates.total + self.of_flags
+
+    @property
+    def of_flags(self) -> float:
+        return 2 * self.flags * self.number.unflagged
 
 
 def of_steps(
@@ -64,6 +69,25 @@ def of_steps(
         far = _apart(neurons, hinges, reads, steps, terms)
     if not far:
         return UNKNOWN
+    # with up to two exact one-hots, sums that keep gates closed are not rounded
+    loose = k > 2 or noise > 0.0
+    opening = terms * (2 * k + 2) * (1 + noise)
+    closed = _nearly_open(reads, opening) if several and loose else 0.0
+    return written(
+        neurons,
+        steps,
+        hinges,
+        _rounding(hinges, number, terms, (off, rounding, size)),
+        (opening, noise, closed, loose),
+        None if one_hot else Sizes.of(code),
+    )
+
+
+def _rounding(
+    hinges: Hinges, number: NumberErrors, terms: float, found: tuple[Each, Each, Each]
+) -> tuple[Each, Each]:
+    """Of each neuron that is active: rounding, and its largest value. `found`: by `_off`."""
+    off, rounding, size = found
     # one that is active and falls from a positive value is smaller than that
     value = np.where(hinges.falls, np.minimum(size, hinges.other + off), size)
     least = np.minimum(rounding, terms * (2 * value + off))
@@ -72,17 +96,28 @@ def of_steps(
     if number.terms:
         lost = MORE * U * (number.terms + 4) * (number.size + number.most)
         rounding = rounding + hinges.steep * (2.1 * number.scattered + lost)
-    # with up to two exact one-hots, sums that keep gates closed are not rounded
-    loose = k > 2 or noise > 0.0
-    opening = terms * (2 * k + 2) * (1 + noise)
-    return written(
-        neurons,
-        steps,
-        hinges,
-        (rounding, value),
-        (opening, noise, loose),
-        None if one_hot else Sizes.of(code),
-    )
+    return rounding, value
+
+
+def _nearly_open(reads: Read, opening: float) -> float:
+    """What gates may write together that should be closed.
+
+    Those that lack two of their one-hots stay closed, whatever is off. Those that lack one have
+    the errors of that column, which are no more than all errors of its node together, and of
+    their other columns. `opening`: rounding of the sum of each.
+    """
+    cells, gates = reads.inputs.cells, reads.gates
+    k, size = cells.shape[1], len(reads.inputs.dirs) + 1
+    found = 0.0
+    for leaf in range(k):
+        code = np.zeros(len(cells), np.int64)
+        for column in np.delete(cells, leaf, axis=1).T:
+            code = code * size + column
+        both = distinct_values(code * size + cells[:, leaf])
+        most = int(np.bincount(distinct(both // size)[2]).max()) - 1
+        off = min(most * gates.total, gates.total + most * (k - 1) * gates.each)
+        found += off + most * (reads.of_flags + 1.5 * opening)
+    return found
 
 
 def _hinges(neurons: Neurons, steps: Steps, reads: Read) -> Hinges:
@@ -185,5 +220,6 @@ def _closed(
         values = np.where(is_flag[entries.rows], entries.values, -np.inf)
         highest = np.full(count, -np.inf)
         np.maximum.at(highest, entries.cols, values)
-        fine &= bool((opened + highest < -off)[ramp].all())
+        more = 2 * reads.flags * reads.number.flag * hinges.other  # of the flag that is on
+        fine &= bool((opened + highest < -off - more)[ramp].all())
     return fine
