@@ -31,7 +31,7 @@ def sort_key(value: object) -> tuple[int, Any]:
     if kind is None:
         raise TypeError(f"basis values are None, bool, int, float, str, tuple; got {value!r}")
     if isinstance(value, tuple):
-        return (kind, tuple(sort_key(item) for item in cast(tuple[object, ...], value)))
+        return (kind, tuple([sort_key(item) for item in cast(tuple[object, ...], value)]))
     if isinstance(value, float) and math.isnan(value):
         raise ValueError("NaN cannot label a basis direction")
     return (kind, 0 if value is None else value)
@@ -51,7 +51,8 @@ class BasisDirection:
     def __init__(self, name: Name, value: Any = None):  # a `Value`; refused here otherwise
         kind = _type_of(value)
         if kind not in _ALWAYS_VALID and not (kind is float and value == value):
-            sort_key(value)
+            if kind is not tuple or not _ALWAYS_VALID.issuperset(map(_type_of, value)):
+                sort_key(value)
         _set_name(self, name)
         _set_value(self, value)
 
@@ -85,8 +86,19 @@ def _by_kind(direction: BasisDirection) -> tuple[Name, int, Any]:
     value: Any = direction.value
     kind = _KIND[type(value)]
     if kind == 3:
-        value = sort_key(value)[1]
+        value = _items_by_kind(value)
     return direction.name, kind, 0 if value is None else value
+
+
+def _items_by_kind(values: tuple[Any, ...]) -> tuple[tuple[int, Any], ...]:
+    """What `sort_key` says of a tuple that has a key."""
+    kinds = [_KIND[type(value)] for value in values]
+    return tuple(
+        [
+            (kind, 0 if value is None else value if kind < 3 else _items_by_kind(value))
+            for kind, value in zip(kinds, values, strict=True)
+        ]
+    )
 
 
 _name_and_value = operator.attrgetter("name", "value")

@@ -11,7 +11,8 @@ import numpy as np
 
 ERR = -1  # the evaluator would raise: whatever is computed there is allowed
 
-ALWAYS_VALID = frozenset({bool, int, str, type(None)})
+ALWAYS_VALID: frozenset[object] = frozenset({bool, int, str, type(None)})
+SIMPLE = ALWAYS_VALID  # what equals another value of its type is the same
 
 
 class BadValue(Exception):
@@ -23,17 +24,20 @@ class BadValue(Exception):
         self.suggestion = suggestion
 
 
-_type_of: Callable[[Any], object] = type
+type_of: Callable[[Any], object] = type
 
 
 def typed_key(value: Any) -> Hashable:
     """Identity of a value for user functions, which may tell 1, True and 1.0 apart."""
-    kind = _type_of(value)
+    kind: object = type_of(value)
     if kind is str or (kind is float and value):  # equal to nothing that is wrapped below
         return value
     if kind is float:
         return (float, math.copysign(1.0, value))  # -0.0
     if kind is tuple:
+        kinds = tuple(map(type_of, cast("tuple[Any, ...]", value)))
+        if SIMPLE.issuperset(kinds):
+            return (kinds, cast(Hashable, value))  # shorter, and as different
         return (tuple, *[typed_key(v) for v in cast("tuple[Any, ...]", value)])
     return (kind, value)
 
@@ -66,7 +70,10 @@ def checked(value: Any) -> Any:
             raise BadValue(f"the non-finite number {value!r}", "use None or a finite number")
         return value
     if type(value) is tuple:
-        return tuple(checked(v) for v in cast("tuple[Any, ...]", value))
+        items = cast("tuple[Any, ...]", value)
+        if SIMPLE.issuperset(map(type_of, items)):
+            return items
+        return tuple([checked(v) for v in items])
     try:
         hash(value)
     except TypeError:
@@ -82,7 +89,7 @@ class Domain:
     """The distinct values of one node, in order of discovery; ids are positions in `values`."""
 
     values: list[Any] = field(default_factory=list[Any])
-    _ids: dict[Hashable, int] = field(default_factory=dict[Hashable, int])
+    ids: dict[Hashable, int] = field(default_factory=dict[Hashable, int])  # by `typed_key`
 
     @classmethod
     def of(cls, values: Iterable[Any]) -> Domain:
@@ -100,7 +107,7 @@ class Domain:
         return cls(values, ids)
 
     def add(self, value: Any) -> int:
-        ids, kind = self._ids, _type_of(value)
+        ids, kind = self.ids, type_of(value)
         if kind is str or (kind is float and value):
             key: Hashable = value  # as `typed_key` says, without a call
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from tracr_lite.compiler.values.domain import ALWAYS_VALID, ERR, Domain, checked
+from tracr_lite.compiler.values.domain import (
+    ALWAYS_VALID,
+    ERR,
+    Domain,
+    checked,
+    type_of,
+    typed_key,
+)
 from tracr_lite.compiler.values.frames import Frame
 from tracr_lite.craft.arrays import distinct, starts
 from tracr_lite.errors import RAISED
@@ -107,19 +114,28 @@ def _called(
 ) -> tuple[Domain, list[int]]:
     """The results, and which of them each call has."""
     domain = Domain()
-    add, results = domain.add, list[int]()
+    ids, values, results = domain.ids, domain.values, list[int]()
     for args in arguments:
         if strict and None in args:
-            results.append(add(None))
-            continue
-        try:
-            value = fn(*args)
-        except RAISED:  # whatever a user's function raises, the evaluator raises it too
-            results.append(ERR)
-            continue
-        if type(value) not in ALWAYS_VALID and not (type(value) is float and isfinite(value)):
+            value = None
+        else:
+            try:
+                value = fn(*args)
+            except RAISED:  # whatever a user's function raises, the evaluator raises it too
+                results.append(ERR)
+                continue
+        kind = type_of(value)
+        if kind is str or (kind is float and value and isfinite(value)):
+            key: Hashable = value  # as `typed_key` says, without a call
+        elif kind in ALWAYS_VALID:
+            key = (kind, value)
+        else:
             value = checked(value)
-        results.append(add(value))
+            key = typed_key(value)
+        at = ids.setdefault(key, len(ids))
+        if at == len(values):
+            values.append(value)
+        results.append(at)
     return domain, results
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from tracr_lite.compiler.values.domain import NUMBERS, is_number, kinds_of
+from tracr_lite.compiler.values.domain import NUMBERS, kinds_of, type_of
 from tracr_lite.errors import RAISED
 from tracr_lite.rasp import rasp
 
 FEW_PAIRS = 256
+# None is never compared; numbers and strings are; anything else is 3
+KIND: dict[object, int] = {type(None): 0, bool: 1, int: 1, float: 1, str: 2}
 OPERATORS: dict[rasp.Comparison, Callable[[Any, Any], bool]] = {
     rasp.Comparison.EQ: operator.eq,
     rasp.Comparison.NEQ: operator.ne,
@@ -69,11 +71,16 @@ def _compare_all(
     comparison: rasp.Comparison, keys: list[Any], queries: list[Any]
 ) -> Int[np.ndarray, "keys queries"] | None:
     """The table of a comparison by ranks; None if there are tuples: they compare by item."""
-    k_kind, q_kind = ([_kind(v) for v in values] for values in (keys, queries))
-    if {*k_kind, *q_kind} == {1}:
-        return _block(comparison, keys, queries, True)
-    if 3 in k_kind or 3 in q_kind:
+    k_kind, q_kind = ([KIND.get(type_of(v), 3) for v in values] for values in (keys, queries))
+    kinds = {*k_kind, *q_kind}
+    if 3 in kinds:
         return None
+    if kinds <= {0, 1} or kinds <= {0, 2}:
+        table = _block(comparison, keys, queries, True)
+        if 0 in kinds:  # None is never compared
+            table[np.array(k_kind) == 0] = UNREACHABLE
+            table[:, np.array(q_kind) == 0] = UNREACHABLE
+        return table
     table = np.full((len(keys), len(queries)), UNREACHABLE, np.int8)
     for a in (1, 2):
         rows = [i for i, kind in enumerate(k_kind) if kind == a]
@@ -86,13 +93,6 @@ def _compare_all(
     return table
 
 
-def _kind(value: Any) -> int:
-    """0 None (never compared), 1 number, 2 string, 3 anything else."""
-    if value is None:
-        return 0
-    return 1 if is_number(value) else 2 if isinstance(value, str) else 3
-
-
 def _block(
     comparison: rasp.Comparison, keys: list[Any], queries: list[Any], ordered: bool
 ) -> Any:
@@ -101,9 +101,11 @@ def _block(
     if not ordered:
         fixed = {c.EQ: 0, c.FALSE: 0, c.NEQ: 1, c.TRUE: 1}
         return fixed.get(comparison, UNREACHABLE)
-    rank: dict[Any, int] = {v: i for i, v in enumerate(sorted({*keys, *queries}))}
-    k = np.array([rank[v] for v in keys], np.int64)[:, None]
-    q = np.array([rank[v] for v in queries], np.int64)[None, :]
+    known = sorted({*keys, *queries} - {None})
+    rank: dict[Any, int] = {v: i for i, v in enumerate(known)}
+    rank[None] = 0  # whoever calls knows that it is not compared
+    k = np.array([rank[v] for v in keys], np.int32)[:, None]
+    q = np.array([rank[v] for v in queries], np.int32)[None, :]
     ops: dict[rasp.Comparison, Callable[[], Any]] = {
         c.EQ: lambda: k == q,
         c.NEQ: lambda: k != q,
