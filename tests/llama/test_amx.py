@@ -17,9 +17,10 @@ import jax.numpy as jnp
 from tracr_lite.llama.int8 import int8_matrix
 from tracr_lite.llama.native import describe, processor
 from tracr_lite.llama.native.edge import compiled
+from tracr_lite.llama.native.packing import pack
 from tracr_lite.llama.native.plan import OUT, UNIT
 from tracr_lite.llama.native.processor import has_amx
-from tracr_lite.llama.native.products import fill_tiles, needs_tiles, product, settle
+from tracr_lite.llama.native.products import FEW, product, settle
 from tracr_lite.llama.native.room import make_room
 from tracr_lite.llama.native.wide import unit
 
@@ -38,8 +39,9 @@ WAYS = [
 def multiply(matrix, batch, count, part, out, adds):
     for row in range(count):
         settle(matrix, batch, row, count)
-    if needs_tiles(matrix, count):
-        fill_tiles(matrix, batch, count, 0, 1)
+    if count >= FEW:
+        pack(matrix, batch, count, 1, 2)  # one thread's part, and then the other's
+        pack(matrix, batch, count, 0, 2)
     product(matrix, batch, count, part, 0, out, adds)
 
 
@@ -53,7 +55,7 @@ def found(matrix, x, amx, part=None, before=None):
     cache = np.zeros((1, 1, 1, 1, 1), F32)
     sizes = SimpleNamespace(dim=x.shape[1], kv_dim=0, hidden=0, vocab=1, size=1)
     sizes.norms = sizes.cos = sizes.sin = cache
-    batch = make_room(sizes, (cache, cache), len(x), 1, 1)
+    batch = make_room(sizes, (cache, cache), len(x), 1, 2)
     batch.given[:] = x
     out = np.full((len(x), line[OUT]), 77, F32) if before is None else before.copy()
     part = (0, int(line[OUT])) if part is None else part

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from collections import namedtuple
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +17,23 @@ from tracr_lite.llama.sampler_settings import SamplerSettings
 
 pytest.importorskip("numba", reason="the native engine needs numba")
 from tracr_lite.llama.native.edge import compiled
-from tracr_lite.llama.native.generating import NO_TOKEN, _greatest
+from tracr_lite.llama.native.greatest import NO_TOKEN, greatest_of_block
 from tracr_lite.llama.native.lookback import look_alone
 
 SMAPS = Path("/proc/self/smaps_rollup")
-Scores = namedtuple("Scores", "logits best where")
 
 
 @compiled
-def greatest(scores, first, last):
-    _greatest(scores, 0, (first, last), 0)
+def greatest(scores, first, last, best, where):
+    greatest_of_block(scores[first:], first, last, best, where, 0, 0)
 
 
-def chosen(row, first=0):
-    x = np.array([row], np.float32)
-    found = Scores(x, np.zeros((1, 1), np.float32), np.zeros((1, 1), np.int64))
-    greatest(found, first, x.shape[1])
-    return int(found.where[0, 0])
+def chosen(row, first=0, block=20):
+    x = np.array(row, np.float32)
+    best, where = np.full((1, 1), -np.inf, np.float32), np.full((1, 1), first)
+    for begin in range(first, len(x), block):
+        greatest(x, begin, min(begin + block, len(x)), best, where)
+    return int(where[0, 0])
 
 
 def test_the_greatest_score_is_that_of_argmax():
@@ -61,8 +60,8 @@ def test_a_score_that_is_nan_is_no_token(bits):
 
 
 @compiled
-def look(keys, values, query, length, weights, out):
-    look_alone(keys, values, query, length, len(query), weights, out)
+def look(keys, values, query, length, weights, out, far):
+    look_alone(keys, values, query, length, len(query), weights, out, far)
 
 
 @pytest.mark.parametrize("size", [16, 48, 128])
@@ -73,7 +72,8 @@ def test_one_query_looks_at_so_many_places_and_no_more(size):
         keys[length:] = values[length:] = np.nan
         query = random.standard_normal(size).astype(np.float32)
         out = np.zeros(size, np.float32)
-        look(keys, values, query, length, np.full(80, np.nan, np.float32), out)
+        far = 4 * size * (length % 3)  # what is fetched early changes nothing
+        look(keys, values, query, length, np.full(80, np.nan, np.float32), out, far)
         scores = keys[:length].astype(np.float64) @ query / np.sqrt(size)
         powers = np.exp(scores - scores.max())
         np.testing.assert_allclose(out, powers / powers.sum() @ values[:length], atol=2e-6)

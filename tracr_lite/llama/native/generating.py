@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracr_lite.llama.native.edge import compiled, compiled_strictly, now
+from tracr_lite.llama.native.edge import compiled, floats, now
+from tracr_lite.llama.native.greatest import NO_TOKEN, greatest_of_block
 from tracr_lite.llama.native.pace import judge
-from tracr_lite.llama.native.passes import run_pass, score
-from tracr_lite.llama.native.plan import FOUND, PASSED, SCORED, Batch, Model
-from tracr_lite.llama.native.threads import LEAVES, meet
+from tracr_lite.llama.native.passes import STORED, prepare_scores, run_pass, score
+from tracr_lite.llama.native.plan import BLOCK, FOUND, PASSED, SCORED, Batch, Model
+from tracr_lite.llama.native.products import product
+from tracr_lite.llama.native.threads import LEAVES, meet, share
+from tracr_lite.llama.native.vectors import LANES
 
 F32 = np.float32
-HIGHEST_KEY = np.int32(0x7F800000)  # of plus infinity, see `_greatest`
-LOWEST_KEY = np.int32(-0x7F800001)  # of minus infinity
-NO_TOKEN = -1  # what is chosen where a logit is NaN
 
 
 @compiled
@@ -47,9 +47,7 @@ def run(
         if batch.counts[PASSED] == 0:
             break
         run_pass(model, batch, thread, threads)
-        part = score(model, batch, thread, threads)
-        for row in range(batch.counts[SCORED]):
-            _greatest(batch, row, part, thread)
+        _choose(model, batch, thread, threads)
         meet(batch.sync, threads)
         if thread == 0:
             _go_on(batch, steps, stops, found, i, threads)
@@ -60,26 +58,22 @@ def run(
             break
 
 
-@compiled_strictly
-def _greatest(batch: Batch, row: int, part: tuple[int, int], thread: int) -> None:
-    """The first of the greatest scores among a part of the tokens.
-
-    Steps that fill vectors: the bits of floats as integers in the same order, where NaNs are
-    beyond the infinities, and a minimum of indices.
-    """
-    scores = batch.logits[row, part[0] : part[1]]
-    most, least = LOWEST_KEY, HIGHEST_KEY
-    for i in range(len(scores)):
-        bits = F32(scores[i]).view(np.int32)
-        key = bits ^ ((bits >> np.int32(31)) & np.int32(0x7FFFFFFF))
-        most, least = max(most, key), min(least, key)
-    best = np.int32(most ^ ((most >> np.int32(31)) & np.int32(0x7FFFFFFF))).view(np.float32)
-    where = np.int32(len(scores))
-    for i in range(len(scores)):
-        where = min(where, np.int32(i) if scores[i] == best else np.int32(len(scores)))
-    broken = most > HIGHEST_KEY or least < LOWEST_KEY
-    batch.best[row, thread] = best
-    batch.where[row, thread] = NO_TOKEN if broken else part[0] + where
+@compiled
+def _choose(model: Model, batch: Batch, thread: int, threads: int) -> None:
+    """The greatest of this thread's part of the scores, block after block: none is kept."""
+    matrix, count = prepare_scores(model, batch, thread, threads), batch.counts[SCORED]
+    part, here = share(model.vocab, LANES, thread, threads), batch.some.shape[1]
+    batch.best[thread] = F32(-np.inf)
+    batch.where[thread] = part[0]
+    for first in range(part[0], part[1], BLOCK):
+        last = min(first + BLOCK, part[1])
+        # as an array whose columns before `first` nobody uses
+        some = floats(batch.some[thread].ctypes.data - first * 4, here, BLOCK)
+        product(matrix, batch, count, (first, last), thread, some, STORED)
+        for row in range(count):
+            greatest_of_block(
+                batch.some[thread, row], first, last, batch.best, batch.where, thread, row
+            )
 
 
 @compiled
@@ -87,10 +81,10 @@ def _choice(batch: Batch, row: int, threads: int) -> int:
     """What all threads together found; parts without tokens are never better."""
     best, where = F32(-np.inf), 0
     for thread in range(threads):
-        if batch.where[row, thread] == NO_TOKEN:
+        if batch.where[thread, row] == NO_TOKEN:
             return NO_TOKEN
-        if batch.best[row, thread] > best:
-            best, where = batch.best[row, thread], batch.where[row, thread]
+        if batch.best[thread, row] > best:
+            best, where = batch.best[thread, row], batch.where[thread, row]
     return where
 
 

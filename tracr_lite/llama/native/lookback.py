@@ -1,8 +1,9 @@
 """Attention of a single query, with heads that fill whole vectors. As LLVM's code.
 
 A head of a text has few places, one behind the other: they are over before the processor sees
-that memory is read in order. So what comes next is asked for early: the values while keys are
-multiplied, and the keys of the next head while values are.
+that memory is read in order. So what comes next is asked for early: of many heads the keys and
+the values of the next one; else the values while keys are multiplied, and the keys of the next
+head while values are.
 """
 
 # numba and llvmlite have few annotations.
@@ -48,20 +49,23 @@ def look_alone(
     size: int,
     weights: np.ndarray,
     out: np.ndarray,
+    far: int,
 ) -> None:
     """What one query finds in the first `length` places: `out[:size]`.
 
     **Arguments:** `keys`, `values`: (slots, size), `size` a multiple of LANES. `weights`: room
-    for `length` numbers, in whole vectors.
+    for `length` numbers, in whole vectors. `far`: bytes to the keys and values of what comes
+    next, which are fetched meanwhile; if 0, the own values and then the keys behind are.
     """
     start, vectors = weights.ctypes.data, size // LANES
-    soon = values.ctypes.data - keys.ctypes.data
+    soon = far if far else values.ctypes.data - keys.ctypes.data
     _score(keys.ctypes.data, query.ctypes.data, vectors, length, start, soon)
     whole = (length + LANES - 1) // LANES
     for place_ in range(length, whole * LANES):
         weights[place_] = F32(-np.inf)
     sum_ = _soften(start, whole, F32(F32(1) / np.sqrt(F32(size))))
-    soon = keys.ctypes.data + keys.shape[0] * size * 4 - values.ctypes.data
+    behind = keys.ctypes.data + keys.shape[0] * size * 4 - values.ctypes.data
+    soon = far if far else behind
     _mix(start, values.ctypes.data, vectors, length, F32(1) / sum_, out.ctypes.data, soon)
 
 

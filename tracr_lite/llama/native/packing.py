@@ -1,4 +1,4 @@
-"""Activations as AMX takes them: what is multiplied in one step side by side, 16 vectors each.
+"""Activations as tiles take them: what is multiplied in one step side by side, of 16 rows.
 
 A float32 number becomes three int8 digits, `scale * (a + b / 254 + c / 254**2)`, where the
 scale of its group is the greatest / 127. That holds it as exactly as float32 does: the error is
@@ -19,10 +19,12 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from tracr_lite.llama.native.amx import INTS, LINE
+from tracr_lite.llama.native.amx import INTS, LINE, SIDE
 from tracr_lite.llama.native.amx_kernels import BASE
-from tracr_lite.llama.native.edge import compiled, compiled_strictly, instruction
-from tracr_lite.llama.native.plan import BFLOAT16, IN, KIND, Q80, SIZE, Batch
+from tracr_lite.llama.native.edge import compiled, compiled_strictly, instruction, row_at
+from tracr_lite.llama.native.plan import BFLOAT16, IN, KIND, Q80, SIZE, UNIT, Batch
+from tracr_lite.llama.native.threads import share
+from tracr_lite.llama.native.tile import shuffled
 from tracr_lite.llama.native.vectors import (
     BYTE,
     FLOAT,
@@ -30,6 +32,7 @@ from tracr_lite.llama.native.vectors import (
     LANES,
     VECTOR,
     load,
+    mask,
     number,
     place,
     spread,
@@ -40,51 +43,96 @@ F32 = np.float32
 MAGNITUDE = 0x7FFFFFFF  # the bits without the sign: as integers, NaN is above infinity
 
 
-def _put(builder: Any, numbers: Any, out: Any) -> None:
-    """Stores a vector in pieces of 32 bits, one for each line of a tile."""
-    size = numbers.type.count * numbers.type.element.width // INT.width
-    pieces = builder.bitcast(numbers, ir.VectorType(INT, size))
-    for i in range(size):
+def _from_rows(builder: Any, args: Any) -> list[Any]:
+    """16 numbers of each of 16 rows; the arguments begin with x, apart and last, see `pack`."""
+    rows: list[Any] = []
+    for lane in range(LANES):
+        short = builder.icmp_signed(">", number(lane), args[2])
+        row = builder.select(short, args[2], number(lane))
+        at = builder.add(args[0], builder.mul(row, args[1]))
+        rows.append(load(builder, place(builder, at, BYTE), VECTOR, 4))
+    return rows
+
+
+def _put(builder: Any, rows: list[Any], out: Any) -> None:
+    """Stores 16 rows as columns of numbers of 32 bits."""
+    size = rows[0].type.count * rows[0].type.element.width // INT.width
+    few = [builder.bitcast(row, ir.VectorType(INT, size)) for row in rows]
+    while len(few) > size:  # whole vectors, with several rows in each
+        both = mask(list(range(2 * few[0].type.count)))
+        few = [
+            builder.shuffle_vector(one, other, both)
+            for one, other in zip(few[::2], few[1::2], strict=True)
+        ]
+    for _ in range(LANES.bit_length() - 1):
+        few = shuffled(builder, few)
+    for i, each in enumerate(few):
         at = builder.gep(out, [number(i * LINE)])
-        piece = builder.extract_element(pieces, ir.Constant(INT, i))
-        builder.store(piece, builder.bitcast(at, INT.as_pointer())).align = 4
+        builder.store(each, builder.bitcast(at, INTS.as_pointer())).align = 4
 
 
 @instruction
-def put_upper_halves(_context: Any, _x: Any, _out: Any) -> Any:
-    """Stores 16 float32, which are bfloat16, in pairs; from addresses."""
+def _put_floats(_context: Any, _x: Any, _apart: Any, _last: Any, _out: Any) -> Any:
+    """Stores 16 columns of rows, each as a line, from addresses; see `_from_rows`."""
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        bits = load(builder, place(builder, args[0], BYTE), INTS, 4)
-        upper = builder.lshr(bits, ir.Constant(INTS, [16] * LANES))
-        halves = builder.trunc(upper, ir.VectorType(ir.IntType(16), LANES))
-        _put(builder, halves, place(builder, args[1], BYTE))
+        rows = [builder.bitcast(row, INTS) for row in _from_rows(builder, args)]
+        _put(builder, rows, place(builder, args[3], BYTE))
         return context.get_dummy_value()
 
-    return types.void(types.int64, types.int64), generate
+    return types.void(*[types.int64] * 4), generate
+
+
+@instruction
+def _put_upper_halves(_context: Any, _x: Any, _apart: Any, _last: Any, _out: Any) -> Any:
+    """The same for float32 that are bfloat16, two columns in a line."""
+
+    def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        halves: list[Any] = []
+        for row in _from_rows(builder, args):
+            bits = builder.bitcast(row, INTS)
+            upper = builder.lshr(bits, ir.Constant(INTS, [16] * LANES))
+            halves.append(builder.trunc(upper, ir.VectorType(ir.IntType(16), LANES)))
+        _put(builder, halves, place(builder, args[3], BYTE))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4), generate
 
 
 def _digits(count: int) -> Any:
-    def put(_context: Any, _x: Any, _out: Any, _apart: Any, _divisor: Any) -> Any:
-        kinds = [types.int64] * 3
-        return types.void(*kinds, types.float32), partial(_generate_digits, count)
+    def put(
+        _context: Any,
+        _x: Any,
+        _apart: Any,
+        _last: Any,
+        _out: Any,
+        _between: Any,
+        _divisors: Any,
+    ) -> Any:
+        return types.void(*[types.int64] * 6), partial(_generate_digits, count)
 
     return instruction(put)
 
 
 def _generate_digits(count: int, context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-    x, out = place(builder, args[0], BYTE), place(builder, args[1], BYTE)
-    rest = builder.fdiv(load(builder, x, VECTOR, 4), spread(builder, args[3]))
+    """Four columns in a line, digits `between` bytes apart; a divisor for each row."""
+    out, divisors = place(builder, args[3], BYTE), place(builder, args[5], FLOAT)
+    rests: list[Any] = []
+    for lane, row in enumerate(_from_rows(builder, args)):
+        divisor = builder.load(builder.gep(divisors, [number(lane)]))
+        rests.append(builder.fdiv(row, spread(builder, divisor)))
     signs = ir.Constant(INTS, [-(1 << 31)] * LANES)
     halves = builder.bitcast(ir.Constant(VECTOR, [0.5] * LANES), INTS)
     for digit in range(count):
-        sign = builder.and_(builder.bitcast(rest, INTS), signs)
-        nudge = builder.bitcast(builder.or_(sign, halves), VECTOR)
-        found = builder.fptosi(builder.fadd(rest, nudge), INTS)
-        few = builder.trunc(found, ir.VectorType(BYTE, LANES))
-        _put(builder, few, builder.gep(out, [builder.mul(args[2], number(digit))]))
-        rest = builder.fsub(rest, builder.sitofp(found, VECTOR))
-        rest = builder.fmul(rest, ir.Constant(VECTOR, [BASE] * LANES))
+        few: list[Any] = []
+        for lane, rest in enumerate(rests):
+            sign = builder.and_(builder.bitcast(rest, INTS), signs)
+            nudge = builder.bitcast(builder.or_(sign, halves), VECTOR)
+            found = builder.fptosi(builder.fadd(rest, nudge), INTS)
+            few.append(builder.trunc(found, ir.VectorType(BYTE, LANES)))
+            left = builder.fsub(rest, builder.sitofp(found, VECTOR))
+            rests[lane] = builder.fmul(left, ir.Constant(VECTOR, [BASE] * LANES))
+        _put(builder, few, builder.gep(out, [builder.mul(args[4], number(digit))]))
     return context.get_dummy_value()
 
 
@@ -112,45 +160,66 @@ def _greatest(_context: Any, _x: Any, _vectors: Any) -> Any:
     return types.float32(types.int64, types.int64), generate
 
 
-@compiled_strictly
-def put_digits(
-    x: int, groups: int, size: int, digits: int, out: int, factors: np.ndarray, row: int
-) -> None:
-    """Stores the digits of each group of vector `row`, and its scale; from addresses.
+@compiled
+def pack(matrix: np.ndarray, batch: Batch, count: int, thread: int, threads: int) -> None:
+    """Puts the rows of `given` side by side, as the tiles of a matrix are multiplied with them.
 
-    Groups with numbers that are not finite have the scale NaN, and digits of any kind.
+    Each thread takes some columns of all rows, so that no two write to the same cache lines.
     """
-    tile, lane = row // LANES, row % LANES
-    for group in range(groups):
-        greatest = _greatest(x + group * size * 4, size // LANES)
-        scale = F32(greatest / F32(127))
-        divisor = scale if scale != 0 else F32(1)
-        factors[tile, group, lane] = scale if greatest < np.inf else F32(np.nan)
-        for first in range(0, size, LANES):
-            there = out + (group * size * digits + first) * LANES
-            here = x + (group * size + first) * 4
-            if digits == 1:
-                _put_digit(here, there, size * LANES, divisor)
-            else:
-                _put_three_digits(here, there, size * LANES, divisor)
+    apart, width = 4 * batch.given.shape[1], matrix[IN]
+    grouped = matrix[UNIT] > 0 and matrix[KIND] != BFLOAT16
+    first, last = share(width, matrix[SIZE] if grouped else LANES, thread, threads)
+    room = batch.found.ctypes.data + thread * batch.found.shape[1] * LANES * SIDE * 4
+    for tile in range((count + LANES - 1) // LANES):
+        x = batch.given.ctypes.data + tile * LANES * apart
+        out = batch.packed.ctypes.data + tile * batch.packed.shape[1] * LINE
+        rows = min(LANES, count - tile * LANES)
+        if grouped:
+            _pack_groups(matrix, x, apart, rows, first, last, out, batch.factors, tile, room)
+        elif matrix[UNIT] > 0:
+            for k in range(first, last, LANES):
+                _put_upper_halves(x + k * 4, apart, rows - 1, out + k * LINE // 2)
+        else:
+            whole = first + (last - first) // LANES * LANES
+            for k in range(first, whole, LANES):
+                _put_floats(x + k * 4, apart, rows - 1, out + k * LINE)
+            for k in range(whole, last):
+                for lane in range(rows):
+                    batch.packed[tile, k, lane] = batch.given[tile * LANES + lane, k]
 
 
-@compiled
-def pack(matrix: np.ndarray, batch: Batch, row: int) -> None:
-    """Puts `given[row]` where the tiles of a matrix are multiplied with it."""
-    _pack(matrix, batch.given, batch.packed, batch.factors, row)
-
-
-@compiled
-def _pack(
-    matrix: np.ndarray, given: np.ndarray, packed: np.ndarray, factors: np.ndarray, row: int
+@compiled_strictly
+def _pack_groups(
+    matrix: np.ndarray,
+    x: int,
+    apart: int,
+    rows: int,
+    first: int,
+    last: int,
+    out: int,
+    factors: np.ndarray,
+    tile: int,
+    room: int,
 ) -> None:
-    tile, lane, width = row // LANES, row % LANES, matrix[IN]
-    out = packed.ctypes.data + tile * packed.shape[1] * LANES * 4 + lane * 4
-    x = given.ctypes.data + row * given.shape[1] * 4
-    if matrix[KIND] == BFLOAT16:
-        for first in range(0, width, LANES):
-            put_upper_halves(x + first * 4, out + first * 2 * LANES)
-    else:
-        size, digits = matrix[SIZE], 1 if matrix[KIND] == Q80 else DIGITS
-        put_digits(x, width // size, size, digits, out, factors, row)
+    """The digits of columns `first` to `last`, whole groups, and the scales of these.
+
+    Groups with numbers that are not finite have the scale NaN, and digits of any kind. `room`:
+    of 16 numbers, for what they are divided by.
+    """
+    size, digits, divisors = (
+        matrix[SIZE],
+        1 if matrix[KIND] == Q80 else DIGITS,
+        row_at(room, 0, LANES),
+    )
+    for k in range(first, last, size):
+        for lane in range(LANES):
+            greatest = _greatest(x + min(lane, rows - 1) * apart + k * 4, size // LANES)
+            scale = F32(greatest / F32(127))
+            divisors[lane] = scale if scale != 0 else F32(1)
+            factors[tile, k // size, lane] = scale if greatest < np.inf else F32(np.nan)
+        for at in range(k, k + size, LANES):
+            here, there = x + at * 4, out + (k * digits + at - k) * LANES
+            if digits == 1:
+                _put_digit(here, apart, rows - 1, there, size * LANES, room)
+            else:
+                _put_three_digits(here, apart, rows - 1, there, size * LANES, room)

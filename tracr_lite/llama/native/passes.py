@@ -15,6 +15,7 @@ import numpy as np
 from tracr_lite.llama.native.arithmetic import exp, gate, normalize, turn
 from tracr_lite.llama.native.edge import compiled, floats, row_at
 from tracr_lite.llama.native.lookback import look_alone
+from tracr_lite.llama.native.packing import pack
 from tracr_lite.llama.native.plan import (
     PASSED,
     PER_LAYER,
@@ -26,7 +27,7 @@ from tracr_lite.llama.native.plan import (
     Batch,
     Model,
 )
-from tracr_lite.llama.native.products import FEW, fill_tiles, needs_tiles, product, settle
+from tracr_lite.llama.native.products import FEW, product, settle
 from tracr_lite.llama.native.prompts import block_from, can_look_together, look_together
 from tracr_lite.llama.native.rows import copy_row
 from tracr_lite.llama.native.threads import meet, share
@@ -44,7 +45,7 @@ def run_pass(model: Model, batch: Batch, thread: int, threads: int) -> None:
     count = batch.counts[PASSED]
     embedding = model.matrices[PER_LAYER * model.layers]
     # The rows that this thread settles next, so that no thread waits for another one.
-    first, last = _own_rows(model.matrices[QKV], count, thread, threads)
+    first, last = share(count, 1, thread, threads)
     for row in range(first, last):
         copy_row(embedding, batch.tokens[row], batch.x, row, True)
     for layer in range(model.layers):
@@ -53,37 +54,33 @@ def run_pass(model: Model, batch: Batch, thread: int, threads: int) -> None:
 
 
 @compiled
-def score(model: Model, batch: Batch, thread: int, threads: int) -> tuple[int, int]:
-    """The logits of the rows that are `scored`; which tokens this thread has computed."""
+def score(model: Model, batch: Batch, thread: int, threads: int) -> None:
+    """The logits of the rows that are `scored`."""
+    matrix, count = prepare_scores(model, batch, thread, threads), batch.counts[SCORED]
+    part = share(model.vocab, LANES, thread, threads)
+    product(matrix, batch, count, part, thread, batch.logits, STORED)
+
+
+@compiled
+def prepare_scores(model: Model, batch: Batch, thread: int, threads: int) -> np.ndarray:
+    """Settles the rows that are `scored`; the matrix to multiply them with."""
     count, which = batch.counts[SCORED], PER_LAYER * model.layers + 1
     matrix, weight = model.matrices[which], row_at(batch.at_norms, 2 * model.layers, model.dim)
-    first, last = _own_rows(matrix, count, thread, threads)
+    first, last = share(count, 1, thread, threads)
     for row in range(first, last):
         x = row_at(batch.at_x, batch.scored[row], model.dim)
         normalize(x, weight, model.eps, row_at(batch.at_given, row, batch.given.shape[1]))
         settle(matrix, batch, row, count)
     _fill(matrix, batch, count, thread, threads)
-    part = share(model.vocab, 16, thread, threads)
-    product(matrix, batch, count, part, thread, batch.logits, STORED)
-    return part
-
-
-@compiled
-def _own_rows(matrix: np.ndarray, count: int, thread: int, threads: int) -> tuple[int, int]:
-    """The rows that a thread settles: whole tiles where they are packed side by side then.
-
-    Threads that write to the same cache lines in turn take ten times as long.
-    """
-    together = count >= FEW and not needs_tiles(matrix, count)
-    return share(count, LANES if together else 1, thread, threads)
+    return matrix
 
 
 @compiled
 def _fill(matrix: np.ndarray, batch: Batch, count: int, thread: int, threads: int) -> None:
-    """Waits until all rows are settled, and puts them side by side where that is needed."""
+    """Waits until all rows are settled, and puts them side by side where they are many."""
     meet(batch.sync, threads)
-    if needs_tiles(matrix, count):
-        fill_tiles(matrix, batch, count, thread, threads)
+    if count >= FEW:
+        pack(matrix, batch, count, thread, threads)
         meet(batch.sync, threads)
 
 
@@ -94,7 +91,7 @@ def _attend(
     """Adds to the residual stream what attention finds."""
     matrix, wide = model.matrices[PER_LAYER * layer + QKV], batch.given.shape[1]
     weight = row_at(batch.at_norms, 2 * layer, model.dim)
-    first, last = _own_rows(matrix, count, thread, threads)
+    first, last = share(count, 1, thread, threads)
     for row in range(first, last):
         x, y = row_at(batch.at_x, row, model.dim), row_at(batch.at_given, row, wide)
         normalize(x, weight, model.eps, y)
@@ -111,7 +108,7 @@ def _attend(
     _look(model, batch, layer, count, thread, threads)
     meet(batch.sync, threads)
     matrix = model.matrices[PER_LAYER * layer + WO]
-    first, last = _own_rows(matrix, count, thread, threads)
+    first, last = share(count, 1, thread, threads)
     for row in range(first, last):
         given, mixed = row_at(batch.at_given, row, wide), row_at(batch.at_mixed, row, model.dim)
         given[: model.dim] = mixed
@@ -154,24 +151,39 @@ def _look(
     while row < count:
         rows = block_from(batch, row, count)
         together = can_look_together(model, batch, row, rows)
-        for head in range(model.heads):
-            if not first <= head * blocks + block < last:
-                continue
+        begin = (max(0, first - block) + blocks - 1) // blocks
+        end = (max(0, last - block) + blocks - 1) // blocks
+        for head in range(begin, end):
             if together:
                 look_together(model, batch, layer, row, rows, head, thread)
             else:
                 for each in range(row, row + rows):
-                    _look_back(model, batch, layer, each, head, thread)
+                    far = _to_next(model, batch, each, count, head, begin, end)
+                    _look_back(model, batch, layer, each, head, thread, far)
         row, block = row + rows, block + 1
 
 
 @compiled
+def _to_next(
+    model: Model, batch: Batch, row: int, count: int, head: int, begin: int, end: int
+) -> int:
+    """How many bytes behind a head's keys those are that are looked at next; 0: none known."""
+    repeat = model.heads // model.kv_heads
+    at, there = head // repeat, (head + 1) // repeat
+    if head + 1 == end:
+        if row + 1 == count:
+            return 0
+        there = begin // repeat + (batch.texts[row + 1] - batch.texts[row]) * model.kv_heads
+    return (there - at) * batch.keys.shape[3] * model.size * 4
+
+
+@compiled
 def _look_back(
-    model: Model, batch: Batch, layer: int, row: int, head: int, thread: int
+    model: Model, batch: Batch, layer: int, row: int, head: int, thread: int, far: int
 ) -> None:
     """Attention of one head of one row: to the places up to its own, and to no others."""
     size, text, length = model.size, batch.texts[row], batch.places[row] + 1
-    kv_head = head // (model.heads // model.kv_heads)
+    kv_head, several = head // (model.heads // model.kv_heads), batch.counts[PASSED] > 1
     slots = batch.keys.shape[3]
     where = ((layer * batch.keys.shape[1] + text) * model.kv_heads + kv_head) * slots * size * 4
     keys = floats(batch.at_keys + where, slots, size)
@@ -180,7 +192,7 @@ def _look_back(
     weights = row_at(batch.at_attention, thread, batch.attention.shape[1])
     if size % LANES == 0:
         out = row_at(batch.at_mixed, row, model.dim)[head * size :]
-        look_alone(keys, values, query, length, size, weights, out)
+        look_alone(keys, values, query, length, size, weights, out, far if several else 0)
         return
     root, greatest = F32(np.sqrt(F32(size))), F32(-np.inf)
     for place in range(length):
@@ -208,7 +220,7 @@ def _feed_forward(
     """Adds to the residual stream what the feed-forward network makes of it."""
     matrix, hidden = model.matrices[PER_LAYER * layer + W13], model.hidden
     weight, wide = row_at(batch.at_norms, 2 * layer + 1, model.dim), batch.given.shape[1]
-    first, last = _own_rows(matrix, count, thread, threads)
+    first, last = share(count, 1, thread, threads)
     for row in range(first, last):
         x, y = row_at(batch.at_x, row, model.dim), row_at(batch.at_given, row, wide)
         normalize(x, weight, model.eps, y)
@@ -222,7 +234,7 @@ def _feed_forward(
         gate(row_at(batch.at_joined, row, across), part[0], part[1], hidden)
     meet(batch.sync, threads)
     matrix = model.matrices[PER_LAYER * layer + W2]
-    first, last = _own_rows(matrix, count, thread, threads)
+    first, last = share(count, 1, thread, threads)
     for row in range(first, last):
         row_at(batch.at_given, row, wide)[:hidden] = row_at(batch.at_joined, row, across)[
             :hidden

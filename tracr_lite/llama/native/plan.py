@@ -19,6 +19,7 @@ PER_LAYER = 4
 # numbers of fewer than `products.FEW` rows are those of passes for each.
 PASSED, SCORED, FOUND, ALONE = range(4)
 APART = 16  # int64 numbers between two that different threads write
+BLOCK = 512  # scores that are looked at together
 
 
 class Model(NamedTuple):
@@ -59,7 +60,9 @@ class Batch(NamedTuple):
     x: np.ndarray  # float32 (rows, dim), the residual stream
     given: np.ndarray  # float32 (rows, widest input): what a matrix is multiplied with
     scales: np.ndarray  # float32 (rows, groups of it), all 1 but for Q80
-    packed: np.ndarray  # float32 (rows / LANES, widest input, LANES), the same for tiles
+    packed: (
+        np.ndarray
+    )  # float32 (rows / LANES, widest input, LANES), side by side, see `packing`
     factors: np.ndarray  # float32 (rows / LANES, groups of it, LANES), scales for AMX
     joined: np.ndarray  # float32 (rows, widest of two matrices): q k v; gate and up
     mixed: np.ndarray  # float32 (rows, dim): what attention found
@@ -72,8 +75,9 @@ class Batch(NamedTuple):
     blocks: np.ndarray  # float32 (threads, ROWS, widest input): rows of a matrix in float32
     tiles: np.ndarray  # float32 (threads, 3, LANES, ROWS)
     found: np.ndarray  # float32 (threads, ABREAST, LANES, SIDE): sums by AMX
-    best: np.ndarray  # float32 (rows, threads): each thread's greatest score
-    where: np.ndarray  # int64 (rows, threads): its token; below 0 if there is a NaN
+    some: np.ndarray  # float32 (threads, rows scored, BLOCK): the scores of some tokens
+    best: np.ndarray  # float32 (threads, rows and more): each thread's greatest score
+    where: np.ndarray  # int64 (threads, rows and more): its token; below 0 if there is a NaN
     sync: np.ndarray  # int64, see `threads`
     at_keys: int  # addresses of arrays above
     at_values: int

@@ -17,7 +17,6 @@ from tracr_lite.llama.native.edge import (
     scales_of_groups,
 )
 from tracr_lite.llama.native.narrow import bfloat16_product, float32_product, int8_product
-from tracr_lite.llama.native.packing import pack
 from tracr_lite.llama.native.plan import (
     ADDRESS,
     BFLOAT16,
@@ -34,48 +33,26 @@ from tracr_lite.llama.native.plan import (
     Batch,
 )
 from tracr_lite.llama.native.rows import copy_row
-from tracr_lite.llama.native.threads import share
 from tracr_lite.llama.native.tile import ROWS, multiply_tile
 from tracr_lite.llama.native.vectors import LANES
 from tracr_lite.llama.native.wide import wide_product
 
 FEW = 8  # vectors that are multiplied one after another
+PAGE = 4096  # bytes: rows so far apart displace each other in the first cache
 F32 = np.float32
 
 
 @compiled
 def settle(matrix: np.ndarray, batch: Batch, row: int, count: int) -> None:
-    """Makes `given[row]` what the kernels of a matrix take, for a pass of `count` rows."""
+    """Makes `given[row]` what the kernels of a matrix take, for a pass of `count` rows.
+
+    If that are not `FEW`, `packing.pack` comes next, once all rows are settled.
+    """
     given, size = row_at(batch.at_given, row, batch.given.shape[1]), matrix[SIZE]
     if matrix[KIND] == BFLOAT16:
         rounded_to_bfloat16(given, matrix[IN])
-    if count >= FEW and matrix[UNIT]:
-        pack(matrix, batch, row)
-    elif matrix[KIND] == Q80:
+    elif matrix[KIND] == Q80 and (count < FEW or matrix[UNIT] == 0):
         rounded_to_q80(given, batch.scales[row], matrix[IN] // size, size)
-
-
-@compiled
-def needs_tiles(matrix: np.ndarray, count: int) -> bool:
-    """Whether `fill_tiles` is called for a pass of `count` rows once all are settled."""
-    return count >= FEW and matrix[UNIT] == 0
-
-
-@compiled
-def fill_tiles(matrix: np.ndarray, batch: Batch, count: int, thread: int, threads: int) -> None:
-    """Puts rows side by side; each thread takes columns, so that no two share cache lines."""
-    first, last = share(matrix[IN], LANES, thread, threads)
-    for tile in range((count + LANES - 1) // LANES):
-        rows = min(LANES, count - tile * LANES)
-        packed, given = batch.packed[tile], batch.given[tile * LANES : tile * LANES + rows]
-        if rows == LANES:
-            for i in range(first, last):
-                for lane in range(LANES):
-                    packed[i, lane] = given[lane, i]
-        else:
-            for i in range(first, last):
-                for lane in range(rows):
-                    packed[i, lane] = given[lane, i]
 
 
 @compiled
@@ -180,7 +157,8 @@ def _grouped_tile(
 @compiled
 def _block(matrix: np.ndarray, first: int, rows: int, block: np.ndarray) -> tuple[int, int]:
     """The address of `ROWS` rows in float32, from `first` on, and how far apart they are."""
-    if matrix[KIND] == FLOAT32 and rows == ROWS:
+    apart = matrix[IN] * 4
+    if matrix[KIND] == FLOAT32 and rows == ROWS and apart % PAGE:
         return matrix[ADDRESS] + first * matrix[IN] * 4, matrix[IN]
     for r in range(rows):
         copy_row(matrix, first + r, block, r, matrix[KIND] != Q80)

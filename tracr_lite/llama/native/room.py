@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from tracr_lite.llama.arena import ALIGNED, Arena
 from tracr_lite.llama.native.amx import SIDE
 from tracr_lite.llama.native.amx_kernels import ABREAST
-from tracr_lite.llama.native.plan import APART, Batch, Model
+from tracr_lite.llama.native.plan import APART, BLOCK, Batch, Model
 from tracr_lite.llama.native.threads import PLACES
 from tracr_lite.llama.native.tile import ROWS
 from tracr_lite.llama.native.vectors import LANES
@@ -19,7 +21,8 @@ Caches = tuple[np.ndarray, np.ndarray]
 def make_caches(model: Model, texts: int, slots: int) -> Caches:
     """Keys and values of all layers; pages that are not used need no memory."""
     shape = (model.layers, texts, model.kv_heads, slots, model.size)
-    return np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    arena, kind = Arena(), np.dtype(np.float32)
+    return arena.empty(shape, kind), arena.empty(shape, kind)
 
 
 def make_room(model: Model, caches: Caches, rows: int, scored: int, threads: int) -> Batch:
@@ -54,18 +57,27 @@ def make_room(model: Model, caches: Caches, rows: int, scored: int, threads: int
         scores=_floats(threads, caches[0].shape[3], LANES),
         totals=_floats(threads, LANES),
         mixtures=_floats(threads, LANES, model.size),
-        blocks=_floats(threads, ROWS, widest),
+        blocks=_floats(threads, ROWS, widest + LANES),
         tiles=_floats(threads, 3, LANES, ROWS),
         found=_floats(threads, ABREAST, LANES, SIDE),
-        best=_floats(rows, threads),
-        where=_integers(rows, threads),
+        some=_floats(threads, scored, BLOCK),
+        best=_floats(threads, -(-scored // APART) * APART),
+        where=_integers(threads, -(-scored // APART) * APART),
         sync=_integers(PLACES),
     )
 
 
 def _floats(*shape: int) -> np.ndarray:
-    return np.zeros(shape, np.float32)
+    return _zeros(shape, np.dtype(np.float32))
 
 
 def _integers(*shape: int) -> np.ndarray:
-    return np.zeros(shape, np.int64)
+    return _zeros(shape, np.dtype(np.int64))
+
+
+def _zeros(shape: tuple[int, ...], kind: np.dtype[Any]) -> np.ndarray:
+    """Zeros that begin with a cache line: else each vector of 64 bytes would lie in two."""
+    nbytes = prod(shape) * kind.itemsize
+    whole = np.zeros(nbytes + ALIGNED, np.uint8)
+    first = -whole.ctypes.data % ALIGNED
+    return whole[first : first + nbytes].view(kind).reshape(shape)

@@ -26,7 +26,7 @@ from tracr_lite.llama.native.vectors import (
     spread,
 )
 
-ROWS = 8  # rows of a matrix in a tile
+ROWS = 16  # rows of a matrix in a tile
 
 
 @instruction
