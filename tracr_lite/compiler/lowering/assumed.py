@@ -13,7 +13,7 @@ from tracr_lite.craft.bases import BasisDirection
 def one_hot(state: State, node: int) -> OneHot:
     """A one-hot form that nothing writes, for a node whose problem is already noted."""
     values, group = state.groups(node)
-    dirs = tuple(state.direction(node, v) for v in values)
+    dirs = state.directions(node, values)
     none = np.zeros(len(dirs))
     return OneHot(node, dirs, group, none, none, 0.0, EMBEDDED)
 

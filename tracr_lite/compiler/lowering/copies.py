@@ -24,7 +24,7 @@ def copy(lowering: Lowering, node: int, kind: Aggregate) -> OneHot:
     values, group = lowering.groups(node)
     info, inner = lowering.values.info[node], lowering.values.info[kind.value]
     shown = _as_written(values, inner.values)
-    dirs = [lowering.direction(node, v) for v in shown]
+    dirs = list(lowering.directions(node, shown))
     ids = {typed_key(v): i for i, v in enumerate(info.values)}
     columns: list[int] = group.tolist()
     of_value: list[int | None] = []  # the column of each value that is copied

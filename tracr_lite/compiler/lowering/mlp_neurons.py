@@ -17,8 +17,9 @@ from tracr_lite.compiler.lowering.proved_tables import of_table
 from tracr_lite.compiler.lowering.remembered import Memory
 from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks.neurons import Neurons
+from tracr_lite.craft.blocks.ramps import Steps, TooClose
 from tracr_lite.craft.blocks.sizes import Sizes
-from tracr_lite.craft.blocks.step_mlp import Steps, TooClose, step_mlp
+from tracr_lite.craft.blocks.step_mlp import step_mlp
 from tracr_lite.craft.blocks.table_mlp import table_mlp
 from tracr_lite.craft.entries import Entries
 
@@ -183,10 +184,11 @@ def _gated(
     inputs, number = of.inputs, of.number
     assert inputs.x is not None, "a number has a column in the table"
     cells, x, output = inputs.cells[rows], number.codes[inputs.x[rows]], inputs.output[rows]
-    gate = np.zeros(len(cells), np.int64)
-    for column in cells.T:
-        gate = gate * (len(inputs.dirs) + 1) + column
-    _, first, gate = distinct(gate)
+    first, gate = np.zeros(1, np.int64), np.zeros(len(cells), np.int64)
+    if cells.shape[1]:
+        for column in cells.T:
+            gate = gate * (len(inputs.dirs) + 1) + column
+        _, first, gate = distinct(gate)
     order = np.lexsort((x, gate))
     x, output, gate = x[order], output[order], gate[order]
     _check_types(number, x, output, gate)

@@ -46,7 +46,7 @@ def write_one_hot(lowering: Lowering, node: int) -> OneHot:
     inputs = inputs_of(lowering, node, group)
     if lowering.assumed and len(inputs.output) * len(values) > ASSUMED_WEIGHTS:
         return assumed.one_hot(lowering, node)
-    dirs = tuple(lowering.direction(node, v) for v in values)
+    dirs = lowering.directions(node, values)
     code = Entries.eye(len(dirs))
     inputs, made = neurons_of(node, inputs, code, one_hot=True)
     slot = emit(lowering, node, inputs, made, dirs, code)

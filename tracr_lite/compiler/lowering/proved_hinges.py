@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float
 from tracr_lite.compiler.lowering.proved import MORE, Errors, U
 from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks.neurons import Neurons
+from tracr_lite.craft.blocks.ramps import Steps
 from tracr_lite.craft.blocks.sizes import Sizes
-from tracr_lite.craft.blocks.step_mlp import Steps
 
 Each = Float[np.ndarray, " neurons"]
 

@@ -19,8 +19,8 @@ from tracr_lite.compiler.lowering.proved import MORE, UNKNOWN, Errors, NumberErr
 from tracr_lite.compiler.lowering.proved_hinges import Each, Hinges, written
 from tracr_lite.craft.arrays import distinct, distinct_values
 from tracr_lite.craft.blocks.neurons import Neurons
+from tracr_lite.craft.blocks.ramps import Steps
 from tracr_lite.craft.blocks.sizes import Sizes
-from tracr_lite.craft.blocks.step_mlp import Steps
 from tracr_lite.craft.entries import Entries
 
 ROOM = 0.109  # least distance of a hinge from zero: (1 - 1 / 1.25) / 2 * 1.25 - 1 / 64

@@ -98,13 +98,19 @@ class State(Plan):
 
     def direction(self, node: int, value: Any) -> BasisDirection:
         """The residual direction of one value of a node, recorded as such."""
-        label = self.values.labels[node]
-        found = direction_of(label, value)
-        if found in self.value_of:  # an equal value of another type
-            found = direction_of(f"{label}<{type(value).__name__}>", value)
-        self.value_of[found] = value
-        self.columns.setdefault(node, []).append(found)
-        return found
+        return self.directions(node, [value])[0]
+
+    def directions(self, node: int, values: list[Any]) -> tuple[BasisDirection, ...]:
+        """As `direction`, of several values."""
+        label, known, dirs = self.values.labels[node], self.value_of, list[BasisDirection]()
+        for value in values:
+            found = direction_of(label, value)
+            if found in known:  # an equal value of another type
+                found = direction_of(f"{label}<{type(value).__name__}>", value)
+            known[found] = value
+            dirs.append(found)
+        self.columns.setdefault(node, []).extend(dirs)
+        return tuple(dirs)
 
     def groups(self, node: int) -> tuple[list[Any], np.ndarray]:
         """Values that get a direction each, and which of them is whose.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from tracr_lite.craft.entries import Entries
+from tracr_lite.craft.entries import Entries, Identity
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,9 @@ class Sizes:
 
     @classmethod
     def of(cls, code: Entries) -> Sizes:
+        if isinstance(code, Identity):
+            count = code.shape[1]
+            return cls(np.ones(count), float(count > 0), np.zeros(count), 0.0)
         size = np.abs(code.values)
         lost = np.abs(code.values - code.values.astype(np.float32))
         largest, in_all = _largest(code, size), _in_all(code, size)

@@ -11,7 +11,7 @@ from tracr_lite.craft.arrays import distinct
 from tracr_lite.craft.blocks import CARE, U
 from tracr_lite.craft.blocks.neurons import Neurons
 from tracr_lite.craft.blocks.sizes import Sizes
-from tracr_lite.craft.entries import Entries
+from tracr_lite.craft.entries import Entries, Identity
 
 
 def table_mlp(
@@ -43,8 +43,9 @@ def table_mlp(
     k = cells.shape[1]
     if noise >= 0.25:
         raise ValueError(f"inputs with an error of {noise:.2g} cannot be told apart")
-    kept = code.filled_rows()[outputs]
-    cells, outputs = cells[kept], outputs[kept]
+    if not isinstance(code, Identity):
+        kept = code.filled_rows()[outputs]
+        cells, outputs = cells[kept], outputs[kept]
     alone = noise > 0.0 and k == 1  # then 2 S is exact, and so is the difference
     shared = None if alone else _share(cells, outputs, n_in)
     reads, first = _detectors(cells, shared, n_in)
