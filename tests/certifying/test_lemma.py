@@ -4,6 +4,7 @@ what lowering finds sure is certified; everything else is certified while compil
 import pytest
 
 from tests.certifying.lemma import compared, violations
+from tests.certifying.noises import Noises
 from tracr_lite import catalog
 from tracr_lite.certifying.certify import certify
 from tracr_lite.compiler import compile_rasp_to_model, lib, settling
@@ -129,6 +130,25 @@ def test_a_weaker_formula_is_found_out(monkeypatch, module, name, value, part):
         if part in {row[1] for row in found}:
             return
     raise AssertionError(f"nobody noticed that {name} of {module.__name__} is {value}")
+
+
+@pytest.mark.parametrize(
+    "start", [0, *(pytest.param(at, marks=pytest.mark.heavy) for at in range(60, 600, 60))]
+)
+def test_scores_of_certificates_are_off_by_less(monkeypatch, start):
+    noises = Noises(monkeypatch)
+    pairs = [pair for seed in range(start, start + 60) for pair in noises.pairs(seed)]
+    assert sum(theirs > 0.0 for _, theirs in pairs) > 5
+    assert all(theirs <= ours for ours, theirs in pairs)
+
+
+@pytest.mark.parametrize("name", ["_per_lane", "_held"])
+@pytest.mark.usefixtures("nothing_remembered")
+def test_a_weaker_formula_of_scores_is_found_out(monkeypatch, name):
+    noises = Noises(monkeypatch)
+    monkeypatch.setattr(proved_heads, name, lambda form, weight: 0)
+    found = (pair for seed in range(400) for pair in noises.pairs(seed))
+    assert any(theirs > ours for ours, theirs in found), f"nobody noticed that {name} is 0"
 
 
 # programs that compiled, were not doubtful, and had no certificate, before there was a proof
