@@ -1,24 +1,21 @@
 """The rows of the native engine in the middle of generation: caches, and what is chosen."""
 
-# JAX leaves parts of its own signatures without types.
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from tracr_lite.llama.batches import NOTHING
 from tracr_lite.llama.cache import check_fits
-from tracr_lite.llama.decoding import choose_tokens
+from tracr_lite.llama.native.edge import Entry
+from tracr_lite.llama.native.entry import chooser
 from tracr_lite.llama.native.lookahead import Lookahead
 from tracr_lite.llama.native.plan import ALONE, PASSED, SCORED, Batch
 from tracr_lite.llama.native.room import make_caches, make_room
-from tracr_lite.llama.sampler_jax import NO_TOKEN, prepare, random_state
+from tracr_lite.llama.native.sampling import NO_TOKEN, how_of, make_desk
+from tracr_lite.llama.sampler_rng import Xorshift
 from tracr_lite.llama.sampler_settings import SamplerSettings
 
 if TYPE_CHECKING:
@@ -43,11 +40,11 @@ class NativeBatch:
     ):
         rows, vocab = len(seeds), engine.config.vocab_size
         self._rows = rows
-        self._engine, self._steps, self._how = engine, steps, prepare(settings)
-        self._random = jnp.stack([random_state(seed) for seed in seeds])
-        penalty = settings.repetition_penalty is not None
-        self._seen = np.zeros((rows, vocab), bool) if penalty else None
-        self._plain = settings.greedy and not penalty
+        self._engine, self._steps, self._how = engine, steps, how_of(settings)
+        self._random = np.array([[Xorshift(seed).state] for seed in seeds], np.uint64)
+        self._seen = np.zeros((rows, vocab if self._how.penalizes else 0), bool)
+        self._plain = settings.greedy and not self._how.penalizes
+        self._desk = make_desk(0 if self._plain else vocab)
         self._stops = np.array(stops, np.int64)
         check_fits(engine.config, rows, slots)
         self.caches = make_caches(engine.model, rows, slots)
@@ -82,7 +79,7 @@ class NativeBatch:
             scores[rows[index].text] = logits
         for text, prompt in enumerate(prompts):
             self._see(text, prompt)
-        tokens = self._choose(scores)
+        tokens = self._choose(range(len(prompts)), scores)
         if self._ahead is not None:
             self._ahead.see([*prompts[0], *tokens.tolist()])
         self._wait([Row(i, len(prompts[i]), token) for i, token in enumerate(tokens.tolist())])
@@ -99,15 +96,13 @@ class NativeBatch:
         if self._plain:
             self._engine.run(self._batch, self._steps, self._stops, found)
             return found
-        scores = np.zeros((len(found), self._engine.config.vocab_size), np.float32)
         for i in range(count):
             texts = self._batch.texts[: self._batch.counts[PASSED]].copy()
             if not len(texts):
                 break
             places = self._batch.places[: len(texts)] + 1
             self._engine.run(self._batch, 0, self._stops, found[:, :0])
-            scores[texts] = self._batch.logits[: len(texts)]
-            found[texts, i] = self._choose(scores)[texts]
+            found[texts, i] = self._choose(texts, self._batch.logits)
             self._wait([Row(*row) for row in zip(texts, places, found[texts, i], strict=True)])
         return found
 
@@ -133,7 +128,7 @@ class NativeBatch:
         self._engine.run(self._batch, 0, self._stops, np.zeros((1, 0), np.int64))
         found, scores = list[int](), self._batch.logits
         for i, after in enumerate([*rows[1:], None]):
-            found.append(int(self._choose(scores[i : i + 1])[0]))
+            found.append(int(self._choose([0], scores[i : i + 1])[0]))
             if after is None or found[-1] != after.token or found[-1] in self._stops:
                 break
             self._see(0, found[-1:])
@@ -146,7 +141,7 @@ class NativeBatch:
         found = np.zeros(len(rows), np.int64)
         for i, logits in self._scores(rows, SCORES, range(len(rows))):
             self._see(0, [tokens[i]])
-            found[i] = self._choose(logits[None])[0]
+            found[i] = self._choose([0], logits[None])[0]
         self._wait([Row(0, at + len(rows), int(found[-1]))])
         if self._ahead is not None:
             self._ahead.see([*tokens, int(found[-1])])
@@ -168,17 +163,31 @@ class NativeBatch:
             yield from zip(ask, room.logits, strict=False)
 
     def _see(self, text: int, tokens: Sequence[int]) -> None:
-        if self._seen is not None:
+        if self._how.penalizes:
             self._seen[text, list(tokens)] = True
 
-    def _choose(self, scores: np.ndarray) -> np.ndarray:
-        """The next token of each text."""
+    def _choose(self, texts: Sequence[int] | np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """The next token of each of these texts, whose logits are the rows of `scores`."""
         if self._plain:
+            scores = scores[: len(texts)]
             broken = np.isnan(scores).any(axis=1)
             return np.where(broken, NO_TOKEN, scores.argmax(axis=1))
-        chosen = choose_tokens(scores, self._random, self._seen, self._how)
-        self._random = chosen[1]
-        return np.asarray(chosen[0], np.int64)
+        found = [self._pick(text, logits) for text, logits in zip(texts, scores, strict=False)]
+        return np.array(found, np.int64)
+
+    def _pick(self, text: int, logits: np.ndarray) -> int:
+        call = chooser(self._try_out)
+        return call(logits, self._how, self._random[text], self._seen[text], self._desk)
+
+    def _try_out(self, call: Entry) -> None:
+        unused = self._random[0].copy()
+        call(
+            np.zeros(self._desk.values.shape, np.float32),
+            self._how,
+            unused,
+            self._seen[0],
+            self._desk,
+        )
 
     def _wait(self, rows: list[Row]) -> None:
         """Leaves tokens that were chosen for the next pass, unless their text has ended."""

@@ -17,6 +17,7 @@ import numpy as np
 from tracr_lite.llama.native.edge import Entry, compiled_on_disk
 from tracr_lite.llama.native.generating import run
 from tracr_lite.llama.native.plan import Batch, Model
+from tracr_lite.llama.native.sampling import Desk, How, choose
 
 
 def sources() -> int:
@@ -29,6 +30,7 @@ def sources() -> int:
 
 _LOCK = Lock()
 _ready: list[Entry] = []
+_chooser: list[Entry] = []
 
 
 def entry(try_out: Callable[[Entry], None]) -> Entry:
@@ -40,6 +42,25 @@ def entry(try_out: Callable[[Entry], None]) -> Entry:
         if not _ready:
             _ready.append(_make(try_out))
     return _ready[0]
+
+
+def chooser(try_out: Callable[[Entry], None]) -> Entry:
+    """`sampling.choose`, in the same way."""
+    with _LOCK:
+        if not _chooser:
+            _chooser.append(_make_chooser(try_out))
+    return _chooser[0]
+
+
+def _make_chooser(try_out: Callable[[Entry], None]) -> Entry:
+    said = sources()
+
+    def pick(
+        logits: np.ndarray, how: How, random: np.ndarray, seen: np.ndarray, desk: Desk
+    ) -> int:
+        return choose(logits, how, random, seen, desk) if said >= 0 else said
+
+    return compiled_on_disk(pick, try_out)
 
 
 def _make(try_out: Callable[[Entry], None]) -> Entry:

@@ -1,0 +1,222 @@
+"""The choice of `sampler.Sampler` in compiled code: the same tokens and random numbers.
+
+Whatever is rounded is computed in its order: sums run from left to right, in float32. Tokens
+are put in order by the bits of their probabilities, as these are never negative.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracr_lite.llama.native.edge import compiled_strictly
+from tracr_lite.llama.native.exponential import exps_of_minus
+from tracr_lite.llama.sampler_rng import MULTIPLIER
+from tracr_lite.llama.sampler_settings import SamplerSettings
+
+NO_TOKEN = -1  # what is chosen where `Sampler` would raise
+DIGIT, DIGITS = 10, 3  # bits of a probability, at most 1.0, that are put in order at a time
+F32, I32, U32, I64, U64 = np.float32, np.int32, np.uint32, np.int64, np.uint64
+LOW_BITS = I64((1 << DIGIT) - 1)
+TIMES = U64(MULTIPLIER)
+TOP_BIT = U32(1 << 31)
+
+
+class How(NamedTuple):
+    """`SamplerSettings` for compiled code."""
+
+    greedy: bool
+    penalizes: bool
+    cuts: bool  # by `top_p`
+    temperature: np.float32
+    top_p: np.float32
+    penalty: np.float32
+    top_k: int  # 0: all
+
+
+class Desk(NamedTuple):
+    """Room to work in, of one thread."""
+
+    values: np.ndarray  # float32 (vocab,)
+    chances: np.ndarray  # float32 (vocab,)
+    keys: np.ndarray  # uint32 (vocab,)
+    ids: np.ndarray  # int32 (2, vocab)
+    counts: np.ndarray  # int64 (2 ** DIGIT,)
+
+
+def how_of(settings: SamplerSettings) -> How:
+    """Settings for `choose`."""
+    penalty = settings.repetition_penalty
+    return How(
+        settings.greedy,
+        penalty is not None,
+        settings.uses_top_p,
+        F32(settings.temperature),
+        F32(settings.top_p),
+        F32(1 if penalty is None else penalty),
+        settings.top_k or 0,
+    )
+
+
+def make_desk(vocab: int) -> Desk:
+    """Room for a vocabulary."""
+    return Desk(
+        np.empty(vocab, np.float32),
+        np.empty(vocab, np.float32),
+        np.empty(vocab, np.uint32),
+        np.empty((2, vocab), np.int32),
+        np.empty(1 << DIGIT, np.int64),
+    )
+
+
+@compiled_strictly
+def choose(
+    logits: np.ndarray, how: How, random: np.ndarray, seen: np.ndarray, desk: Desk
+) -> int:
+    """The token that follows, or `NO_TOKEN`.
+
+    **Arguments:** `logits`: float32 (vocab,). `random`: uint64 (1,), the state of the
+    generator, which goes on by one number, or stays when greedy. `seen`: bool (vocab,), or
+    empty where nothing is penalized.
+    """
+    values, vocab, broken = desk.values, len(logits), False
+    for i in range(vocab):
+        values[i] = logits[i]
+        broken |= logits[i] != logits[i]
+    if how.penalizes:
+        for i in range(vocab):
+            v = values[i]
+            values[i] = (v / how.penalty if v > F32(0) else v * how.penalty) if seen[i] else v
+    if how.greedy:
+        return NO_TOKEN if broken else _first(values, _greatest(values))
+    for i in range(vocab):
+        values[i] = values[i] / how.temperature
+    most = _greatest(values)
+    coin = _draw(random)
+    if broken or not np.isfinite(most):
+        return NO_TOKEN
+    if 0 < how.top_k < vocab:
+        _keep(values, how.top_k, desk.keys)
+    for i in range(vocab):
+        values[i] = most - values[i]
+    exps_of_minus(values, desk.chances)
+    total = F32(0)
+    for i in range(vocab):
+        total += desk.chances[i]
+    for i in range(vocab):
+        desk.chances[i] = desk.chances[i] / total
+    if how.cuts:
+        return _among_likely(desk, how.top_p, coin)
+    total = F32(0)
+    for i in range(vocab):
+        total += desk.chances[i]
+        if coin < total:
+            return i
+    return vocab - 1
+
+
+@compiled_strictly
+def _greatest(values: np.ndarray) -> Any:
+    """The greatest number; any one where there are NaNs."""
+    most = F32(-np.inf)
+    for i in range(len(values)):
+        most = values[i] if values[i] > most else most
+    return most
+
+
+@compiled_strictly
+def _first(values: np.ndarray, wanted: Any) -> int:
+    """Where a number stands first."""
+    for i in range(len(values)):
+        if values[i] == wanted:
+            return i
+    return 0
+
+
+@compiled_strictly
+def _draw(random: np.ndarray) -> Any:
+    """The next number in [0, 1), see `sampler_rng.Xorshift`."""
+    state = random[0]
+    state ^= state >> U64(12)
+    state ^= state << U64(25)
+    state ^= state >> U64(27)
+    random[0] = state
+    return F32(I64(state * TIMES >> U64(40))) * F32(2**-24)
+
+
+@compiled_strictly
+def _keep(values: np.ndarray, count: int, keys: np.ndarray) -> None:
+    """Makes all but the greatest numbers minus infinity; of equals the first ones stay."""
+    for i in range(len(values)):  # integers in the same order
+        bits = F32(values[i] + F32(0)).view(np.uint32)  # -0.0 becomes 0.0
+        keys[i] = ~bits if bits & TOP_BIT else bits | TOP_BIT
+    least = U32(0)  # the greatest number that as many keys reach
+    for bit in range(32):
+        above, reached = U32(least | TOP_BIT >> U32(bit)), 0
+        for i in range(len(keys)):
+            reached += keys[i] >= above
+        least = above if reached >= count else least
+    equal = count
+    for i in range(len(keys)):
+        equal -= keys[i] > least
+    for i in range(len(keys)):
+        stays = keys[i] > least or (keys[i] == least and equal > 0)
+        equal -= keys[i] == least
+        values[i] = values[i] if stays else F32(-np.inf)
+
+
+@compiled_strictly
+def _among_likely(desk: Desk, top_p: Any, coin: Any) -> int:
+    """`sampler.choose_top_p`."""
+    chances, order = desk.chances, desk.ids[DIGITS % 2]
+    cutoff = (F32(1) - top_p) / F32(max(len(chances) - 1, 1))
+    count = 0
+    for i in range(len(chances)):
+        if chances[i] >= cutoff:
+            desk.ids[0, count] = I32(i)
+            count += 1
+    if count == 0:
+        return _first(chances, _greatest(chances))
+    _sort(desk, count)
+    total, last = F32(0), count - 1
+    for i in range(count):
+        total += chances[order[i]]
+        if total > top_p:
+            last = i
+            break
+    bound, total = coin * total, F32(0)
+    for i in range(last + 1):
+        total += chances[order[i]]
+        if bound < total:
+            return order[i]
+    return order[last]
+
+
+@compiled_strictly
+def _sort(desk: Desk, count: int) -> None:
+    """Puts the first ids in the order of falling probabilities; equals keep theirs.
+
+    One digit after another, from the last to the first; the result is in `ids[DIGITS % 2]`.
+    """
+    for digit in range(DIGITS):
+        given, taken = desk.ids[digit % 2], desk.ids[(digit + 1) % 2]
+        shift = I64(digit * DIGIT)
+        desk.counts[:] = 0
+        for i in range(count):
+            desk.counts[_digit(desk.chances[given[i]], shift)] += 1
+        before = I64(0)
+        for value in range(len(desk.counts)):
+            here = desk.counts[value]
+            desk.counts[value] = before
+            before += here
+        for i in range(count):
+            value = _digit(desk.chances[given[i]], shift)
+            taken[desk.counts[value]] = given[i]
+            desk.counts[value] += 1
+
+
+@compiled_strictly
+def _digit(chance: Any, shift: Any) -> Any:
+    """One digit of a probability, the greatest first."""
+    return LOW_BITS - (I64(F32(chance).view(np.int32)) >> shift & LOW_BITS)
