@@ -32,7 +32,7 @@ from tracr_lite.llama.runtime import load
 pytest.importorskip("numba", reason="the native engine needs numba")
 from tracr_lite.llama.native.arithmetic import exp, rounded_to_bfloat16, rounded_to_q80
 from tracr_lite.llama.native.batch import Row, fill
-from tracr_lite.llama.native.edge import compiled, compiled_on_disk
+from tracr_lite.llama.native.edge import compiled, compiled_on_disk, compiled_strictly
 from tracr_lite.llama.native.engine import NativeEngine
 from tracr_lite.llama.native.entry import sources
 from tracr_lite.llama.native.room import make_caches, make_room
@@ -231,6 +231,21 @@ def test_exp_is_close_and_keeps_nan():
     assert 0 <= found[1] < 1e-37
     assert found[2] > 1e38
     assert 0 <= found[3] < 1e-37
+
+
+def test_strict_code_keeps_its_order_whoever_calls_it_first():
+    """-0.0 + 0.0 is 0.0, but where signs of zeros do not matter it need not be added."""
+
+    @compiled_strictly
+    def strict(x):
+        return x + np.float32(0)
+
+    @compiled
+    def caller(x):
+        return strict(x)
+
+    assert not np.signbit(caller(np.float32(-0.0)))
+    assert not np.signbit(strict(np.float32(-0.0)))
 
 
 def test_roundings_are_those_of_jax():

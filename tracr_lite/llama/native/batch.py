@@ -14,8 +14,7 @@ from tracr_lite.llama.native.entry import chooser
 from tracr_lite.llama.native.lookahead import Lookahead
 from tracr_lite.llama.native.plan import ALONE, PASSED, SCORED, Batch
 from tracr_lite.llama.native.room import make_caches, make_room
-from tracr_lite.llama.native.sampling import NO_TOKEN, how_of, make_desk
-from tracr_lite.llama.sampler_rng import Xorshift
+from tracr_lite.llama.native.sampling import NO_TOKEN, Desk, make_choosing
 from tracr_lite.llama.sampler_settings import SamplerSettings
 
 if TYPE_CHECKING:
@@ -40,11 +39,9 @@ class NativeBatch:
     ):
         rows, vocab = len(seeds), engine.config.vocab_size
         self._rows = rows
-        self._engine, self._steps, self._how = engine, steps, how_of(settings)
-        self._random = np.array([[Xorshift(seed).state] for seed in seeds], np.uint64)
-        self._seen = np.zeros((rows, vocab if self._how.penalizes else 0), bool)
-        self._plain = settings.greedy and not self._how.penalizes
-        self._desk = make_desk(0 if self._plain else vocab)
+        self._engine, self._steps = engine, steps
+        self._choosing = make_choosing(settings, seeds, vocab, engine.threads)
+        self._desk = Desk(*(each[0] for each in self._choosing.desks))
         self._stops = np.array(stops, np.int64)
         check_fits(engine.config, rows, slots)
         self.caches = make_caches(engine.model, rows, slots)
@@ -57,7 +54,8 @@ class NativeBatch:
     @property
     def arrays(self) -> tuple[np.ndarray, ...]:
         """All that a pass for one token of each row needs besides the model."""
-        return tuple(each for each in self._batch if isinstance(each, np.ndarray))
+        every = (*self._batch, *self._choosing, *self._choosing.desks)
+        return tuple(each for each in every if isinstance(each, np.ndarray))
 
     @property
     def alive(self) -> bool:
@@ -79,7 +77,7 @@ class NativeBatch:
             scores[rows[index].text] = logits
         for text, prompt in enumerate(prompts):
             self._see(text, prompt)
-        tokens = self._choose(range(len(prompts)), scores)
+        tokens = np.array([self._choose(*each) for each in enumerate(scores)], np.int64)
         if self._ahead is not None:
             self._ahead.see([*prompts[0], *tokens.tolist()])
         self._wait([Row(i, len(prompts[i]), token) for i, token in enumerate(tokens.tolist())])
@@ -93,17 +91,8 @@ class NativeBatch:
 
     def _one_by_one(self, count: int) -> np.ndarray:
         found = np.full((self._rows, count), NOTHING, np.int64)
-        if self._plain:
-            self._engine.run(self._batch, self._steps, self._stops, found)
-            return found
-        for i in range(count):
-            texts = self._batch.texts[: self._batch.counts[PASSED]].copy()
-            if not len(texts):
-                break
-            places = self._batch.places[: len(texts)] + 1
-            self._engine.run(self._batch, 0, self._stops, found[:, :0])
-            found[texts, i] = self._choose(texts, self._batch.logits)
-            self._wait([Row(*row) for row in zip(texts, places, found[texts, i], strict=True)])
+        if count:  # with no room there would be a pass without a choice
+            self._engine.run(self._batch, self._steps, self._stops, found, self._choosing)
         return found
 
     def _look_ahead(self, count: int, ahead: Lookahead) -> np.ndarray:
@@ -128,7 +117,7 @@ class NativeBatch:
         self._engine.run(self._batch, 0, self._stops, np.zeros((1, 0), np.int64))
         found, scores = list[int](), self._batch.logits
         for i, after in enumerate([*rows[1:], None]):
-            found.append(int(self._choose([0], scores[i : i + 1])[0]))
+            found.append(self._choose(0, scores[i]))
             if after is None or found[-1] != after.token or found[-1] in self._stops:
                 break
             self._see(0, found[-1:])
@@ -141,7 +130,7 @@ class NativeBatch:
         found = np.zeros(len(rows), np.int64)
         for i, logits in self._scores(rows, SCORES, range(len(rows))):
             self._see(0, [tokens[i]])
-            found[i] = self._choose([0], logits[None])[0]
+            found[i] = self._choose(0, logits)
         self._wait([Row(0, at + len(rows), int(found[-1]))])
         if self._ahead is not None:
             self._ahead.see([*tokens, int(found[-1])])
@@ -163,31 +152,19 @@ class NativeBatch:
             yield from zip(ask, room.logits, strict=False)
 
     def _see(self, text: int, tokens: Sequence[int]) -> None:
-        if self._how.penalizes:
-            self._seen[text, list(tokens)] = True
+        if self._choosing.how.penalizes:
+            self._choosing.seen[text, list(tokens)] = True
 
-    def _choose(self, texts: Sequence[int] | np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """The next token of each of these texts, whose logits are the rows of `scores`."""
-        if self._plain:
-            scores = scores[: len(texts)]
-            broken = np.isnan(scores).any(axis=1)
-            return np.where(broken, NO_TOKEN, scores.argmax(axis=1))
-        found = [self._pick(text, logits) for text, logits in zip(texts, scores, strict=False)]
-        return np.array(found, np.int64)
-
-    def _pick(self, text: int, logits: np.ndarray) -> int:
-        call = chooser(self._try_out)
-        return call(logits, self._how, self._random[text], self._seen[text], self._desk)
+    def _choose(self, text: int, logits: np.ndarray) -> int:
+        """The next token of a text."""
+        if self._choosing.plain:
+            return NO_TOKEN if np.isnan(logits).any() else int(logits.argmax())
+        call, (how, random, seen, _) = chooser(self._try_out), self._choosing
+        return call(logits, how, random[text], seen[text], self._desk)
 
     def _try_out(self, call: Entry) -> None:
-        unused = self._random[0].copy()
-        call(
-            np.zeros(self._desk.values.shape, np.float32),
-            self._how,
-            unused,
-            self._seen[0],
-            self._desk,
-        )
+        how, random, seen, _ = self._choosing
+        call(np.zeros_like(self._desk.values), how, random[0].copy(), seen[0], self._desk)
 
     def _wait(self, rows: list[Row]) -> None:
         """Leaves tokens that were chosen for the next pass, unless their text has ended."""

@@ -42,8 +42,11 @@ def compiled(function: F) -> F:
 
 
 def compiled_strictly(function: F) -> F:
-    """A part of compiled code whose arithmetic keeps its order."""
-    return numba.njit(**HOW)(function)  # pyright: ignore[reportReturnType]
+    """A part of compiled code whose arithmetic keeps its order.
+
+    Without a word about it, numba would take over what the first caller may do.
+    """
+    return numba.njit(fastmath=False, **HOW)(function)  # pyright: ignore[reportReturnType]
 
 
 def compiled_on_disk(function: Callable[..., int], try_out: Callable[[Entry], None]) -> Entry:

@@ -17,7 +17,7 @@ import numpy as np
 from tracr_lite.llama.native.edge import Entry, compiled_on_disk
 from tracr_lite.llama.native.generating import run
 from tracr_lite.llama.native.plan import Batch, Model
-from tracr_lite.llama.native.sampling import Desk, How, choose
+from tracr_lite.llama.native.sampling import Choosing, Desk, How, choose
 
 
 def sources() -> int:
@@ -69,13 +69,14 @@ def _make(try_out: Callable[[Entry], None]) -> Entry:
     def generate(
         model: Model,
         batch: Batch,
+        choosing: Choosing,
         steps: int,
         stops: np.ndarray,
         found: np.ndarray,
         thread: int,
         threads: int,
     ) -> int:
-        run(model, batch, steps, stops, found, thread, threads)
+        run(model, batch, choosing, steps, stops, found, thread, threads)
         return said
 
     return compiled_on_disk(generate, try_out)

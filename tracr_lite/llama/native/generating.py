@@ -1,15 +1,16 @@
-"""The compiled entry: one pass, or the greedy choice of token after token."""
+"""The compiled entry: one pass, or token after token."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from tracr_lite.llama.native.edge import compiled, floats, now
-from tracr_lite.llama.native.greatest import NO_TOKEN, greatest_of_block
+from tracr_lite.llama.native.greatest import greatest_of_block
 from tracr_lite.llama.native.pace import judge
 from tracr_lite.llama.native.passes import STORED, prepare_scores, run_pass, score
 from tracr_lite.llama.native.plan import BLOCK, FOUND, PASSED, SCORED, Batch, Model
 from tracr_lite.llama.native.products import product
+from tracr_lite.llama.native.sampling import NO_TOKEN, Choosing, choose, desk_of
 from tracr_lite.llama.native.threads import LEAVES, meet, share
 from tracr_lite.llama.native.vectors import LANES
 
@@ -20,6 +21,7 @@ F32 = np.float32
 def run(
     model: Model,
     batch: Batch,
+    choosing: Choosing,
     steps: int,
     stops: np.ndarray,
     found: np.ndarray,
@@ -35,7 +37,8 @@ def run(
 
     Leaves early where another number of threads shall go on, see `pace`.
     """
-    begun = now()
+    begun, how = now(), choosing.how
+    plain = how.greedy and not how.penalizes
     if found.shape[1] == 0:
         run_pass(model, batch, thread, threads)
         if batch.counts[SCORED] > 0:
@@ -47,10 +50,15 @@ def run(
         if batch.counts[PASSED] == 0:
             break
         run_pass(model, batch, thread, threads)
-        _choose(model, batch, thread, threads)
+        if plain:
+            _choose(model, batch, thread, threads)
+        else:
+            score(model, batch, thread, threads)
+            meet(batch.sync, threads)
+            _draw(batch, choosing, thread, threads)
         meet(batch.sync, threads)
         if thread == 0:
-            _go_on(batch, steps, stops, found, i, threads)
+            _go_on(batch, steps, stops, found, i, threads if plain else 1)
             batch.counts[FOUND] = i + 1
             begun = judge(batch.sync, begun, threads)
         meet(batch.sync, threads)
@@ -77,10 +85,23 @@ def _choose(model: Model, batch: Batch, thread: int, threads: int) -> None:
 
 
 @compiled
-def _choice(batch: Batch, row: int, threads: int) -> int:
-    """What all threads together found; parts without tokens are never better."""
+def _draw(batch: Batch, choosing: Choosing, thread: int, threads: int) -> None:
+    """The tokens of some texts, put where the first thread puts the greatest of its part."""
+    desk = desk_of(choosing.desks, thread)
+    for row in range(thread, batch.counts[SCORED], threads):
+        text = batch.texts[batch.scored[row]]
+        seen, random = choosing.seen[text], choosing.random[text]
+        token = choose(batch.logits[row], choosing.how, random, seen, desk)
+        if choosing.how.penalizes and token != NO_TOKEN:
+            seen[token] = True
+        batch.where[0, row], batch.best[0, row] = token, F32(0)
+
+
+@compiled
+def _choice(batch: Batch, row: int, parts: int) -> int:
+    """What all parts together have found; those without tokens are never better."""
     best, where = F32(-np.inf), 0
-    for thread in range(threads):
+    for thread in range(parts):
         if batch.where[thread, row] == NO_TOKEN:
             return NO_TOKEN
         if batch.best[thread, row] > best:
@@ -90,12 +111,12 @@ def _choice(batch: Batch, row: int, threads: int) -> int:
 
 @compiled
 def _go_on(
-    batch: Batch, steps: int, stops: np.ndarray, found: np.ndarray, i: int, threads: int
+    batch: Batch, steps: int, stops: np.ndarray, found: np.ndarray, i: int, parts: int
 ) -> None:
     """Puts the token of each text in its place; texts that have ended leave the batch."""
     stay = 0
     for row in range(batch.counts[PASSED]):
-        token, text, place = _choice(batch, row, threads), batch.texts[row], batch.places[row]
+        token, text, place = _choice(batch, row, parts), batch.texts[row], batch.places[row]
         found[text, i] = token
         ends = token == NO_TOKEN or place + 2 > steps
         for stop in stops:

@@ -14,6 +14,7 @@ from numba import types
 from numba.core import cgutils
 
 from tracr_lite.llama.native.edge import compiled_strictly, instruction
+from tracr_lite.llama.native.sampling import NO_TOKEN
 from tracr_lite.llama.native.vectors import (
     FLOAT,
     INT,
@@ -26,7 +27,6 @@ from tracr_lite.llama.native.vectors import (
 )
 
 F32 = np.float32
-NO_TOKEN = -1  # what is chosen where a logit is NaN
 INTS = ir.VectorType(INT, LANES)
 FLAGS = ir.VectorType(ir.IntType(1), LANES)
 

@@ -6,13 +6,14 @@ are put in order by the bits of their probabilities, as these are never negative
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from tracr_lite.llama.native.edge import compiled_strictly
 from tracr_lite.llama.native.exponential import exps_of_minus
-from tracr_lite.llama.sampler_rng import MULTIPLIER
+from tracr_lite.llama.sampler_rng import MULTIPLIER, Xorshift
 from tracr_lite.llama.sampler_settings import SamplerSettings
 
 NO_TOKEN = -1  # what is chosen where `Sampler` would raise
@@ -36,7 +37,7 @@ class How(NamedTuple):
 
 
 class Desk(NamedTuple):
-    """Room to work in, of one thread."""
+    """Room to work in. What all threads have of it has an axis more in front."""
 
     values: np.ndarray  # float32 (vocab,)
     chances: np.ndarray  # float32 (vocab,)
@@ -59,14 +60,51 @@ def how_of(settings: SamplerSettings) -> How:
     )
 
 
-def make_desk(vocab: int) -> Desk:
+class Choosing(NamedTuple):
+    """How the tokens of the texts of a batch are chosen."""
+
+    how: How
+    random: np.ndarray  # uint64 (texts, 1), the states of their generators
+    seen: np.ndarray  # bool (texts, vocab), or (texts, 0) where nothing is penalized
+    desks: Desk
+
+    @property
+    def plain(self) -> bool:
+        """Whether the greatest logit wins as it is: then there are no desks."""
+        return self.how.greedy and not self.how.penalizes
+
+
+def make_choosing(
+    settings: SamplerSettings, seeds: Sequence[int], vocab: int, threads: int
+) -> Choosing:
+    """All that `choose` needs, for so many threads."""
+    how = how_of(settings)
+    random = np.array([[Xorshift(seed).state] for seed in seeds], np.uint64)
+    seen = np.zeros((len(seeds), vocab if how.penalizes else 0), bool)
+    room = 0 if how.greedy and not how.penalizes else vocab
+    return Choosing(how, random, seen, make_desk(room, threads))
+
+
+def make_desk(vocab: int, *threads: int) -> Desk:
     """Room for a vocabulary."""
     return Desk(
-        np.empty(vocab, np.float32),
-        np.empty(vocab, np.float32),
-        np.empty(vocab, np.uint32),
-        np.empty((2, vocab), np.int32),
-        np.empty(1 << DIGIT, np.int64),
+        np.empty((*threads, vocab), np.float32),
+        np.empty((*threads, vocab), np.float32),
+        np.empty((*threads, vocab), np.uint32),
+        np.empty((*threads, 2, vocab), np.int32),
+        np.empty((*threads, 1 << DIGIT), np.int64),
+    )
+
+
+@compiled_strictly
+def desk_of(desks: Desk, thread: int) -> Desk:
+    """The room of one thread."""
+    return Desk(
+        desks.values[thread],
+        desks.chances[thread],
+        desks.keys[thread],
+        desks.ids[thread],
+        desks.counts[thread],
     )
 
 
