@@ -37,6 +37,17 @@ def sort_key(value: object) -> tuple[int, Any]:
     return (kind, 0 if value is None else value)
 
 
+def _check(value: Any) -> None:
+    """Raises as `sort_key` does, which takes longer."""
+    kind = _type_of(value)
+    if kind is tuple:
+        if not _ALWAYS_VALID.issuperset(map(_type_of, value)):
+            for item in value:
+                _check(item)
+    elif kind not in _ALWAYS_VALID and not (kind is float and value == value):
+        sort_key(value)
+
+
 @dataclass(frozen=True, slots=True, init=False, eq=False)
 class BasisDirection:
     """One named direction. `True` and `1` are the same value, as they are in Python.
@@ -51,8 +62,7 @@ class BasisDirection:
     def __init__(self, name: Name, value: Any = None):  # a `Value`; refused here otherwise
         kind = _type_of(value)
         if kind not in _ALWAYS_VALID and not (kind is float and value == value):
-            if kind is not tuple or not _ALWAYS_VALID.issuperset(map(_type_of, value)):
-                sort_key(value)
+            _check(value)
         _set_name(self, name)
         _set_value(self, value)
 
@@ -79,6 +89,17 @@ class BasisDirection:
 # The slots themselves: thrice as fast as the `object.__setattr__` of a frozen dataclass.
 _set_name: Any = BasisDirection.__dict__["name"].__set__
 _set_value: Any = BasisDirection.__dict__["value"].__set__
+
+
+def directions_of(names: Iterable[Name], values: Iterable[Value]) -> list[BasisDirection]:
+    """Directions that were made before: they are not checked again."""
+    found: list[BasisDirection] = []
+    for name, value in zip(names, values, strict=True):
+        direction = BasisDirection.__new__(BasisDirection)
+        _set_name(direction, name)
+        _set_value(direction, value)
+        found.append(direction)
+    return found
 
 
 def _by_kind(direction: BasisDirection) -> tuple[Name, int, Any]:

@@ -20,6 +20,7 @@ from tracr_lite.compiler.stages import Stage
 from tracr_lite.compiler.trace_of import CompileTrace, NodePlace, places
 from tracr_lite.compiler.tracing import trace
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
+from tracr_lite.craft.directions import directions_of
 from tracr_lite.mass.errors import MassError
 from tracr_lite.rasp.base import RASPExpr
 from tracr_lite.transformer.encoder import CategoricalEncoder, Encoder, NumericalEncoder
@@ -116,7 +117,7 @@ def _of_directions(basis: Sequence[BasisDirection]) -> Directions:
 
 def _directions(sent: Directions) -> tuple[BasisDirection, ...]:
     names = [name for name, count in sent[0] for _ in range(count)]
-    return tuple(map(BasisDirection, names, sent[1]))
+    return tuple(directions_of(names, sent[1]))
 
 
 class SentSpace(VectorSpaceWithBasis):

@@ -10,6 +10,8 @@ import math
 import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Float32, Int
@@ -33,12 +35,11 @@ class SparseParams:
     positions: Int[np.ndarray, " filled"]
     values: Float32[np.ndarray, " filled"]
 
-    @property
+    @cached_property
     def size(self) -> int:
         """How many parameters there are, zeros included."""
-        return sum(
-            math.prod(shape) for group in self.shapes.values() for shape in group.values()
-        )
+        groups = self.shapes.values()
+        return sum(map(math.prod, chain.from_iterable([each.values() for each in groups])))
 
     def dense(self) -> Params:
         """The parameters again: read-only parts of one vector."""

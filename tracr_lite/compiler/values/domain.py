@@ -43,6 +43,7 @@ def typed_key(value: Any) -> Hashable:
 
 
 NUMBERS = frozenset({bool, int, float})
+_NUMBERS: frozenset[object] = NUMBERS
 PLAIN = NUMBERS | {type(None)}
 
 
@@ -53,7 +54,7 @@ def kinds_of(values: Iterable[Any]) -> set[type]:
 
 def is_number(value: Any) -> bool:
     """Whether `value` counts as a number (bools do, as in Python)."""
-    return isinstance(value, int | float)
+    return type_of(value) in _NUMBERS or isinstance(value, int | float)
 
 
 def checked(value: Any) -> Any:

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
 from tracr_lite.compiler.values.domain import ERR
 from tracr_lite.compiler.values.keyed import Keyed as Keyed
@@ -26,27 +26,22 @@ FEW_CELLS = 65_536  # keys times tuples of which a table is made
 
 @dataclass(frozen=True)
 class Occurrences:
-    """Which tuples occur at which keys: `tuples[i]` at key number `keys[i]`.
+    """Which tuples occur in which groups of keys: `tuples[i]` in group `groups[i]`.
 
-    `rows`, `positions`: the keys, as indices of a grid of this `shape` of classes.
+    `group_of`: the group of each key.
     """
 
-    rows: Int[np.ndarray, " keys"]
-    positions: Int[np.ndarray, " keys"]
-    shape: tuple[int, int]
-    keys: Int[np.ndarray, " cells"]
+    group_of: Int[np.ndarray, "lengths_or_1 positions_or_1"]
+    count: int
+    groups: Int[np.ndarray, " cells"]
     tuples: Int[np.ndarray, " cells"]
 
     def spread(self, ids: Int[np.ndarray, " tuples"], size: int) -> Keyed:
         """As `spread`, of a node whose value on each tuple is `ids`."""
-        member = np.zeros((len(self.rows), size + 1), bool)  # the last column collects ERR
-        member[self.keys, ids[self.tuples]] = True
+        member = np.zeros((self.count, size + 1), bool)  # the last column collects ERR
+        member[self.groups, ids[self.tuples]] = True
         packed, inverse = unique_rows(member[:, :size])
-        if len(inverse) == self.shape[0] * self.shape[1]:
-            return Keyed(inverse.reshape(self.shape), packed)
-        classes = np.zeros(self.shape, np.int64)
-        classes[self.rows, self.positions] = inverse
-        return Keyed(classes, packed)
+        return Keyed(inverse[self.group_of], packed)
 
 
 @dataclass(frozen=True)
@@ -145,7 +140,7 @@ def build_frame(
     if not names:
         return Frame((), (), np.zeros(1, np.int64))
     if len(names) == 1:  # every class occurs at some key
-        return Frame(names, tuple(sizes), np.flatnonzero(leaves[0].member.any(axis=0)))
+        return _frame_of(names, sizes, leaves[0].member, leaves[0].classes)
     if total * len(keys.lengths) * keys.n <= FEW_CELLS:
         return _small_frame(names, leaves, sizes, keys)
     seen = np.zeros(total, bool)
@@ -166,14 +161,28 @@ def _small_frame(
     for keyed in leaves[1:]:
         other = keyed.at_keys(rows, positions)
         possible = (possible[:, :, None] & other[:, None, :]).reshape(len(rows), -1)
-    shape = (len(keys.lengths) if by_length else 1, keys.n if by_position else 1)
+    if by_length and by_position:
+        group_of = np.zeros((len(keys.lengths), keys.n), np.int64)
+        group_of[rows, positions] = np.arange(len(rows))
+    else:
+        group_of = np.arange(len(rows)).reshape((-1, 1) if by_length else (1, -1))
+    return _frame_of(names, sizes, possible, group_of)
+
+
+def _frame_of(
+    names: tuple[int, ...],
+    sizes: list[int],
+    possible: Bool[np.ndarray, "groups tuples"],
+    group_of: Int[np.ndarray, "lengths_or_1 positions_or_1"],
+) -> Frame:
+    """From the tuples that each group of keys can have, in mixed radix."""
     codes = np.logical_or.reduce(possible, axis=0).nonzero()[0]
-    at, tuples = (possible if len(codes) == possible.shape[1] else possible[:, codes]).nonzero()
-    rows, positions = (
-        (rows if by_length else 0 * rows),
-        positions if by_position else 0 * positions,
-    )
-    return Frame(names, tuple(sizes), codes, Occurrences(rows, positions, shape, at, tuples))
+    if len(codes) < possible.shape[1]:
+        possible = possible[:, codes]
+    occurs = None
+    if possible.size <= FEW_CELLS:
+        occurs = Occurrences(group_of, len(possible), *possible.nonzero())
+    return Frame(names, tuple(sizes), codes, occurs)
 
 
 def spread(

@@ -41,12 +41,13 @@ def infer(graph: Graph, vocab: list[Any], lengths: Iterable[int], causal: bool) 
     problems: list[Problem] = []
     broken: set[int] = set()
     for node in range(len(graph.nodes)):
-        if broken.intersection(node_inputs(values.nodes[node])):
+        if broken and broken.intersection(node_inputs(values.nodes[node])):
             broken.add(node)
             continue
         try:
             _infer_node(values, node)
-            _check_numerical(values, node)
+            if graph.numerical[node]:
+                _check_numerical(values, node)
         except (BadValue, Refused) as error:
             what = "it can hold " if isinstance(error, BadValue) else ""
             problems.append(Problem(graph.labels[node], what + error.reason, error.suggestion))
@@ -58,7 +59,7 @@ def infer(graph: Graph, vocab: list[Any], lengths: Iterable[int], causal: bool) 
 
 def _check_numerical(values: Values, node: int) -> None:
     """A node that the program makes numerical must hold numbers or None."""
-    if not values.numerical(node) or node not in values.info:
+    if node not in values.info:
         return
     odd = [v for v in values.info[node].values if v is not None and not is_number(v)]
     if odd:

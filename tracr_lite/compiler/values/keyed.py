@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float32, Int
 
 from tracr_lite.craft.arrays import unique_rows
 from tracr_lite.errors import InvalidValueSetError, Problem
@@ -96,6 +96,11 @@ class Keyed:
         if (self.member.sum(axis=1) == 1).all():
             return self.member.argmax(axis=1)
         return None
+
+    @cached_property
+    def floats(self) -> Float32[np.ndarray, "classes domain"]:
+        """`member` as numbers, for products."""
+        return self.member.astype(np.float32)
 
     @cached_property
     def alike(self) -> tuple[Bool[np.ndarray, "kinds classes"], Int[np.ndarray, " domain"]]:

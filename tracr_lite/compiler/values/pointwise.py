@@ -50,7 +50,8 @@ class Table:
 
 def identity(leaf: int, size: int) -> Table:
     """The table of a node over itself."""
-    return Table(Frame((leaf,), (size,), np.arange(size)), np.arange(size))
+    ids = np.arange(size)
+    return Table(Frame((leaf,), (size,), ids), ids)
 
 
 def apply(

@@ -21,6 +21,8 @@ from tracr_lite.compiler.values.domain import ERR, is_number
 from tracr_lite.compiler.values.selection import Widths
 from tracr_lite.compiler.values.state import Values
 
+FEW_PAIRS = 256
+
 
 def averages(values: Values, node: Aggregate) -> bool:
     """Whether different numbers can be selected together."""
@@ -61,7 +63,10 @@ def _conjuncts(values: Values, selector: int) -> list[int]:
 
 
 def _selects_one_value(values: Values, atom: int) -> bool:
-    return bool(((values.truth[atom] == 1).sum(axis=0) <= 1).all())
+    truth = values.truth[atom]
+    if truth.size <= FEW_PAIRS:  # a list is quicker
+        return all(column.count(1) <= 1 for column in truth.T.tolist())
+    return bool(((truth == 1).sum(axis=0) <= 1).all())
 
 
 def _image_is_single(values: Values, atom: int, value: int) -> bool:
@@ -208,15 +213,11 @@ def _injective_map(values: Values, at: int, inner: int) -> bool:
 
 def _fixes(ids: np.ndarray, column: np.ndarray) -> bool:
     """Whether equal ids imply equal entries of `column`."""
-    known = (ids != ERR) & (column != ERR)
-    ids, column = ids[known], column[known]
-    if not len(ids):
-        return True
-    size = int(ids.max()) + 1
-    least, greatest = np.full(size, np.iinfo(np.int64).max), np.full(size, -1)
-    np.minimum.at(least, ids, column)
-    np.maximum.at(greatest, ids, column)
-    return bool((least[ids] == greatest[ids]).all())
+    entry_of: dict[int, int] = {}
+    for at, entry in zip(ids.tolist(), column.tolist(), strict=True):
+        if at != ERR and entry != ERR and entry_of.setdefault(at, entry) != entry:
+            return False
+    return True
 
 
 def _is_total_order(truth: np.ndarray) -> bool:

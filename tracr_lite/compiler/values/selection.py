@@ -14,6 +14,7 @@ from tracr_lite.craft.arrays import distinct, starts
 
 PAIR_BUDGET = 20_000_000
 FEW_PAIRS = 10_000
+_TRUE_AND_FALSE = np.array([1, 0], np.int8)[:, None, None]
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _present(keyed: Keyed, keys: Keys) -> Float32[np.ndarray, "lengths domain"]:
     found = keyed.known.get("present")
     if found is None:
         classes = (histogram(keyed, keys) > 0).astype(np.float32)
-        found = keyed.known["present"] = classes @ keyed.member.astype(np.float32)
+        found = keyed.known["present"] = classes @ keyed.floats
     return found
 
 
@@ -99,6 +100,9 @@ def cooccurrence(
 
 def reachable_pairs(k: Keyed, q: Keyed, keys: Keys) -> Bool[np.ndarray, "key_ids query_ids"]:
     """Which values can meet in one input as key and query."""
+    if not k.by_length and not q.by_length:  # the longest inputs hold all that others hold
+        possible = (np.logical_or.reduce(x.member, axis=0) for x in (k, q))
+        return np.logical_and.outer(*possible)
     if k.member.shape[1] * q.member.shape[1] <= FEW_PAIRS:
         return (_present(k, keys).T @ _present(q, keys)) > 0
     together = cooccurrence(k, q, keys).astype(np.float32)
@@ -109,24 +113,16 @@ def reachable_pairs(k: Keyed, q: Keyed, keys: Keys) -> Bool[np.ndarray, "key_ids
 
 def class_logic(k: Keyed, q: Keyed, table: Int[np.ndarray, "keys queries"]) -> Logic:
     """May and must of a predicate between key classes."""
-
     if k.single is not None and q.single is not None:
         holds = table[k.single][:, q.single] == 1
         return Logic(holds, holds)
 
-    def any_pair(cells: np.ndarray) -> np.ndarray:
-        if cells.size > FEW_PAIRS:
-            return _any_alike(k, q, cells)
-        if k.single is not None:
-            left = cells[k.single]
-        else:
-            left = k.member.astype(np.float32) @ cells.astype(np.float32) > 0
-        if q.single is not None:
-            return left[:, q.single]
-        return left.astype(np.float32) @ q.member.T.astype(np.float32) > 0
-
-    holds = any_pair(table == 1)
-    return Logic(holds, ~any_pair(table == 0) & holds)
+    if table.size > FEW_PAIRS:
+        holds, fails = (_any_alike(k, q, table == truth) for truth in (1, 0))
+    else:
+        both = (table == _TRUE_AND_FALSE).astype(np.float32)
+        holds, fails = k.floats @ both @ q.floats.T > 0
+    return Logic(holds, ~fails & holds)
 
 
 def _any_alike(k: Keyed, q: Keyed, cells: Bool[np.ndarray, "keys queries"]) -> np.ndarray:

@@ -100,8 +100,13 @@ class Values:
         if node not in self._keyed:
             info = self.info[node]
             table = info.table
-            if table.frame.occurs is not None:
-                found = table.frame.occurs.spread(table.ids, len(info.values))
+            frame = self.frame(table.leaves)  # which may know where its tuples occur
+            if (
+                frame is not None
+                and frame.occurs is not None
+                and len(frame.codes) == len(table.ids)
+            ):
+                found = frame.occurs.spread(table.ids, len(info.values))
                 self._keyed[node] = found
                 return found
             leaves = [self.keyed(leaf) for leaf in table.leaves]
