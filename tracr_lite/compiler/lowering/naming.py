@@ -40,12 +40,12 @@ def in_order(names: Sequence[BasisDirection]) -> tuple[VectorSpaceWithBasis, lis
 
 
 def clusters(values: list[Any]) -> dict[Any, Any]:
-    """For each value of a node the number that stands for it.
+    """The number that stands for a value of a node, where that is another one.
 
     Means added up in another order differ in their last bits: fractions within 1e-12 of each
     other, relative, are one, the least of them. Whole numbers are never rounded.
     """
-    found: dict[Any, Any] = {typed_key(v): v for v in values}
+    found: dict[Any, Any] = {}
     start: Any = None
     for value in sorted(v for v in values if is_number(v)):
         whole = start is None or (value == value // 1 and start == start // 1)

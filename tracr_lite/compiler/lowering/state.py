@@ -120,9 +120,8 @@ class State(Plan):
         values = self.values.info[node].values
         if node in self.split:
             return list(values), np.arange(len(values))
-        if node == self.loose:
-            values_of = clusters(values)
-            values = [values_of[typed_key(v)] for v in values]
+        if node == self.loose and (instead := clusters(values)):
+            values = [instead.get(typed_key(v), v) for v in values]
         first: dict[Any, int] = {}
         group = [first.setdefault(v, len(first)) for v in values]
         return list(first), np.array(group, np.int64)
