@@ -14,7 +14,14 @@ from tests.compiler.checking import inputs, interpreted
 from tests.compiler.constructs import MIXED, NUMBERS, ON_MIXED, ON_NUMBERS
 from tracr_lite.compiler import lib
 from tracr_lite.compiler.tracing import trace
-from tracr_lite.compiler.values import counting, means, pointwise, relations, selection
+from tracr_lite.compiler.values import (
+    counting,
+    means,
+    pointwise,
+    predicates,
+    relations,
+    selection,
+)
 from tracr_lite.compiler.values.domain import ERR, Domain, checked, is_number, typed_key
 from tracr_lite.compiler.values.frames import Frame, Keyed, Keys, build_frame, spread
 from tracr_lite.compiler.values.infer import infer
@@ -509,9 +516,31 @@ def test_values_that_are_alike_are_merged_without_a_difference(monkeypatch):
 def test_a_truth_table_is_the_predicate_on_pairs_that_can_meet(comparison, keys, queries, data):
     cells = st.lists(st.booleans(), min_size=len(queries), max_size=len(queries))
     reachable = np.array([data.draw(cells) for _ in keys])
-    found = truth_table(comparison, keys, queries, reachable)
     expected = [[truth(comparison, k, q) for q in queries] for k in keys]
-    np.testing.assert_array_equal(found, np.where(reachable, expected, -1))
+    for few in (10**6, -1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(predicates, "FEW_PAIRS", few)
+            found = truth_table(comparison, keys, queries, reachable)
+        assert found.dtype == np.int8
+        np.testing.assert_array_equal(found, np.where(reachable, expected, -1))
+
+
+TYPED = st.recursive(
+    st.sampled_from([0, 0.0, -0.0, False, 1, 1.0, True, None, "", "1", 2.5]),
+    lambda inner: st.lists(inner, max_size=3).map(tuple),
+    max_leaves=4,
+)
+
+
+@given(st.lists(TYPED, max_size=8))
+def test_values_have_one_key_if_no_function_tells_them_apart(values):
+    for a, b in product(values, values):
+        assert (typed_key(a) == typed_key(b)) == (repr(a) == repr(b))
+    domain = Domain.of(values)
+    assert [repr(v) for v in domain.values] == list(dict.fromkeys(map(repr, values)))
+    called, ids = pointwise._called(lambda v: v, False, [(v,) for v in values])
+    assert list(map(repr, called.values)) == list(map(repr, domain.values))
+    assert [repr(called.values[i]) for i in ids] == list(map(repr, values))
 
 
 def test_predicates_are_not_asked_about_pairs_that_cannot_meet():

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.craft.strategies import DIRECTIONS, VALUES
 from tracr_lite.craft.bases import BasisDirection, sort_key
+from tracr_lite.craft.directions import directions_of, sorted_basis
 
 ORDERED = [
     None,
@@ -115,3 +116,16 @@ def test_a_direction_survives_copy_and_pickle(clone):
     direction = BasisDirection("x", (1, "a"))
     assert clone(direction) == direction
     assert hash(clone(direction)) == hash(direction)
+
+
+@given(st.lists(DIRECTIONS, unique=True))
+def test_a_basis_is_sorted_by_the_keys_of_its_directions(directions):
+    assert list(sorted_basis(directions)) == sorted(directions, key=lambda d: d.key)
+
+
+@given(st.lists(DIRECTIONS))
+def test_directions_made_again_are_the_same(directions):
+    names, values = [d.name for d in directions], [d.value for d in directions]
+    again = directions_of(names, values)
+    assert again == directions
+    assert list(map(repr, again)) == list(map(repr, directions))

@@ -15,8 +15,10 @@ import tracr_lite
 from tests.mass.programs import REVERSE, bits, children, endless, sampled
 from tracr_lite import catalog, compiler
 from tracr_lite.compiler import compile_many, compile_rasp_to_model, lib
+from tracr_lite.compiler.compiling import compile_once
 from tracr_lite.errors import CompileError
 from tracr_lite.mass import MassError, NotSendable
+from tracr_lite.mass.sent import dump_model, load_model
 from tracr_lite.mass.worker import dump_error
 from tracr_lite.rasp import rasp
 
@@ -352,3 +354,30 @@ def test_a_trace_is_as_good_as_one_compiled_here(monkeypatch):
     assert str(model.trace.layers) == str(here.trace.layers)
     assert type(model.trace) is type(here.trace)
     assert np.array_equal(model.unembedding[0], copied.unembedding[0])
+
+
+def test_a_trace_of_another_program_is_no_trace_of_this_one():
+    blob = dump_model(compile_once(REVERSE, "ab", 3, sparse=True))
+    other = load_model(blob, lib.make_hist(), (["a", "b"], 3, {}))
+    assert other.nodes.keys() == load_model(blob, REVERSE, (["a", "b"], 3, {})).nodes.keys()
+    with pytest.raises(MassError, match=r"workers=0"):
+        _ = other.graph
+    with pytest.raises(MassError, match=r"workers=0"):
+        other.node(REVERSE)
+
+
+def test_encoders_and_space_are_those_of_a_model_compiled_here():
+    mixed = rasp.Map(lambda x: {1: None, 2: 0.5, 3: (1, "a"), 4: True}[x], rasp.tokens)
+    for program, vocab in ((mixed, [1, 2, 3, 4]), (lib.make_frac_prevs(rasp.tokens), [0, 1])):
+        here = compile_once(program, vocab, 3, sparse=True)
+        there = load_model(dump_model(here), program, (vocab, 3, {}))
+        assert there.space == here.space
+        assert there.space.num_dims == here.space.num_dims == len(there.residual_labels)
+        assert repr(there.space) == repr(here.space)
+        assert there.model_config == here.model_config
+        for name in ("input_encoder", "output_encoder"):
+            one, two = getattr(here, name), getattr(there, name)
+            assert type(one) is type(two)
+            assert repr(sorted(vars(one).items())) == repr(sorted(vars(two).items()))
+        assert list(there.params.shapes.items()) == list(here.params.shapes.items())
+        assert there.trace.stages == here.trace.stages

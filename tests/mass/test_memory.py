@@ -1,15 +1,18 @@
 """Memory does not grow with the number of programs, neither here nor in the workers."""
 
 import itertools
+import mmap
 import os
 import statistics
 
+import numpy as np
 import pytest
 
 from tests.mass.programs import children, memory
 from tracr_lite.compiler import compile_many
 from tracr_lite.rasp import rasp
 from tracr_lite.sampling import sample_program
+from tracr_lite.transformer.sparse_params import LARGE, SparseParams, zeros
 
 MB = 1 << 20
 SMALL = [
@@ -65,6 +68,32 @@ def test_the_measure_sees_a_leak_here():
     ours, _ = growth((kept.append(b"x" * 400_000) or item for item in items), 80, 330)
     items.close()
     assert ours > 4 * MB
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_NOHUGEPAGE"), reason="no huge pages to avoid")
+def test_few_weights_of_many_take_little_memory():
+    size, places = 100_000_000, np.arange(0, 100_000_000, 1_000_000)
+    sparse = SparseParams({"m": {"w": (size // 8, 8)}}, places, np.ones(100, np.float32))
+    before = memory(os.getpid())
+    weights = sparse.dense()["m"]["w"]
+    assert memory(os.getpid()) - before < 8 * MB  # huge pages would be 200 MB
+    assert weights.shape == (size // 8, 8)
+    assert not weights.flags.writeable
+    assert not weights.base.flags.writeable
+    assert weights.ravel()[places].tolist() == [1.0] * 100
+    assert not weights[1:1000].any()
+    del weights
+    assert memory(os.getpid()) - before < 8 * MB
+
+
+@pytest.mark.parametrize("size", [10, LARGE])
+@pytest.mark.parametrize("filled", [0, 3, 10**6])
+def test_zeros_are_zeros_of_any_size(size, filled):
+    vector = zeros(size, filled)
+    assert (vector.dtype, vector.shape) == (np.float32, (size,))
+    assert not vector.any()
+    vector[::3] = 1.0
+    assert vector.sum() == len(range(0, size, 3))
 
 
 @pytest.mark.heavy

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int
 
-from tracr_lite.compiler.values.domain import NUMBERS, kinds_of, type_of
+from tracr_lite.compiler.values.domain import PLAIN, kinds_of, type_of
 from tracr_lite.errors import RAISED
 from tracr_lite.rasp import rasp
 
@@ -23,7 +23,10 @@ OPERATORS: dict[rasp.Comparison, Callable[[Any, Any], bool]] = {
     rasp.Comparison.LEQ: operator.le,
     rasp.Comparison.GT: operator.gt,
     rasp.Comparison.GEQ: operator.ge,
+    rasp.Comparison.TRUE: lambda key, query: True,
+    rasp.Comparison.FALSE: lambda key, query: False,
 }
+TEXTS = {str, type(None)}
 UNREACHABLE = -1  # the pair cannot occur, or the predicate raises on it
 
 
@@ -35,11 +38,10 @@ def truth_table(
 ) -> Int[np.ndarray, "keys queries"]:
     """1 where the predicate holds, 0 where not, `UNREACHABLE` where not asked or it raises."""
     if isinstance(predicate, rasp.Comparison):
-        if len(keys) * len(queries) <= FEW_PAIRS and _comparable(keys, queries):
-            compare = OPERATORS.get(predicate)
-            if compare is not None:
-                few = [[compare(key, query) for query in queries] for key in keys]
-                return np.where(reachable, np.array(few, np.int8), UNREACHABLE)
+        if len(keys) * len(queries) <= FEW_PAIRS:
+            kinds = kinds_of((*keys, *queries))
+            if kinds <= PLAIN or kinds <= TEXTS:
+                return _compare_few(OPERATORS[predicate], keys, queries, reachable)
         fast = _compare_all(predicate, keys, queries)
         if fast is not None:
             fast[~reachable] = UNREACHABLE
@@ -54,10 +56,21 @@ def truth_table(
     return table
 
 
-def _comparable(keys: list[Any], queries: list[Any]) -> bool:
-    """Whether all are numbers, or all are strings."""
-    kinds = kinds_of((*keys, *queries))
-    return kinds <= NUMBERS or kinds == {str}
+def _compare_few(
+    compare: Callable[[Any, Any], bool],
+    keys: list[Any],
+    queries: list[Any],
+    reachable: Bool[np.ndarray, "keys queries"],
+) -> Int[np.ndarray, "keys queries"]:
+    """A comparison of numbers or of strings, pair by pair; None is never compared."""
+    rows = [
+        [
+            UNREACHABLE if key is None or query is None else compare(key, query)
+            for query in queries
+        ]
+        for key in keys
+    ]
+    return np.where(reachable, np.array(rows, np.int8), UNREACHABLE)
 
 
 def _holds(predicate: Callable[[Any, Any], Any], key: Any, query: Any) -> int:
