@@ -16,8 +16,9 @@ from tracr_lite.llama.sampler_exp import exp_of_minus
 from tracr_lite.llama.sampler_settings import SamplerSettings
 
 pytest.importorskip("numba", reason="the native engine needs numba")
+from tracr_lite.llama.native.choosing import NO_TOKEN, how_of, make_desk
 from tracr_lite.llama.native.exponential import exactly, exps_of_minus
-from tracr_lite.llama.native.sampling import NO_TOKEN, choose, how_of, make_desk
+from tracr_lite.llama.native.sampling import choose
 
 GOLDEN = Path(__file__).parents[3] / "shared/golden/sampler"
 HEAVY = pytest.mark.heavy

@@ -33,19 +33,7 @@ def choose_engine(
     **Raises:** `LlamaError` for other words, and where "native", or what only it can do, was
     asked for and cannot be.
     """
-    if choice not in CHOICES:
-        raise LlamaError(f"there is no engine {choice!r}; there are {', '.join(CHOICES)}")
-    if threads is not None and (type(threads) is not int or threads < 1):
-        raise LlamaError(f"threads is {threads!r}, not a positive integer")
-    if threads is not None and threads > MOST_THREADS:
-        raise LlamaError(f"threads is {threads}; at most {MOST_THREADS} are started")
-    if type(lookahead) is not int or not 0 <= lookahead <= MOST_AHEAD:
-        raise LlamaError(f"lookahead is {lookahead!r}, not an integer from 0 to {MOST_AHEAD}")
-    if choice == "jax" and lookahead:
-        raise LlamaError(
-            "looking ahead is for the native engine: in XLA the last bits of a logit depend on "
-            'how many tokens run together. Leave lookahead out, or engine="jax"'
-        )
+    _check(choice, threads, lookahead)
     if choice == "jax":
         return JaxEngine(params, config)
     reason = missing()
@@ -62,6 +50,23 @@ def choose_engine(
     from tracr_lite.llama.native.engine import NativeEngine
 
     return NativeEngine(params, config, threads, lookahead)
+
+
+def _check(choice: str, threads: int | None, lookahead: int) -> None:
+    """**Raises:** `LlamaError` for what has no meaning, here or anywhere."""
+    if choice not in CHOICES:
+        raise LlamaError(f"there is no engine {choice!r}; there are {', '.join(CHOICES)}")
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise LlamaError(f"threads is {threads!r}, not a positive integer")
+    if threads is not None and threads > MOST_THREADS:
+        raise LlamaError(f"threads is {threads}; at most {MOST_THREADS} are started")
+    if type(lookahead) is not int or not 0 <= lookahead <= MOST_AHEAD:
+        raise LlamaError(f"lookahead is {lookahead!r}, not an integer from 0 to {MOST_AHEAD}")
+    if choice == "jax" and lookahead:
+        raise LlamaError(
+            "looking ahead is for the native engine: in XLA the last bits of a logit depend on "
+            'how many tokens run together. Leave lookahead out, or engine="jax"'
+        )
 
 
 def missing() -> str | None:

@@ -25,12 +25,7 @@ from tracr_lite.llama.checkpoint import load_checkpoint
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.engines import EngineChoice, choose_engine
 from tracr_lite.llama.errors import LlamaError
-from tracr_lite.llama.generate import (
-    Generation,
-    Options,
-    Prompt,
-    TextStream,
-)
+from tracr_lite.llama.generate import Generation, Options, Prompt, TextStream
 from tracr_lite.llama.int8 import Activations
 from tracr_lite.llama.model import Trace, forward, logits
 from tracr_lite.llama.params import Dtype, Params, Progress, load_params
@@ -61,8 +56,7 @@ class LlamaOutput:
 class Llama:
     """A Llama model on the device, with its tokenizer if it has one.
 
-    `engine`, `threads` and `lookahead` say what generates: see `load`. Logits and activations
-    are JAX's.
+    `engine`, `threads`, `lookahead`: what generates, see `load`. Logits are JAX's always.
     """
 
     config: LlamaConfig
@@ -186,17 +180,14 @@ def load(
 
     **Arguments:**
     - `path`: a .bin file of llama2.c, or a Hugging Face folder.
-    - `tokenizer`: a file that `load_tokenizer` knows, such as tokenizer.bin; without one,
-      prompts are token ids.
+    - `tokenizer`: a file, see `load_tokenizer_for`; without one, prompts are token ids.
     - `dtype`: "float32", "bfloat16" or "int8"; see `load_params`. By default quantized weights
       stay int8, and others become float32.
     - `activations`: "q80" computes as runq.c does, which needs int8 weights.
     - `engine`: "native" generates with kernels that numba compiles, on CPUs; "jax" with XLA,
       anywhere; "auto" takes the native one where it can. Seeds give the same tokens.
     - `threads`: of the native engine; by default one per core, at most 8.
-    - `lookahead`: of the native engine: how many tokens, at most 6, are guessed from the text
-      so far and run together with the one before them. The tokens stay the same; a single text
-      that repeats itself or its prompt comes faster.
+    - `lookahead`: so many tokens, up to 6, are guessed and run together: the same, but sooner.
     - `progress`: called with what has just been done, and with all there is to do.
 
     **Raises:** `LlamaError` if a file cannot be read, or the two do not belong together.

@@ -9,12 +9,12 @@ import numpy as np
 
 from tracr_lite.llama.batches import NOTHING
 from tracr_lite.llama.cache import check_fits
+from tracr_lite.llama.native.choosing import NO_TOKEN, Desk, make_choosing
 from tracr_lite.llama.native.edge import Entry
 from tracr_lite.llama.native.entry import chooser
 from tracr_lite.llama.native.lookahead import Lookahead
 from tracr_lite.llama.native.plan import ALONE, PASSED, SCORED, Batch
 from tracr_lite.llama.native.room import make_caches, make_room
-from tracr_lite.llama.native.sampling import NO_TOKEN, Desk, make_choosing
 from tracr_lite.llama.sampler_settings import SamplerSettings
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ import numpy as np
 from tracr_lite.llama.config import LlamaConfig
 from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.native.batch import NativeBatch
+from tracr_lite.llama.native.choosing import Choosing, make_choosing
 from tracr_lite.llama.native.describe import describe
 from tracr_lite.llama.native.edge import Entry
 from tracr_lite.llama.native.entry import entry
 from tracr_lite.llama.native.pace import Pace
 from tracr_lite.llama.native.plan import FOUND, IN, OUT, PASSED, Batch
 from tracr_lite.llama.native.room import make_caches, make_room
-from tracr_lite.llama.native.sampling import Choosing, make_choosing
 from tracr_lite.llama.native.threads import LEFT, default_threads, together
 from tracr_lite.llama.params import Params
 from tracr_lite.llama.sampler_settings import SamplerSettings

@@ -14,10 +14,11 @@ from threading import Lock
 
 import numpy as np
 
+from tracr_lite.llama.native.choosing import Choosing, Desk, How
 from tracr_lite.llama.native.edge import Entry, compiled_on_disk
 from tracr_lite.llama.native.generating import run
 from tracr_lite.llama.native.plan import Batch, Model
-from tracr_lite.llama.native.sampling import Choosing, Desk, How, choose
+from tracr_lite.llama.native.sampling import choose
 
 
 def sources() -> int:

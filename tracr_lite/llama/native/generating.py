@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracr_lite.llama.native.choosing import NO_TOKEN, Choosing
 from tracr_lite.llama.native.edge import compiled, floats, now
 from tracr_lite.llama.native.greatest import greatest_of_block
 from tracr_lite.llama.native.pace import judge
 from tracr_lite.llama.native.passes import STORED, prepare_scores, run_pass, score
 from tracr_lite.llama.native.plan import BLOCK, FOUND, PASSED, SCORED, Batch, Model
 from tracr_lite.llama.native.products import product
-from tracr_lite.llama.native.sampling import NO_TOKEN, Choosing, choose, desk_of
+from tracr_lite.llama.native.sampling import choose, desk_of
 from tracr_lite.llama.native.threads import LEAVES, meet, share
 from tracr_lite.llama.native.vectors import LANES
 
@@ -30,15 +31,11 @@ def run(
 ) -> None:
     """Runs a pass and scores what is wanted; with `found`, token after token.
 
-    **Arguments:** `found`: int64 (texts, steps at a time); row by row the tokens found are put
-    there, from column `counts[FOUND]` on. With no room in it there is one pass, and its scores
-    are in `logits`. `steps`: tokens of a text that are run at most. `stops`: tokens that end
-    a text.
-
-    Leaves early where another number of threads shall go on, see `pace`.
+    **Arguments:** `found`: int64 (texts, tokens), filled from column `counts[FOUND]` on. With
+    no room in it there is one pass, whose scores are left in `logits`. `steps`: tokens of a
+    text that are run at most. `stops`: tokens that end it. Leaves early for another `Pace`.
     """
-    begun, how = now(), choosing.how
-    plain = how.greedy and not how.penalizes
+    begun, plain = now(), choosing.how.greedy and not choosing.how.penalizes
     if found.shape[1] == 0:
         run_pass(model, batch, thread, threads)
         if batch.counts[SCORED] > 0:
@@ -53,9 +50,7 @@ def run(
         if plain:
             _choose(model, batch, thread, threads)
         else:
-            score(model, batch, thread, threads)
-            meet(batch.sync, threads)
-            _draw(batch, choosing, thread, threads)
+            _draw(model, batch, choosing, thread, threads)
         meet(batch.sync, threads)
         if thread == 0:
             _go_on(batch, steps, stops, found, i, threads if plain else 1)
@@ -85,8 +80,10 @@ def _choose(model: Model, batch: Batch, thread: int, threads: int) -> None:
 
 
 @compiled
-def _draw(batch: Batch, choosing: Choosing, thread: int, threads: int) -> None:
+def _draw(model: Model, batch: Batch, choosing: Choosing, thread: int, threads: int) -> None:
     """The tokens of some texts, put where the first thread puts the greatest of its part."""
+    score(model, batch, thread, threads)
+    meet(batch.sync, threads)
     desk = desk_of(choosing.desks, thread)
     for row in range(thread, batch.counts[SCORED], threads):
         text = batch.texts[batch.scored[row]]

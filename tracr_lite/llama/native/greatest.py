@@ -13,8 +13,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from tracr_lite.llama.native.choosing import NO_TOKEN
 from tracr_lite.llama.native.edge import compiled_strictly, instruction
-from tracr_lite.llama.native.sampling import NO_TOKEN
 from tracr_lite.llama.native.vectors import (
     FLOAT,
     INT,

@@ -6,94 +6,19 @@ are put in order by the bits of their probabilities, as these are never negative
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from tracr_lite.llama.native.choosing import DIGIT, DIGITS, NO_TOKEN, Desk, How
 from tracr_lite.llama.native.edge import compiled_strictly
 from tracr_lite.llama.native.exponential import exps_of_minus
-from tracr_lite.llama.sampler_rng import MULTIPLIER, Xorshift
-from tracr_lite.llama.sampler_settings import SamplerSettings
+from tracr_lite.llama.sampler_rng import MULTIPLIER
 
-NO_TOKEN = -1  # what is chosen where `Sampler` would raise
-DIGIT, DIGITS = 10, 3  # bits of a probability, at most 1.0, that are put in order at a time
 F32, I32, U32, I64, U64 = np.float32, np.int32, np.uint32, np.int64, np.uint64
 LOW_BITS = I64((1 << DIGIT) - 1)
 TIMES = U64(MULTIPLIER)
 TOP_BIT = U32(1 << 31)
-
-
-class How(NamedTuple):
-    """`SamplerSettings` for compiled code."""
-
-    greedy: bool
-    penalizes: bool
-    cuts: bool  # by `top_p`
-    temperature: np.float32
-    top_p: np.float32
-    penalty: np.float32
-    top_k: int  # 0: all
-
-
-class Desk(NamedTuple):
-    """Room to work in. What all threads have of it has an axis more in front."""
-
-    values: np.ndarray  # float32 (vocab,)
-    chances: np.ndarray  # float32 (vocab,)
-    keys: np.ndarray  # uint32 (vocab,)
-    ids: np.ndarray  # int32 (2, vocab)
-    counts: np.ndarray  # int64 (2 ** DIGIT,)
-
-
-def how_of(settings: SamplerSettings) -> How:
-    """Settings for `choose`."""
-    penalty = settings.repetition_penalty
-    return How(
-        settings.greedy,
-        penalty is not None,
-        settings.uses_top_p,
-        F32(settings.temperature),
-        F32(settings.top_p),
-        F32(1 if penalty is None else penalty),
-        settings.top_k or 0,
-    )
-
-
-class Choosing(NamedTuple):
-    """How the tokens of the texts of a batch are chosen."""
-
-    how: How
-    random: np.ndarray  # uint64 (texts, 1), the states of their generators
-    seen: np.ndarray  # bool (texts, vocab), or (texts, 0) where nothing is penalized
-    desks: Desk
-
-    @property
-    def plain(self) -> bool:
-        """Whether the greatest logit wins as it is: then there are no desks."""
-        return self.how.greedy and not self.how.penalizes
-
-
-def make_choosing(
-    settings: SamplerSettings, seeds: Sequence[int], vocab: int, threads: int
-) -> Choosing:
-    """All that `choose` needs, for so many threads."""
-    how = how_of(settings)
-    random = np.array([[Xorshift(seed).state] for seed in seeds], np.uint64)
-    seen = np.zeros((len(seeds), vocab if how.penalizes else 0), bool)
-    room = 0 if how.greedy and not how.penalizes else vocab
-    return Choosing(how, random, seen, make_desk(room, threads))
-
-
-def make_desk(vocab: int, *threads: int) -> Desk:
-    """Room for a vocabulary."""
-    return Desk(
-        np.empty((*threads, vocab), np.float32),
-        np.empty((*threads, vocab), np.float32),
-        np.empty((*threads, vocab), np.uint32),
-        np.empty((*threads, 2, vocab), np.int32),
-        np.empty((*threads, 1 << DIGIT), np.int64),
-    )
 
 
 @compiled_strictly
@@ -118,40 +43,40 @@ def choose(
     generator, which goes on by one number, or stays when greedy. `seen`: bool (vocab,), or
     empty where nothing is penalized.
     """
-    values, vocab, broken = desk.values, len(logits), False
-    for i in range(vocab):
+    values, broken = desk.values, False
+    for i in range(len(logits)):
         values[i] = logits[i]
         broken |= logits[i] != logits[i]
     if how.penalizes:
-        for i in range(vocab):
+        for i in range(len(values)):
             v = values[i]
             values[i] = (v / how.penalty if v > F32(0) else v * how.penalty) if seen[i] else v
     if how.greedy:
         return NO_TOKEN if broken else _first(values, _greatest(values))
-    for i in range(vocab):
+    for i in range(len(values)):
         values[i] = values[i] / how.temperature
-    most = _greatest(values)
-    coin = _draw(random)
+    most, coin = _greatest(values), _draw(random)
     if broken or not np.isfinite(most):
         return NO_TOKEN
-    if 0 < how.top_k < vocab:
+    if 0 < how.top_k < len(values):
         _keep(values, how.top_k, desk.keys)
-    for i in range(vocab):
-        values[i] = most - values[i]
-    exps_of_minus(values, desk.chances)
-    total = F32(0)
-    for i in range(vocab):
-        total += desk.chances[i]
-    for i in range(vocab):
-        desk.chances[i] = desk.chances[i] / total
+    _softmax(values, most, desk.chances)
     if how.cuts:
         return _among_likely(desk, how.top_p, coin)
+    return _among_all(desk.chances, coin)
+
+
+@compiled_strictly
+def _softmax(values: np.ndarray, most: Any, chances: np.ndarray) -> None:
+    """The probabilities; `values` are used up."""
+    for i in range(len(values)):
+        values[i] = most - values[i]
+    exps_of_minus(values, chances)
     total = F32(0)
-    for i in range(vocab):
-        total += desk.chances[i]
-        if coin < total:
-            return i
-    return vocab - 1
+    for i in range(len(chances)):
+        total += chances[i]
+    for i in range(len(chances)):
+        chances[i] = chances[i] / total
 
 
 @compiled_strictly
@@ -202,6 +127,17 @@ def _keep(values: np.ndarray, count: int, keys: np.ndarray) -> None:
         stays = keys[i] > least or (keys[i] == least and equal > 0)
         equal -= keys[i] == least
         values[i] = values[i] if stays else F32(-np.inf)
+
+
+@compiled_strictly
+def _among_all(chances: np.ndarray, coin: Any) -> int:
+    """`sampler.choose`."""
+    total = F32(0)
+    for i in range(len(chances)):
+        total += chances[i]
+        if coin < total:
+            return i
+    return len(chances) - 1
 
 
 @compiled_strictly
