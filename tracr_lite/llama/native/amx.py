@@ -126,7 +126,8 @@ def fetch_piece(builder: Any, rows: Any, ahead: Any, piece: Any, size: Any) -> N
         more = builder.icmp_signed(">", builder.mul(size, number(SIDE)), number(first * LINE))
         with builder.if_then(builder.and_(wanted, more)):
             for line in range(first, first + SIDE // 2):
-                prefetch(builder, builder.gep(rows, [builder.add(at, number(line * LINE))]))
+                there = builder.gep(rows, [builder.add(at, number(line * LINE))])
+                prefetch(builder, there, 2)
 
 
 @instruction

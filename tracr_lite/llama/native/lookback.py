@@ -207,7 +207,7 @@ def _reduced_most(builder: Any, vector: Any) -> Any:
 
 def _fetch(builder: Any, pointer: Any, behind: Any) -> None:
     found = builder.bitcast(pointer, BYTE.as_pointer())
-    prefetch(builder, builder.gep(found, [behind]))
+    prefetch(builder, builder.gep(found, [behind]), 2)
 
 
 def _store(builder: Any, vector: Any, there: Any) -> None:

@@ -40,6 +40,8 @@ from tracr_lite.llama.native.plan import (
 )
 from tracr_lite.llama.native.vectors import LANES
 
+AHEAD = 3  # how many times 16 rows early they are asked for
+
 
 def unit(kind: int, width: int, size: int) -> int:
     """Columns that AMX multiplies at a time; 0 where it cannot."""
@@ -69,7 +71,7 @@ def wide_product(
     there, row = out.ctypes.data, 4 * out.shape[1]
     for first in range(part[0], part[1], SIDE):
         rows = min(SIDE, part[1] - first)
-        weights, scales, ahead = matrix[ADDRESS], matrix[SCALES], SIDE * _row(matrix)
+        weights, scales, ahead = matrix[ADDRESS], matrix[SCALES], AHEAD * SIDE * _row(matrix)
         height = matrix[OUT]
         if rows == SIDE:
             weights, scales = weights + first * _row(matrix), scales + first * 4
