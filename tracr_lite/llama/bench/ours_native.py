@@ -14,11 +14,14 @@ from tracr_lite.llama.sampler_settings import SamplerSettings
 
 
 class OursNative:
-    """A model and a batch of prompts of one token, BOS; greedy. As `ours.Ours`."""
+    """A model and a batch of prompts of one token, BOS; greedy. As `ours.Ours`.
 
-    def __init__(self, config: LlamaConfig, params: Params, batch: int = 1):
+    **Arguments:** `lookahead`: see `runtime.load`.
+    """
+
+    def __init__(self, config: LlamaConfig, params: Params, batch: int = 1, lookahead: int = 0):
         self.config, self.params, self.batch = config, params, batch
-        self._engine = NativeEngine(params, config)
+        self._engine = NativeEngine(params, config, lookahead=lookahead)
         greedy = SamplerSettings(temperature=0.0)
         seeds = [1] * batch
         self._batch = NativeBatch(self._engine, SLOTS, STEPS, greedy, seeds, ())

@@ -112,8 +112,11 @@ def _put(cache: Any, layer: int, position: Any, new: Any) -> Any:
     return cache.at[layer, position].set(new)
 
 
-def transformers_generate(config: LlamaConfig) -> Decode | None:
-    """`generate` of Hugging Face transformers, with weights of its own; None without it."""
+def transformers_generate(config: LlamaConfig, lookahead: int = 0) -> Decode | None:
+    """`generate` of Hugging Face transformers, with weights of its own; None without it.
+
+    **Arguments:** `lookahead`: how many tokens it guesses from the text so far, too.
+    """
     torch, transformers = _found("torch"), _found("transformers")
     if torch is None or transformers is None:
         return None
@@ -137,6 +140,7 @@ def transformers_generate(config: LlamaConfig) -> Decode | None:
                 torch.ones((1, 1), dtype=torch.int64),
                 **{"max_new_tokens": count, "min_new_tokens": count, "do_sample": False},
                 **{"eos_token_id": None, "pad_token_id": 0},
+                **({"prompt_lookup_num_tokens": lookahead} if lookahead else {}),
             )
         return found[0, 1:].tolist()
 

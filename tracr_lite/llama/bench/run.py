@@ -19,7 +19,7 @@ from tracr_lite.llama.bench.references import (
 from tracr_lite.llama.bench.shapes import random_weights
 from tracr_lite.llama.bench.timing import Timing, in_turn
 from tracr_lite.llama.config import LlamaConfig
-from tracr_lite.llama.engines import missing
+from tracr_lite.llama.engines import MOST_AHEAD, missing
 from tracr_lite.llama.formats.source import ArraySource
 from tracr_lite.llama.int8 import Activations
 from tracr_lite.llama.params import Dtype, Params, load_params
@@ -35,6 +35,7 @@ KINDS: dict[str, tuple[Dtype, Activations]] = {
 }
 ENGINES = ("native", "jax")
 READ = "reading only"  # products of float32 matrices as large as the model, by numpy
+AHEAD = ", looking ahead"  # with tokens that are guessed
 
 
 class Model(Protocol):
@@ -84,16 +85,17 @@ def measure(
 ) -> Report:
     """Measures one shape: `tokens` per run, in `rounds` rounds."""
     begun, report, weights = time.monotonic(), Report(), random_weights(config)
-    models: dict[str, Model] = {}
+    models, ahead = dict[str, Model](), dict[str, Model]()
     for kind in kinds:
         params = _load(config, weights, *KINDS[kind])
         if "native" in engines and missing() is None:
             from tracr_lite.llama.bench.ours_native import OursNative
 
             models[kind] = OursNative(config, params)
+            ahead[kind + AHEAD] = OursNative(config, params, lookahead=MOST_AHEAD)
         if "jax" in engines:
             models[f"{kind}, JAX"] = Ours(config, params)
-    _decoding(report, config, weights, models, tokens, rounds)
+    _decoding(report, config, weights, models, ahead, tokens, rounds)
     for name, model in models.items():
         report.memory[name] = model.memory()
         _prompts_and_batches(report, name, model, tokens, rounds)
@@ -112,16 +114,18 @@ def _decoding(
     config: LlamaConfig,
     weights: LlamaWeights,
     models: dict[str, Model],
+    ahead: dict[str, Model],
     tokens: int,
     rounds: int,
 ) -> None:
     """One token after another, batch 1, and the references in the same rounds."""
     references = {
         "transformers": transformers_generate(config),
+        f"transformers{AHEAD}": transformers_generate(config, MOST_AHEAD) if ahead else None,
         "naive JAX loop": naive_jax_loop(config, weights),
         "numpy loop": numpy_loop(config, weights),
     }
-    runs = {name: model.decode for name, model in models.items()}
+    runs = {name: model.decode for name, model in (models | ahead).items()}
     runs |= {name: decode for name, decode in references.items() if decode is not None}
     things: dict[str, tuple[int, Callable[[], object]]] = {
         name: (tokens, partial(decode, tokens)) for name, decode in runs.items()
@@ -129,10 +133,12 @@ def _decoding(
     whole = sum(t.size for t in weights.tensors().values() if isinstance(t, np.ndarray))
     things[READ] = (4, partial(_read, np.ones((whole // 1024, 1024), np.float32)))
     report.decoding |= in_turn(things, rounds)
-    report.nbytes |= {name: model.params.nbytes for name, model in models.items()}
-    report.nbytes |= {name: 4 * whole for name in things if name not in models}
-    for name in models:
-        for other in (*(n for n in references if n in runs), READ):
+    every = models | ahead
+    report.nbytes |= {name: model.params.nbytes for name, model in every.items()}
+    report.nbytes |= {name: 4 * whole for name in things if name not in every}
+    for name in every:
+        others = [n for n in references if n in runs and n.endswith(AHEAD) <= (name in ahead)]
+        for other in (*others, *([READ] if name in models else [])):
             _compare(report, f"{name} over {other}", *_pair(report, name, other))
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 BLOCK = 128  # tokens of prompts that are run together
 SCORES = 16  # tokens of a message that are run and scored together
-UNGUESSED = 4  # tokens that come one by one until something is guessed again
 
 
 class NativeBatch:
@@ -105,7 +104,7 @@ class NativeBatch:
                 new = self._check([Row(0, place + i, t) for i, t in enumerate([token, *guess])])
                 ahead.learn(len(guess), len(new) - 1)
             else:
-                new = self._one_by_one(min(count - len(found), UNGUESSED))[0].tolist()
+                new = self._one_by_one(min(count - len(found), ahead.pause()))[0].tolist()
                 new = [each for each in new if each != NOTHING]
             ahead.see(new)
             found += new

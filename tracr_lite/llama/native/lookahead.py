@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 SIZES = (3, 2)  # of the ends that are looked up, the longer one first
 FIRST = 2  # tokens of the first guess
+LONGEST = 16  # tokens between two looks, where text never repeats itself
 
 
 class Lookahead:
@@ -23,7 +24,7 @@ class Lookahead:
     """
 
     def __init__(self, most: int):
-        self._most, self._length = most, min(FIRST, most)
+        self._most, self._length, self._pause = most, min(FIRST, most), 1
         self._text = list[int]()
         self._followed = dict[tuple[int, ...], int]()  # where what followed an end stands
 
@@ -44,11 +45,17 @@ class Lookahead:
             start = self._followed.get(tuple(self._text[-size:]))
             if start is None:
                 continue
+            self._pause = 1
             found, loop = list[int](), len(self._text) - start
             for i in range(min(most, self._length)):
                 found.append(self._text[start + i] if i < loop else found[i - loop])
             return found
         return []
+
+    def pause(self) -> int:
+        """How many tokens to run one by one, as nothing was guessed: more each time."""
+        self._pause = min(2 * self._pause, LONGEST)
+        return self._pause
 
     def learn(self, guessed: int, right: int) -> None:
         """How many of the tokens guessed were right: the next guess is longer, or shorter."""
