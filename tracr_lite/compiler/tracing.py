@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, fields
 from enum import Enum
+from functools import lru_cache
+from types import BuiltinFunctionType, FunctionType
 from typing import Any, cast
 
 from tracr_lite.compiler.graph import (
@@ -93,8 +95,9 @@ class _Tracer:
 
     def add(self, expr: rasp.RASPExpr) -> None:
         node = self._translate(expr)
-        at = self._intern(node, expr.name)
-        if isinstance(expr, rasp.SOp) and rasp.is_numerical(expr):
+        annotations = expr.annotations
+        at = self._intern(node, annotations["name"])
+        if annotations["encoding"] is rasp.Encoding.NUMERICAL and isinstance(expr, rasp.SOp):
             self.numerical[at] = True
         self.node_of[id(expr)] = at
         self.exprs.append(expr)
@@ -212,9 +215,12 @@ def _key(node: Node) -> Hashable:
 
 def _function_key(fn: object) -> Hashable:
     """Equal for the same function; instances of one frozen dataclass go field by field."""
-    if _is_frozen(fn):
-        parts = [getattr(fn, f.name) for f in fields(cast("Any", fn))]
-        return (type(fn), *map(_function_key, parts))
+    kind = type(fn)
+    if kind is FunctionType or kind is BuiltinFunctionType:
+        return ("object", id(fn))
+    names = _frozen_fields(kind)
+    if names is not None:
+        return (kind, *[_function_key(getattr(fn, name)) for name in names])
     if isinstance(fn, tuple):
         return tuple(_function_key(x) for x in cast("tuple[Any, ...]", fn))
     if fn is None or isinstance(fn, int | float | str):
@@ -222,10 +228,13 @@ def _function_key(fn: object) -> Hashable:
     return fn if isinstance(fn, Enum) else ("object", id(fn))
 
 
-def _is_frozen(fn: object) -> bool:
-    """Whether it is an instance of a frozen dataclass."""
-    params: Any = getattr(type(fn), "__dataclass_params__", None)
-    return params is not None and params.frozen
+@lru_cache(maxsize=128)
+def _frozen_fields(kind: type) -> tuple[str, ...] | None:
+    """The fields of a frozen dataclass; None for other types."""
+    params: Any = getattr(kind, "__dataclass_params__", None)
+    if params is None or not params.frozen:
+        return None
+    return tuple(field.name for field in fields(kind))
 
 
 def _typed(value: object) -> Hashable:
