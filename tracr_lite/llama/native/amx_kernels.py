@@ -98,9 +98,8 @@ def _generate_groups(
     weights, scales, x, factors, out = (place(builder, each, BYTE) for each in args[:5])
     rows, chunks, groups, steps, unit = (builder.extract_value(args[5], i) for i in range(5))
     size = builder.mul(steps, unit)
-    room = cgutils.alloca_once(builder, ir.ArrayType(VECTOR, digits * SIDE))
-    start = builder.bitcast(room, BYTE.as_pointer())
-    parts = [builder.gep(start, [number(d * SIDE * LINE)]) for d in range(digits)]
+    room = cgutils.alloca_once(builder, ir.ArrayType(VECTOR, SIDE))
+    room = builder.bitcast(room, BYTE.as_pointer())
     sums = [cgutils.alloca_once(builder, VECTOR) for _ in range(SIDE)]
     for each in sums:
         builder.store(ZERO, each)
@@ -122,34 +121,38 @@ def _generate_groups(
             call(builder, "tilezero", (tile,))
         vectors = [builder.gep(x, [each]) for each in places]
         multiply_piece(builder, "tdpbssd", piece, width, vectors)
-        for tile, each in enumerate(parts):
-            store_tile(builder, tile, each)
         index = builder.add(builder.mul(loop.index, steps), step.index)
         fetch_piece(builder, builder.gep(weights, [at]), args[6], index, unit)
         own = builder.gep(scales, [builder.mul(builder.mul(group, rows), number(4))])
         factor = builder.gep(factors, [builder.mul(group, number(LINE))])
-        _scale(builder, parts, load(builder, factor, VECTOR, 4), own, sums)
+        _scale(builder, digits, room, load(builder, factor, VECTOR, 4), own, sums)
     store_turned(builder, [builder.load(each) for each in sums], out)
     return context.get_dummy_value()
 
 
-def _scale(builder: Any, parts: list[Any], factor: Any, own: Any, sums: list[Any]) -> None:
-    """Adds the sums of a group, scaled by both sides; the digits in one number first."""
+def _scale(
+    builder: Any, digits: int, room: Any, factor: Any, own: Any, sums: list[Any]
+) -> None:
+    """Adds the sums of a group, scaled by both sides, digit by digit.
+
+    All are stored in the same small `room`: loads from places that are the same but for whole
+    pages would wait for these stores.
+    """
     own = builder.bitcast(own, FLOAT.as_pointer())
-    for row, each in enumerate(sums):
-        found = ZERO
-        for i, part in enumerate(parts):
-            digit = builder.sitofp(tile_row(builder, part, row, INTS), VECTOR)
-            shift = ir.Constant(VECTOR, [BASE**-i] * LANES)
-            found = fused(builder, digit, shift, found) if i else digit
-        weight = spread(builder, builder.load(builder.gep(own, [number(row)])))
-        before = builder.load(each)
-        if len(parts) == 1:  # rounded as in runq.c, so that later roundings to int8 are its own
-            scaled = builder.fmul(builder.fmul(found, weight), factor)
-            builder.store(builder.fadd(before, scaled), each)
-        else:
-            scaled = fused(builder, found, builder.fmul(factor, weight), before)
-            builder.store(scaled, each)
+    for tile in range(digits):
+        store_tile(builder, tile, room)
+        if tile > 0:
+            factor = builder.fmul(factor, ir.Constant(VECTOR, [1 / BASE] * LANES))
+        for row, each in enumerate(sums):
+            digit = builder.sitofp(tile_row(builder, room, row, INTS), VECTOR)
+            weight = spread(builder, builder.load(builder.gep(own, [number(row)])))
+            before = builder.load(each)
+            if digits == 1:  # rounded as in runq.c, so that later roundings to int8 are its own
+                scaled = builder.fmul(builder.fmul(digit, weight), factor)
+                builder.store(builder.fadd(before, scaled), each)
+            else:
+                scaled = fused(builder, digit, builder.fmul(factor, weight), before)
+                builder.store(scaled, each)
 
 
 # `multiply(weights, x, apart, out, (columns, unit), ahead)`: sums of 16 rows in bfloat16 and 16

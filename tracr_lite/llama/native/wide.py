@@ -23,6 +23,7 @@ from tracr_lite.llama.native.edge import (
     scales_of_groups,
     shorts,
 )
+from tracr_lite.llama.native.packing import DIGITS
 from tracr_lite.llama.native.plan import (
     ADDRESS,
     BFLOAT16,
@@ -40,6 +41,7 @@ from tracr_lite.llama.native.plan import (
 )
 from tracr_lite.llama.native.vectors import LANES
 
+KEPT = 26_000  # bytes of digits in the first cache, which has 32 KB or 48
 AHEAD = 3  # how many times 16 rows early they are asked for
 
 
@@ -69,22 +71,34 @@ def wide_product(
     x, apart = batch.packed.ctypes.data, batch.packed.shape[1] * LANES * 4
     factors, between = batch.factors.ctypes.data, batch.factors.shape[1] * LINE
     there, row = out.ctypes.data, 4 * out.shape[1]
-    for first in range(part[0], part[1], SIDE):
-        rows = min(SIDE, part[1] - first)
-        weights, scales, ahead = matrix[ADDRESS], matrix[SCALES], AHEAD * SIDE * _row(matrix)
-        height = matrix[OUT]
-        if rows == SIDE:
-            weights, scales = weights + first * _row(matrix), scales + first * 4
-        else:
-            weights, scales = _copied(matrix, first, rows, batch, thread)
-            height, ahead = SIDE, 0
-        to = (there + first * 4, row, count, rows, adds)
-        if matrix[KIND] == BFLOAT16:
-            _pairs(matrix, weights, (x, apart), place, to, ahead)
-        else:
-            vectors = (x, apart, factors, between)
-            _groups(matrix, (weights, scales, height), vectors, place, to, ahead)
+    step = _chunks_at_a_time(matrix, count)
+    for chunk in range(0, max(1, matrix[CHUNKS]), step):
+        chunks = (chunk, min(step, matrix[CHUNKS] - chunk))
+        for first in range(part[0], part[1], SIDE):
+            rows = min(SIDE, part[1] - first)
+            weights, scales = matrix[ADDRESS] + first * _row(matrix), matrix[SCALES] + first * 4
+            height, ahead = matrix[OUT], AHEAD * SIDE * _row(matrix)
+            if rows < SIDE:
+                weights, scales = _copied(matrix, first, rows, batch, thread)
+                height, ahead = SIDE, 0
+            to = (there + first * 4, row, count, rows, adds or chunk > 0)
+            if matrix[KIND] == BFLOAT16:
+                _pairs(matrix, weights, (x, apart), place, to, ahead)
+            else:
+                vectors = (x, apart, factors, between)
+                _groups(matrix, (weights, scales, height), chunks, vectors, place, to, ahead)
     end_tiles()
+
+
+@compiled
+def _chunks_at_a_time(matrix: np.ndarray, count: int) -> int:
+    """Of how many chunks the digits of 16 vectors stay in the first cache, for all rows.
+
+    Q80 has all at once: its sums are rounded in the order of runq.c.
+    """
+    if matrix[KIND] != INT8 or count > LANES:
+        return max(1, matrix[CHUNKS])
+    return max(1, KEPT // (_row(matrix) * DIGITS * LANES))
 
 
 @compiled
@@ -125,16 +139,27 @@ def _pairs(
 def _groups(
     matrix: np.ndarray,
     weights: tuple[int, int, int],
+    chunks: tuple[int, int],
     vectors: tuple[int, int, int, int],
     place: int,
     to: tuple[int, int, int, int, bool],
     ahead: int,
 ) -> None:
-    """16 rows in int8 with all vectors."""
+    """16 rows in int8 with all vectors; so many chunks from one on."""
     (address, scales, height), (x, apart, factors, between) = weights, vectors
     there, row, count, rows, adds = to
-    steps = matrix[SIZE] // matrix[UNIT]
-    sizes = (height, matrix[CHUNKS], matrix[GROUPS], steps, matrix[UNIT])
+    steps, (chunk, many) = matrix[SIZE] // matrix[UNIT], chunks
+    sizes, digits = (height, many, matrix[GROUPS], steps, matrix[UNIT]), 1
+    if matrix[KIND] == INT8:
+        digits = DIGITS
+    address, scales = (
+        address + chunk * height * _row(matrix),
+        scales + chunk * height * matrix[GROUPS] * 4,
+    )
+    x, factors = (
+        x + chunk * _row(matrix) * digits * LANES,
+        factors + chunk * matrix[GROUPS] * LINE,
+    )
     for tile in range((count + LANES - 1) // LANES):
         here, own = x + tile * apart, factors + tile * between
         if matrix[KIND] == Q80:
