@@ -47,18 +47,30 @@ class Entries:
     @classmethod
     def beside(cls, parts: list[Entries]) -> Entries:
         """Matrices with the same rows, side by side."""
-        starts = np.cumsum([0, *(part.shape[1] for part in parts)]).tolist()
+        cols, start = list[np.ndarray](), 0
+        for part in parts:
+            cols.append(part.cols + start if start else part.cols)
+            start += part.shape[1]
         return cls(
-            (parts[0].shape[0], starts[-1]),
+            (parts[0].shape[0], start),
             np.concatenate([part.rows for part in parts]),
-            np.concatenate([part.cols + at for part, at in zip(parts, starts, strict=False)]),
+            np.concatenate(cols),
             np.concatenate([part.values for part in parts]),
         )
 
     @classmethod
     def stacked(cls, parts: list[Entries]) -> Entries:
         """Matrices with the same columns, one below the other."""
-        return cls.beside([part.turned() for part in parts]).turned()
+        rows, start = list[np.ndarray](), 0
+        for part in parts:
+            rows.append(part.rows + start if start else part.rows)
+            start += part.shape[0]
+        return cls(
+            (start, parts[0].shape[1]),
+            np.concatenate(rows),
+            np.concatenate([part.cols for part in parts]),
+            np.concatenate([part.values for part in parts]),
+        )
 
     def turned(self) -> Entries:
         """The transpose; its rows need not ascend."""

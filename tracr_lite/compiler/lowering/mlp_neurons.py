@@ -212,5 +212,6 @@ def _gated(
 
 def _check_types(number: Number, x: np.ndarray, output: np.ndarray, gate: np.ndarray) -> None:
     """The same number with different outputs: the function tells 1, 1.0 and True apart."""
-    if ((x[1:] == x[:-1]) & (gate[1:] == gate[:-1]) & (output[1:] != output[:-1])).any():
+    same = x[1:] == x[:-1]
+    if same.any() and (same & (gate[1:] == gate[:-1]) & (output[1:] != output[:-1])).any():
         raise Split({number.node})
