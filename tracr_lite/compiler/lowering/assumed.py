@@ -13,7 +13,8 @@ from tracr_lite.craft.bases import BasisDirection
 def one_hot(state: State, node: int) -> OneHot:
     """A one-hot form that nothing writes, for a node whose problem is already noted."""
     values, group = state.groups(node)
-    dirs = state.directions(node, values)
+    label = state.values.labels[node]
+    dirs = tuple([BasisDirection(label, at) for at in range(len(values))])  # nobody sees them
     none = np.zeros(len(dirs))
     return OneHot(node, dirs, group, none, none, 0.0, EMBEDDED)
 

@@ -80,4 +80,7 @@ def _combined(op: str, parts: list[np.ndarray]) -> np.ndarray:
             result = parts[0] | parts[1]
         case _:
             result = 1 - parts[0]
-    return np.where(np.any([p < 0 for p in parts], axis=0), -1, result)
+    unknown = parts[0] < 0
+    for part in parts[1:]:
+        unknown |= part < 0
+    return np.where(unknown, -1, result)
