@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, fields
-from enum import Enum
 from functools import lru_cache
 from types import BuiltinFunctionType, FunctionType
 from typing import Any, cast
@@ -30,6 +29,8 @@ from tracr_lite.compiler.graph import (
 from tracr_lite.errors import CompileError, Problem
 from tracr_lite.rasp import rasp
 from tracr_lite.rasp.base import topological
+
+_PLAIN: frozenset[type] = frozenset({type(None), bool, int, float, str})
 
 
 @dataclass(frozen=True)
@@ -214,24 +215,25 @@ def _key(node: Node) -> Hashable:
 
 
 def _function_key(fn: object) -> Hashable:
-    """Equal for the same function; instances of one frozen dataclass go field by field."""
+    """Equal for the same function; instances of one frozen dataclass go field by field.
+
+    Instances of any other class may hold more than they show: each is a function of its own.
+    """
     kind = type(fn)
     if kind is FunctionType or kind is BuiltinFunctionType:
         return ("object", id(fn))
     names = _frozen_fields(kind)
     if names is not None:
         return (kind, *[_function_key(getattr(fn, name)) for name in names])
-    if isinstance(fn, tuple):
+    if kind is tuple:
         return tuple(_function_key(x) for x in cast("tuple[Any, ...]", fn))
-    if fn is None or isinstance(fn, int | float | str):
-        return _typed(fn)
-    return fn if isinstance(fn, Enum) else ("object", id(fn))
+    return _typed(fn) if kind in _PLAIN else ("object", id(fn))
 
 
 @lru_cache(maxsize=128)
 def _frozen_fields(kind: type) -> tuple[str, ...] | None:
-    """The fields of a frozen dataclass; None for other types."""
-    params: Any = getattr(kind, "__dataclass_params__", None)
+    """The fields of a frozen dataclass; None for other types, and for what derives from one."""
+    params: Any = vars(kind).get("__dataclass_params__")
     if params is None or not params.frozen:
         return None
     return tuple(field.name for field in fields(kind))
