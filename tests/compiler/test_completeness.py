@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.compiler.checking import check, compiled, run
+from tests.compiler.checking import check, compiled, interpreted, run
 from tests.compiler.constructs import (
     BEFORE,
     LARGE,
@@ -25,9 +25,12 @@ from tracr_lite.errors import CompileError
 from tracr_lite.rasp import rasp
 from tracr_lite.rasp.rasp import (
     Aggregate,
+    Comparison,
     ConstantSOp,
     Full,
     Map,
+    Select,
+    SelectorWidth,
     SequenceMap,
     numerical,
 )
@@ -148,3 +151,12 @@ def test_any_iterable_is_a_vocabulary(vocab):
 
 def test_equality_of_two_sops_is_that_of_their_elements():
     assert run(compiled(T == I, (0, 1), 3), [[0, 0, 1]]) == [[True, False, False]]
+
+
+def test_a_selector_of_values_that_no_input_has():
+    """The evaluator raises on every input, so the model may answer anything."""
+    fails = Map(lambda x: 1 / 0, T)
+    equal = [Select(keys, queries, Comparison.EQ) for keys, queries in ((fails, T), (T, I))]
+    program = SelectorWidth(equal[0] | equal[1])
+    assert interpreted(program, "ab") is None
+    assert len(run(compiled(program, ("a", "b"), 2), ["ab"])[0]) == 2

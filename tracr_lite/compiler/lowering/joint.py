@@ -54,8 +54,11 @@ def _tuple_node(
     label = f"{values.labels[selector]}.tuple{len(values.nodes)}"
     node = add_node(values, Pointwise(_Tuple(), parts, strict=False), label)
     known = {p: {typed_key(v): i for i, v in enumerate(values.info[p].values)} for p in parts}
+    tuples = values.info[node].values
+    if tuples == [None]:  # no tuple occurs: the evaluator raises on every input
+        return node, {p: np.zeros(1, np.int64) for p in parts}
     ids = {
-        p: np.array([known[p][typed_key(v[at])] for v in values.info[node].values], np.int64)
+        p: np.array([known[p][typed_key(v[at])] for v in tuples], np.int64)
         for at, p in enumerate(parts)
     }
     return node, ids
