@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from contextlib import contextmanager
 
@@ -103,6 +104,41 @@ def test_threads_see_what_others_have_written(threads, late):
         assert sync[LOST] > 0
 
 
+def test_where_one_was_interrupted_the_others_do_not_wait_at_each_meeting():
+    sync, counts = fresh_sync(), np.zeros(2, np.int64)
+    count_together(fresh_sync(), np.zeros(1, np.int64), 1, 0, 0, 1)  # compiled before
+
+    def work(thread, threads):
+        if thread == 0:
+            raise KeyboardInterrupt
+        count_together(sync, counts, 10_000, 0, thread, threads)
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        together(work, 2, sync)
+    assert time.monotonic() - begun < 4  # to look for each meeting would take 8 seconds
+
+
+def test_an_interrupt_while_threads_end_leaves_none_behind(monkeypatch):
+    """Ctrl-C while the first thread, which is done, waits for another one."""
+    sync, ended, join, interrupts = fresh_sync(), [], threading.Thread.join, [KeyboardInterrupt]
+
+    def work(thread, _threads):
+        if thread:
+            time.sleep(0.1)
+            ended.append(thread)
+
+    def interrupted(self, *how):
+        if interrupts:
+            raise interrupts.pop()
+        join(self, *how)
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        together(work, 2, sync)
+    assert (ended, sync[ARRIVED]) == ([1], 0)
+
+
 def test_nothing_is_owed_where_little_is_lost():
     sync = fresh_sync()
     sync[LOST], sync[OWED] = 1_000_000, 3_000_000
@@ -172,6 +208,16 @@ def test_what_is_owed_goes_from_call_to_call():
     other = np.zeros(PLACES, np.int64)
     tried.prepare(other)
     assert (other[OWED], other[UNTIL], other[LEAVES]) == (MUCH // 2, NEVER, 0)
+
+
+def test_calls_that_drop_threads_at_the_same_time_leave_one_and_no_debts():
+    """As two Python threads do that generate with one engine."""
+    tried, sync = Pace(2), np.zeros(PLACES, np.int64)
+    for _ in range(2):
+        sync[OWED] = 2 * MUCH
+        tried.learn(sync)
+    tried.prepare(sync)
+    assert (tried.threads, sync[OWED]) == (1, 0)
 
 
 def decode(engine, count, seeds=(1,)):

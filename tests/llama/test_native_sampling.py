@@ -124,6 +124,15 @@ def test_ties_at_a_boundary(row, chosen):
     assert tokens_of(rows, chosen, 5, mask) == expected_of(rows, chosen, 5, mask)
 
 
+@pytest.mark.parametrize("top_k", [2**63, 2**70, np.int32(7), np.uint8(7)])
+def test_top_k_may_be_any_integer(top_k):
+    """Larger than 64 bits, or of numpy, for whose types all would be compiled once more."""
+    rows, mask = np.random.default_rng(2).normal(size=(3, 30)), np.zeros(30, bool)
+    rows, chosen = rows.astype(np.float32), SamplerSettings(1.0, 0.9, top_k)
+    assert type(how_of(chosen).top_k) is int
+    assert tokens_of(rows, chosen, 3, mask) == expected_of(rows, chosen, 3, mask)
+
+
 @pytest.mark.skipif(not GOLDEN.is_dir(), reason="the golden data lie beside the checkout")
 def test_tokens_are_the_golden_ones():
     arrays = np.load(GOLDEN / "logits.npz")

@@ -12,6 +12,7 @@ from tracr_lite.llama.sampler_settings import SamplerSettings
 
 NO_TOKEN = -1  # what is chosen where `Sampler` would raise
 DIGIT, DIGITS = 10, 3  # bits of a probability, at most 1.0, that are put in order at a time
+MOST_KEPT = 1 << 62  # what 64 bits hold, and more than any vocabulary has
 F32 = np.float32
 
 
@@ -47,7 +48,7 @@ def how_of(settings: SamplerSettings) -> How:
         F32(settings.temperature),
         F32(settings.top_p),
         F32(1 if penalty is None else penalty),
-        settings.top_k or 0,
+        min(int(settings.top_k or 0), MOST_KEPT),
     )
 
 

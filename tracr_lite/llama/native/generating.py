@@ -12,7 +12,7 @@ from tracr_lite.llama.native.passes import STORED, prepare_scores, run_pass, sco
 from tracr_lite.llama.native.plan import BLOCK, FOUND, PASSED, SCORED, Batch, Model
 from tracr_lite.llama.native.products import product
 from tracr_lite.llama.native.sampling import choose, desk_of
-from tracr_lite.llama.native.threads import LEAVES, meet, share
+from tracr_lite.llama.native.threads import ARRIVED, LEAVES, LEFT, meet, share
 from tracr_lite.llama.native.vectors import LANES
 
 F32 = np.float32
@@ -57,7 +57,7 @@ def run(
             batch.counts[FOUND] = i + 1
             begun = judge(batch.sync, begun, threads)
         meet(batch.sync, threads)
-        if batch.sync[LEAVES]:
+        if batch.sync[LEAVES] or batch.sync[ARRIVED] >= LEFT:
             break
 
 

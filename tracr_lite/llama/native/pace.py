@@ -56,12 +56,15 @@ class Pace:
     def learn(self, sync: np.ndarray) -> None:
         """Looks at what threads have lost, after they have ended."""
         self._owed = int(sync[OWED])
-        if self._owed <= MUCH or self.threads == 1:
+        if self._owed <= MUCH:
+            return
+        self._owed = 0
+        if self.threads == 1:  # another call has dropped them meanwhile
             return
         now_ = time.monotonic_ns()
         lasted = now_ - self._since > GOOD * self._pause
         self._pause = SHORT if lasted else min(2 * self._pause, LONG)
-        self.threads, self._owed = max(1, self.threads // 2), 0
+        self.threads = max(1, self.threads // 2)  # others may halve them at the same time
         self._until = now_ + self._pause
 
 

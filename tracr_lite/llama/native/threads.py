@@ -48,6 +48,8 @@ def meet(sync: np.ndarray, threads: int) -> None:
         return
     address = sync.ctypes.data
     goal = (add_atomically(address, 1) // threads + 1) * threads
+    if goal > LEFT:  # some thread never comes, and nobody wants what the others find
+        return
     for _ in range(LOOKS):
         if read_atomically(address) >= goal:
             return
@@ -102,6 +104,8 @@ def together(work: Callable[[int, int], None], threads: int, sync: np.ndarray) -
             each.start()
             begun.append(each)
         begin(0)
+        for each in begun:
+            each.join()
     except BaseException:
         sync[0] = LEFT
         raise
