@@ -16,6 +16,13 @@ MHA = LlamaConfig(16, 24, 1, 4, 4, 40, 24, False)
 GQA = LlamaConfig(24, 32, 2, 6, 2, 40, 24, True)
 MQA = LlamaConfig(16, 24, 1, 4, 1, 40, 24, False)
 
+LOADING = {
+    "float32": {},
+    "bfloat16": {"dtype": "bfloat16"},
+    "int8": {"dtype": "int8"},
+    "q80": {"dtype": "int8", "activations": "q80"},
+}
+
 
 def gentle_weights(config, seed=0):
     """Random weights of which layers neither explode nor vanish."""

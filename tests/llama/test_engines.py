@@ -16,6 +16,7 @@ from tests.llama.models import ROOT, golden_models, needs_golden
 from tests.llama.running import (
     ENGINES,
     GQA,
+    LOADING,
     MHA,
     MQA,
     draw_ids,
@@ -39,12 +40,6 @@ from tracr_lite.llama.native.room import make_caches, make_room
 from tracr_lite.llama.native.threads import LEFT, PLACES, default_threads, meet, share, together
 from tracr_lite.llama.sampler_settings import SamplerSettings
 
-LOADING = {
-    "float32": {},
-    "bfloat16": {"dtype": "bfloat16"},
-    "int8": {"dtype": "int8"},
-    "q80": {"dtype": "int8", "activations": "q80"},
-}
 # sizes that are multiples of 16 and not, groups of whole vectors, chunks, odd vocabularies
 WIDE = LlamaConfig(64, 160, 2, 4, 2, 41, 40, True)
 CHUNKED = LlamaConfig(768, 256, 1, 8, 8, 19, 12, False)

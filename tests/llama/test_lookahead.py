@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.llama.running import GQA, gentle_weights, letters, make_model
+from tests.llama.running import GQA, LOADING, gentle_weights, letters, make_model
 from tracr_lite.llama import LlamaConfig
 from tracr_lite.llama.engines import MOST_AHEAD, choose_engine
 from tracr_lite.llama.errors import LlamaError
@@ -19,12 +19,6 @@ from tracr_lite.llama.native.plan import ALONE
 from tracr_lite.llama.native.products import FEW
 from tracr_lite.llama.native.room import make_caches, make_room
 
-LOADING = {
-    "float32": {},
-    "bfloat16": {"dtype": "bfloat16"},
-    "int8": {"dtype": "int8"},
-    "q80": {"dtype": "int8", "activations": "q80"},
-}
 # heads that fill vectors and not; groups of whole vectors; chunks; sizes that fill nothing
 WIDE = LlamaConfig(64, 160, 2, 2, 1, 41, 40, True)
 CHUNKED = LlamaConfig(768, 256, 1, 8, 8, 19, 40, False)

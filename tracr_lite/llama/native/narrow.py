@@ -33,66 +33,48 @@ from tracr_lite.llama.native.vectors import LANES
 F32 = np.float32
 
 
-@compiled
-def float32_product(
-    matrix: np.ndarray,
-    given: np.ndarray,
-    count: int,
-    part: tuple[int, int],
-    out: np.ndarray,
-    adds: bool,
-) -> None:
-    """As `products.product`, for float32."""
-    width, vectors = matrix[IN], matrix[IN] // LANES
-    weights, x = floats(matrix[ADDRESS], matrix[OUT], width), given.ctypes.data
-    blocks = (part[1] - part[0]) // ROWS * ROWS
-    for i in range(part[0], part[0] + blocks, ROWS):
-        address = matrix[ADDRESS] + i * width * 4
-        for row in range(count):
-            found = dots_float32(address, width, x + row * given.shape[1] * 4, vectors)
-            for r in range(ROWS):
-                total = found[r]
+def _product_of(rows_at: Any, number_of: Any, dots: Any, dot: Any, size: int) -> Any:
+    """`products.product` for numbers of `size` bytes, of which `number_of` makes float32."""
+
+    @compiled
+    def product(
+        matrix: np.ndarray,
+        given: np.ndarray,
+        count: int,
+        part: tuple[int, int],
+        out: np.ndarray,
+        adds: bool,
+    ) -> None:
+        width, vectors = matrix[IN], matrix[IN] // LANES
+        weights, x = rows_at(matrix[ADDRESS], matrix[OUT], width), given.ctypes.data
+        blocks = (part[1] - part[0]) // ROWS * ROWS
+        for i in range(part[0], part[0] + blocks, ROWS):
+            address = matrix[ADDRESS] + i * width * size
+            for row in range(count):
+                found = dots(address, width, x + row * given.shape[1] * 4, vectors)
+                for r in range(ROWS):
+                    total = found[r]
+                    for k in range(vectors * LANES, width):
+                        total += number_of(weights[i + r, k]) * given[row, k]
+                    out[row, i + r] = out[row, i + r] + total if adds else total
+        for i in range(part[0] + blocks, part[1]):
+            address = matrix[ADDRESS] + i * width * size
+            for row in range(count):
+                total = dot(address, x + row * given.shape[1] * 4, vectors)
                 for k in range(vectors * LANES, width):
-                    total += weights[i + r, k] * given[row, k]
-                out[row, i + r] = out[row, i + r] + total if adds else total
-    for i in range(part[0] + blocks, part[1]):
-        address = matrix[ADDRESS] + i * width * 4
-        for row in range(count):
-            total = dot_float32(address, x + row * given.shape[1] * 4, vectors)
-            for k in range(vectors * LANES, width):
-                total += weights[i, k] * given[row, k]
-            out[row, i] = out[row, i] + total if adds else total
+                    total += number_of(weights[i, k]) * given[row, k]
+                out[row, i] = out[row, i] + total if adds else total
+
+    return product
 
 
 @compiled
-def bfloat16_product(
-    matrix: np.ndarray,
-    given: np.ndarray,
-    count: int,
-    part: tuple[int, int],
-    out: np.ndarray,
-    adds: bool,
-) -> None:
-    """As `products.product`, for bfloat16."""
-    width, vectors = matrix[IN], matrix[IN] // LANES
-    weights, x = shorts(matrix[ADDRESS], matrix[OUT], width), given.ctypes.data
-    blocks = (part[1] - part[0]) // ROWS * ROWS
-    for i in range(part[0], part[0] + blocks, ROWS):
-        address = matrix[ADDRESS] + i * width * 2
-        for row in range(count):
-            found = dots_bfloat16(address, width, x + row * given.shape[1] * 4, vectors)
-            for r in range(ROWS):
-                total = found[r]
-                for k in range(vectors * LANES, width):
-                    total += widened(weights[i + r, k]) * given[row, k]
-                out[row, i + r] = out[row, i + r] + total if adds else total
-    for i in range(part[0] + blocks, part[1]):
-        address = matrix[ADDRESS] + i * width * 2
-        for row in range(count):
-            total = dot_bfloat16(address, x + row * given.shape[1] * 4, vectors)
-            for k in range(vectors * LANES, width):
-                total += widened(weights[i, k]) * given[row, k]
-            out[row, i] = out[row, i] + total if adds else total
+def _as_it_is(number: Any) -> Any:
+    return number
+
+
+float32_product = _product_of(floats, _as_it_is, dots_float32, dot_float32, 4)
+bfloat16_product = _product_of(shorts, widened, dots_bfloat16, dot_bfloat16, 2)
 
 
 @compiled
