@@ -25,7 +25,6 @@ print(kept(40), again(41), sum(again.stats.cache_hits.values()))
 ENGINE = """
 from tests.llama.running import GQA, make_model
 from tracr_lite.llama.native.engine import NativeEngine
-from tracr_lite.llama.runtime import Llama
 
 model = make_model(GQA)
 print(NativeEngine(model.params, GQA, 2).prepare())
@@ -79,7 +78,7 @@ def test_a_folder_that_cannot_be_written_is_done_without(script, tmp_path, place
 
 @pytest.mark.heavy
 def test_engines_that_are_compiled_at_once(tmp_path):
-    """The real thing: two processes and one empty folder, and a third one that finds it full."""
+    """The real thing: two processes and one empty folder; a third one finds it full."""
     both = [begin(["-c", ENGINE], tmp_path) for _ in range(2)]
     assert [ends(each) for each in both] == [["None"]] * 2
     kept = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.nb?")}
