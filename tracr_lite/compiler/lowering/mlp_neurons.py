@@ -24,7 +24,7 @@ from tracr_lite.craft.blocks.table_mlp import table_mlp
 from tracr_lite.craft.entries import Entries
 
 WEIGHT_BUDGET = 2**27  # rows of one MLP's table times columns that it reads and writes
-SMALL = 2**12  # the same of tables that are remembered
+SMALL = 2**11  # the same of tables that are remembered
 
 
 MADE: Memory[Made] = Memory(2048)  # of small tables, in all programs

@@ -18,7 +18,7 @@ from tracr_lite.compiler.lowering.score_weights import (
 from tracr_lite.compiler.lowering.selectors import matches_of
 from tracr_lite.craft.vectorspace_fns import ScalarBilinear
 
-SMALL = 2**12  # cells of a selector whose weights are remembered
+SMALL = 2**11  # cells of a selector whose weights are remembered
 WEIGHTS: Memory[ScoreWeights] = Memory(2048)  # of small selectors, in all programs
 
 
