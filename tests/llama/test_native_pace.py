@@ -157,7 +157,7 @@ def test_what_is_lost_is_shared_by_those_who_wait():
 
 def test_much_that_is_lost_and_an_end_of_time_are_reasons_to_leave():
     lost, late = fresh_sync(), fresh_sync(until=time.monotonic_ns())
-    lost[LOST] = 2 * MUCH
+    lost[LOST] = 10_000 * MUCH  # however late this process is woken
     for sync in (lost, late):
         sleep_and_judge(sync, 10, 2)
         assert sync[LEAVES] == 1
