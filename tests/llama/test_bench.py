@@ -17,6 +17,8 @@ from tracr_lite.llama.bench.run import KINDS
 from tracr_lite.llama.bench.shapes import SHAPES, TINY, random_weights
 from tracr_lite.llama.bench.timing import Timing, in_turn
 from tracr_lite.llama.cli import app
+from tracr_lite.llama.cli_bench import say_what_is_missing
+from tracr_lite.llama.errors import LlamaError
 from tracr_lite.llama.formats.source import ArraySource
 from tracr_lite.llama.params import load_params
 from tracr_lite.llama.weights import shapes
@@ -53,6 +55,18 @@ def test_the_native_engine_is_measured_on_the_same_tokens():
     assert ours.decode(20) == found[:20]
     assert ours.prefill(1) == found[0]
     assert ours.memory() > 1
+
+
+def test_a_native_engine_that_cannot_be_had_is_not_left_out_without_a_word(monkeypatch, capsys):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    words = ["bench", "--shape", "tiny", "--engine", "native"]
+    found = CliRunner().invoke(app, words)
+    assert isinstance(found.exception, LlamaError)
+    assert "the native engine cannot be measured: " in str(found.exception)
+    say_what_is_missing(())
+    assert capsys.readouterr().err.startswith("note: the native engine is left out: ")
+    say_what_is_missing(("jax",))
+    assert capsys.readouterr().err == ""
 
 
 def test_transformers_generates_as_many_tokens_as_it_is_asked_for():

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Column, Table
 
+from tracr_lite.llama.errors import LlamaError
+from tracr_lite.llama.progress import say
+
 if TYPE_CHECKING:
     from tracr_lite.llama.bench.run import Report
 
@@ -56,12 +59,24 @@ def bench_command(
         raise click.UsageError(f"there is no kind {unknown}; there are {', '.join(KINDS)}")
     if quick:
         tokens, rounds = 8, 2
+    say_what_is_missing(engines)
     click.echo(f"{_machine()}; load before: {load_average()}")
     for name in shapes or ("15M", "110M"):
         config = TINY if name == "tiny" else SHAPES[name]
         report = measure(config, tokens, rounds, kinds or tuple(KINDS), engines or ENGINES)
         _print(name, report)
     click.echo(f"load after: {load_average()}")
+
+
+def say_what_is_missing(engines: tuple[str, ...]) -> None:
+    """**Raises:** `LlamaError` if the native engine is asked for and cannot be had."""
+    from tracr_lite.llama.engines import missing
+
+    reason = missing() if not engines or "native" in engines else None
+    if reason is not None and engines:
+        raise LlamaError(f"the native engine cannot be measured: {reason}")
+    if reason is not None:
+        say(f"note: the native engine is left out: {reason}")
 
 
 def _machine() -> str:
