@@ -287,7 +287,7 @@ def test_sums_are_the_same_by_bits_and_as_a_set(spread, monkeypatch):
     for budget in (-1, 2**60):
         monkeypatch.setattr(means, "BITSET_BUDGET", budget)
         monkeypatch.setattr(means, "SHORT", 2**60 if budget > 0 else 8)
-        monkeypatch.setattr(means, "_latest", Memo(1))
+        monkeypatch.setattr(means, "LATEST", Memo(1))
         again = means_of(numbers, range(1, 5))
         assert (again.values == found.values).all()
         assert (again.of_count == found.of_count).all()
@@ -297,7 +297,7 @@ def test_too_many_sums_are_noticed_before_they_are_listed(monkeypatch):
     numbers = [math.sqrt(k) for k in range(60)]
     listed = []
     keep = means.distinct_values
-    monkeypatch.setattr(means, "_latest", Memo(1))
+    monkeypatch.setattr(means, "LATEST", Memo(1))
     monkeypatch.setattr(
         means, "distinct_values", lambda sums: (listed.append(sums.size), keep(sums))[1]
     )
@@ -309,7 +309,7 @@ def test_too_many_sums_are_noticed_before_they_are_listed(monkeypatch):
 
 
 def test_means_that_are_kept_are_those_of_the_same_numbers(monkeypatch):
-    monkeypatch.setattr(means, "_latest", Memo(2))
+    monkeypatch.setattr(means, "LATEST", Memo(2))
     cases = [([-0.0, 1.0], range(1, 3)), ([0.0, 1.0], range(1, 3)), ([0.0, 1.0], range(1, 4))]
     found = [means_of(*case) for case in cases]
     assert found[0] is not found[1]
@@ -319,7 +319,7 @@ def test_means_that_are_kept_are_those_of_the_same_numbers(monkeypatch):
     assert (
         means_of([math.sqrt(k) for k in range(40)], range(1, 4)).values.size > means.KEPT_MEANS
     )
-    assert len(means._latest) == 2  # that is too large to be kept
+    assert len(means.LATEST) == 2  # that is too large to be kept
 
 
 def test_means_past_the_budget_are_not_listed():

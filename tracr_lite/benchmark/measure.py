@@ -22,6 +22,9 @@ from tracr_lite.benchmark.cases import Case
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.compiling import COMPILER_BOS, compile_rasp_to_model
 from tracr_lite.compiler.forward import jitted_answer
+from tracr_lite.compiler.lowering.mlp_neurons import MADE
+from tracr_lite.compiler.lowering.scores import WEIGHTS
+from tracr_lite.compiler.values.means import LATEST
 
 RUNS = 7
 PATIENCE = 2.0  # seconds of runs of one figure, after which fewer runs will do
@@ -125,6 +128,8 @@ def compiling(case: Case, runs: int = RUNS) -> Compiled:
     models: list[AssembledTransformerModel] = []
 
     def once() -> None:
+        for each in (MADE, WEIGHTS, LATEST):  # else it would be known from the run before
+            each.forget()
         models[:] = [build(case)]
         assert models[0].trace is not None
         stages.append({s.name: s.cpu_seconds for s in models[0].trace.stages})

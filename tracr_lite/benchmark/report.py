@@ -36,7 +36,7 @@ def run(*, quick: bool, runs: int, out: Path | None) -> None:
     first = statistics.median(fresh.compile_once() for _ in range(min(runs, 5)))
     lines = [
         f"Machine: {machine.describe()}",
-        f"Median of {runs} runs each.",
+        f"Median of {runs} runs each; what is remembered of programs is forgotten before each.",
         f"Median over the library programs: "
         f"{1e3 * statistics.median(c.total.cpu for c in compiled[: len(small)]):.2f} CPU ms.",
         f"First compile of a fresh process, imports not counted: {1e3 * first:.1f} CPU ms.",

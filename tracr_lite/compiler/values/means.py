@@ -39,7 +39,7 @@ class Means:
         return np.logical_or.reduce(these, axis=0)
 
 
-_latest: Memo[Means] = Memo(64)  # fractions of few numbers are common
+LATEST: Memo[Means] = Memo(64)  # fractions of few numbers are common
 
 
 def means_of(numbers: list[float], counts: range) -> Means | None:
@@ -49,11 +49,11 @@ def means_of(numbers: list[float], counts: range) -> Means | None:
     which is what the evaluator does, save that equal numbers have themselves as mean.
     """
     key = (np.array(numbers).tobytes(), counts.start, counts.stop)  # as bytes, 0.0 is not -0.0
-    found = _latest.get(key)
+    found = LATEST.get(key)
     if found is None:
         found = _means_of(numbers, counts)
         if found is not None and len(found.values) <= KEPT_MEANS:
-            _latest.keep(key, found)
+            LATEST.keep(key, found)
     return found
 
 
