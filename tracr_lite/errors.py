@@ -74,6 +74,10 @@ class InputError(TracrLiteError, ValueError, KeyError):
         return str(self.args[0]) if self.args else ""
 
 
+class ParameterError(TracrLiteError, ValueError):
+    """The parameters of a model were edited so that they do not fit it any more."""
+
+
 NO_FUNCTIONS = (
     "this model was loaded: a file holds no functions. Load it with the program, "
     "`load(folder, program=...)`; `model.description` has its text, labels and places"

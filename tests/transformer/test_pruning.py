@@ -30,7 +30,9 @@ PLAIN = TransformerConfig(
 VOCAB, POSITIONS, D_MODEL, PAD = 5, 7, 8, 0
 
 
-def transformed(config):
+def transformed(config, part=lambda output: output.unembedded_output):
+    """The whole network, by Haiku; `part` of what it computes."""
+
     def run(tokens):
         model = CompiledTransformerModel(
             Transformer(config),
@@ -40,7 +42,7 @@ def transformed(config):
             use_unembed_argmax=False,
             pad_token=PAD,
         )
-        return model(tokens, use_dropout=False).unembedded_output
+        return part(model(tokens, use_dropout=False))
 
     return hk.without_apply_rng(hk.transform(run))
 

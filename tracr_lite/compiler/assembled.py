@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from tracr_lite.compiler.batched import Batched, checked_ids, listed, plain_ids
-from tracr_lite.compiler.forward import Shape, bucket, jitted
+from tracr_lite.compiler.forward import Shape, bucket
 from tracr_lite.compiler.model_html import model_html
 from tracr_lite.compiler.modules import ModelForward as ModelForward
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
@@ -207,13 +207,12 @@ class AssembledTransformerModel:
         if size > ids.shape[1]:
             padding = np.full((len(ids), size - ids.shape[1]), self._pad_id(), np.int32)
             ids = np.concatenate([ids, padding], axis=1)
-        return jitted(self.shape)(self._on_device().dense(), ids)
+        return self._on_device().activations(self.shape)(ids)
 
     def _on_device(self) -> OnDevice:
         shape = self.shape  # whose forward it is that runs
-        return self._memory.of(
-            self.params, self.model_config if shape is None else shape.config
-        )
+        config = self.model_config if shape is None else shape.config
+        return self._memory.of(self.params, config, shape)
 
     def pruned(self) -> Pruned | None:
         """What is left of `params` without heads, lanes, neurons and rows that are all zero.

@@ -17,7 +17,7 @@ import numpy as np
 
 from tracr_lite.compiler.modules import ModelForward
 from tracr_lite.errors import InputError
-from tracr_lite.transformer import batch_last, pruned_model
+from tracr_lite.transformer import batch_last, pruned_model, trimmed_model
 from tracr_lite.transformer.attention import PRECISION
 from tracr_lite.transformer.model import (
     CompiledTransformerModel,
@@ -26,6 +26,8 @@ from tracr_lite.transformer.model import (
     TransformerConfig,
 )
 from tracr_lite.transformer.pruning import Pruned
+from tracr_lite.transformer.shapes import Shapes, model_shapes
+from tracr_lite.transformer.trimming import Trimmed
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ class Shape:
             pad_token=self.pad_token,
         )
 
+    @property
+    def param_shapes(self) -> Shapes:
+        """Names and shapes of the parameters, those of the embeddings last."""
+        return model_shapes(self.config, self.d_model, self.vocab_size, self.positions)
+
     def unembedding(self) -> np.ndarray:
         """[d_model, output dimensions], zeros and ones."""
         matrix = np.zeros((self.d_model, len(self.readout.columns)), np.float32)
@@ -114,6 +121,19 @@ class Shape:
                 f"the input has {tokens.shape[-1]} positions with BOS, "
                 f"but the model has {self.positions}"
             )
+
+    def observe(self, trimmed: Trimmed, tokens: jax.Array) -> CompiledTransformerModelOutput:
+        """As `forward`, with every activation, from parameters cut by `trimming.trim`.
+
+        **Raises:** as `check_length`.
+        """
+        self.check_length(tokens)
+        result = trimmed_model.run(trimmed, tokens, self.config, self.pad_token)
+        out = result.output[..., np.asarray(self.readout.columns, np.int32)]
+        return CompiledTransformerModelOutput(
+            transformer_output=result,
+            unembedded_output=self.readout.answers(out, self.readout.categorical),
+        )
 
     def answer(self, pruned: Pruned, tokens: jax.Array) -> jax.Array:
         """The answers [batch, seq] of pruned parameters to token ids [batch, seq].
@@ -164,6 +184,12 @@ class Forward:
 def jitted(shape: Shape) -> Callable[..., Any]:
     """The jitted forward of a shape; models of equal shape share it."""
     return cast("Callable[..., Any]", jax.jit(shape.forward))
+
+
+@lru_cache(maxsize=256)
+def jitted_observe(shape: Shape) -> Callable[..., Any]:
+    """The jitted `observe` of a shape."""
+    return cast("Callable[..., Any]", jax.jit(shape.observe))
 
 
 @lru_cache(maxsize=256)

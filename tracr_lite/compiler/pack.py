@@ -18,7 +18,7 @@ from tracr_lite.craft.transformers import (
 )
 from tracr_lite.craft.vectorspace_fns import Linear, ScalarBilinear
 from tracr_lite.transformer.model import TransformerConfig
-from tracr_lite.transformer.shapes import Shapes, param_shapes
+from tracr_lite.transformer.shapes import Shapes, model_shapes
 from tracr_lite.transformer.sparse_params import Params, SparseParams, parts_of, zeros
 
 
@@ -110,7 +110,7 @@ def pack(
 ) -> Packed:
     """Parameters of the transformer and its embeddings, [input, output]."""
     sizes = tokens.num_dims, indices.num_dims + 1
-    vector = Packed(all_shapes(config, space.num_dims, *sizes))
+    vector = Packed(model_shapes(config, space.num_dims, *sizes))
     for number, layer in enumerate(layers):
         here = f"transformer/layer_{number}"
         for at, head in enumerate(layer.heads):
@@ -126,14 +126,6 @@ def pack(
             start += snd.input_space.num_dims
     _put_embeddings(vector, space, tokens, indices)
     return vector
-
-
-def all_shapes(config: TransformerConfig, d_model: int, tokens: int, positions: int) -> Shapes:
-    """The shapes of all parameters, those of the embeddings last."""
-    shapes = param_shapes(config, d_model)
-    shapes["token_embed"] = {"embeddings": (tokens, d_model)}
-    shapes["pos_embed"] = {"embeddings": (positions, d_model)}
-    return shapes
 
 
 class Packed:

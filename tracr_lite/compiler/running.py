@@ -1,4 +1,4 @@
-"""What a model keeps on the device between calls: its parameters, dense and pruned."""
+"""What a model keeps on the device between calls: its parameters, whole or without zeros."""
 
 # pyright: reportUnknownMemberType=false
 # (jax is typed in part only)
@@ -13,9 +13,14 @@ import jax
 import numpy as np
 
 from tracr_lite.compiler.batches import CHUNK
-from tracr_lite.compiler.forward import Shape, jitted_by_position
+from tracr_lite.compiler.fitting import misfit
+from tracr_lite.compiler.forward import Shape, jitted, jitted_by_position, jitted_observe
+from tracr_lite.errors import ParameterError
 from tracr_lite.transformer.model import TransformerConfig
 from tracr_lite.transformer.pruning import Pruned, narrowed, prune
+from tracr_lite.transformer.trimming import trim
+
+LARGE = 1 << 17  # weights from which cutting zeros out pays for one short sequence
 
 
 @dataclass
@@ -29,11 +34,20 @@ class OnDevice:
     leaves: tuple[Any, ...]
     params: Any
     config: TransformerConfig
-    kept: bool = True
+    shape: Shape | None
+    kept: bool
     _dense: Any = None
+    _trimmed: tuple[Any] | None = None
     _pruned: tuple[Pruned | None] | None = None
     _narrowed: tuple[tuple[int, ...], Any] | None = None
     _table: tuple[Shape, np.ndarray] | None = None
+
+    def suits(
+        self, config: TransformerConfig, shape: Shape | None, leaves: tuple[Any, ...]
+    ) -> bool:
+        """Whether this is of the same model and the same arrays."""
+        same = self.config == config and self.shape == shape
+        return same and _same(self.leaves, leaves)
 
     def dense(self) -> Any:
         """The parameters as device arrays."""
@@ -46,6 +60,24 @@ class OnDevice:
         if self._pruned is None:
             self._pruned = (prune(self.params, self.config),)
         return self._pruned[0]
+
+    def activations(self, shape: Shape) -> Callable[[np.ndarray], Any]:
+        """From ids [rows, size] to all that the forward pass computes.
+
+        Large parameters are run without zeros, unless these would be looked for in each call.
+        """
+        trimmed = self._trim()
+        whole = trimmed is None
+        held, run = (self.dense(), jitted(shape)) if whole else (trimmed, jitted_observe(shape))
+        return lambda ids: run(held, ids)
+
+    def _trim(self) -> Any:
+        """Trimmed parameters on the device, None if all of them are to be run."""
+        if not self.kept or sum(int(np.size(leaf)) for leaf in self.leaves) < LARGE:
+            return None
+        if self._trimmed is None:
+            self._trimmed = (jax.device_put(trim(self.params, self.config)),)
+        return self._trimmed[0]
 
     def narrowed(self, columns: tuple[int, ...]) -> Any:
         """The same without columns that nothing reads, `columns` last, as device arrays."""
@@ -97,15 +129,21 @@ class Memory:
     def __init__(self) -> None:
         self._latest: OnDevice | None = None
 
-    def of(self, params: Any, config: TransformerConfig) -> OnDevice:
-        """Copies of `params`. Arrays that may be edited in place are never remembered."""
+    def of(self, params: Any, config: TransformerConfig, shape: Shape | None) -> OnDevice:
+        """Copies of `params`. Arrays that may be edited in place are never remembered.
+
+        **Raises:** `ParameterError` naming a parameter that does not fit `shape`.
+        """
         leaves = tuple(jax.tree_util.tree_leaves(params))
-        if any(map(_may_change, leaves)):
-            return OnDevice(leaves, params, config, kept=False)
-        latest = self._latest  # other threads may replace it
-        if latest is None or latest.config != config or not _same(latest.leaves, leaves):
-            latest = self._latest = OnDevice(leaves, params, config)
-        return latest
+        kept, latest = not any(map(_may_change, leaves)), self._latest  # replaced by threads
+        if kept and latest is not None and latest.suits(config, shape, leaves):
+            return latest
+        if shape is not None and (why := misfit(params, shape)):
+            raise ParameterError(f"this model cannot be run: {why}")
+        found = OnDevice(leaves, params, config, shape, kept)
+        if kept:
+            self._latest = found
+        return found
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Memory:
         return Memory()

@@ -61,13 +61,12 @@ def load_model(blob: bytes, program: RASPExpr, rest: Any) -> AssembledTransforme
     **Arguments:** `program`, `rest`: as the request had them.
     """
     from tracr_lite.compiler.assembled import AssembledTransformerModel  # it needs JAX
-    from tracr_lite.compiler.pack import all_shapes
 
     weights, sizes, directions, labels, encoders, nodes, stages = pickle.loads(blob)
     shape = _shape(*sizes)
     kind, positions, values = weights
     params = SparseParams(
-        all_shapes(shape.config, shape.d_model, shape.vocab_size, shape.positions),
+        shape.param_shapes,
         np.frombuffer(positions, np.dtype(kind)),
         np.frombuffer(values, np.float32),
     )

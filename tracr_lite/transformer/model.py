@@ -117,7 +117,7 @@ def run_layers(
     **Arguments:** `embed`, `unembed`: into and out of the residual stream; `read`, `write`:
     from it to the input of a half-layer, and from the output of one back to it.
     """
-    visible = _visible_keys(mask, embeddings.shape[1], config.causal)
+    visible = visible_keys(mask, embeddings.shape[1], config.causal)
     rate = config.dropout_rate if use_dropout else 0.0
     residuals, outputs, logits = [embed(embeddings)], list[jax.Array](), list[jax.Array]()
 
@@ -141,7 +141,7 @@ def run_layers(
     )
 
 
-def _visible_keys(mask: jax.Array, seq: int, causal: bool) -> jax.Array:
+def visible_keys(mask: jax.Array, seq: int, causal: bool) -> jax.Array:
     """[batch, 1, seq or 1, seq]: may a query (third axis) see a key (last axis)?"""
     visible = mask.astype(bool)[:, None, None, :]
     return visible & jnp.tri(seq, dtype=bool) if causal else visible

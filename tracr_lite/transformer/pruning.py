@@ -87,6 +87,19 @@ def prune(params: Params, config: TransformerConfig) -> Pruned | None:
     **Returns:** None if there is more than weights of a compiled model: layer norm, biases,
     another activation than ReLU, or numbers that are not finite (zero times those is not zero).
     """
+    arrays = weights_alone(params, config)
+    if arrays is None:
+        return None
+    numbers = range(config.num_layers)
+    return Pruned(
+        arrays["token_embed/embeddings"],
+        arrays["pos_embed/embeddings"],
+        tuple(_layer(arrays, f"transformer/layer_{i}", config) for i in numbers),
+    )
+
+
+def weights_alone(params: Params, config: TransformerConfig) -> dict[str, np.ndarray] | None:
+    """The arrays as "module/name", if zeros can be cut from them; see `prune`."""
     if config.layer_norm or config.activation_function is not jax.nn.relu:
         return None
     arrays = {
@@ -96,14 +109,7 @@ def prune(params: Params, config: TransformerConfig) -> Pruned | None:
     }
     if any(name.endswith("/b") and array.any() for name, array in arrays.items()):
         return None
-    if not all(_finite(array) for array in arrays.values()):
-        return None
-    numbers = range(config.num_layers)
-    return Pruned(
-        arrays["token_embed/embeddings"],
-        arrays["pos_embed/embeddings"],
-        tuple(_layer(arrays, f"transformer/layer_{i}", config) for i in numbers),
-    )
+    return arrays if all(map(_finite, arrays.values())) else None
 
 
 def narrowed(pruned: Pruned, columns: Sequence[int]) -> Pruned:
@@ -119,13 +125,13 @@ def narrowed(pruned: Pruned, columns: Sequence[int]) -> Pruned:
     def read(reading: Reading) -> Reading:
         order = place[reading.rows].argsort()
         rows = place[reading.rows][order].astype(np.int32)
-        return Reading(_fixed(rows), _fixed(reading.weights[order]))
+        return Reading(fixed(rows), fixed(reading.weights[order]))
 
     def write(writing: Writing) -> Writing:
         order = place[writing.columns].argsort()
         order = order[place[writing.columns][order] >= 0]
         columns = place[writing.columns][order].astype(np.int32)
-        return Writing(_fixed(writing.weights[:, order]), _fixed(columns))
+        return Writing(fixed(writing.weights[:, order]), fixed(columns))
 
     def layer(each: Layer) -> Layer:
         heads = [
@@ -135,7 +141,7 @@ def narrowed(pruned: Pruned, columns: Sequence[int]) -> Pruned:
         mlp = each.neurons
         return Layer(tuple(heads), mlp and Neurons(read(mlp.read), write(mlp.write)))
 
-    tokens, positions = _fixed(pruned.token_embed[:, kept]), _fixed(pruned.pos_embed[:, kept])
+    tokens, positions = fixed(pruned.token_embed[:, kept]), fixed(pruned.pos_embed[:, kept])
     return Pruned(tokens, positions, tuple(map(layer, pruned.layers)))
 
 
@@ -187,15 +193,15 @@ def _head(
 
 def _reading(weights: np.ndarray) -> Reading:
     rows = np.flatnonzero(weights.any(axis=1)).astype(np.int32)
-    return Reading(_fixed(rows), _fixed(weights[rows]))
+    return Reading(fixed(rows), fixed(weights[rows]))
 
 
 def _writing(weights: np.ndarray) -> Writing:
     columns = np.flatnonzero(weights.any(axis=0)).astype(np.int32)
-    return Writing(_fixed(weights[:, columns]), _fixed(columns))
+    return Writing(fixed(weights[:, columns]), fixed(columns))
 
 
-def _fixed(array: np.ndarray) -> np.ndarray:
+def fixed(array: np.ndarray) -> np.ndarray:
     """Read-only: whoever keeps it on a device would not see an edit."""
     array = np.ascontiguousarray(array)
     array.flags.writeable = False

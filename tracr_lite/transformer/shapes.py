@@ -34,5 +34,13 @@ def param_shapes(config: TransformerConfig, d_model: int, name: str = "transform
     return shapes
 
 
+def model_shapes(config: TransformerConfig, d_model: int, vocab: int, positions: int) -> Shapes:
+    """As `param_shapes`, with the embeddings of a compiled model last."""
+    shapes = param_shapes(config, d_model)
+    shapes["token_embed"] = {"embeddings": (vocab, d_model)}
+    shapes["pos_embed"] = {"embeddings": (positions, d_model)}
+    return shapes
+
+
 def _linear(inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
     return {"w": (inputs, outputs), "b": (outputs,)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from tracr_lite.compiler.assembled import AssembledTransformerModel
-from tracr_lite.compiler.circuits.fitting import misfit
+from tracr_lite.compiler.fitting import misfit
 from tracr_lite.transformer.encoder import CategoricalEncoder
 from tracr_lite.verifying.errors import VerifyError
 from tracr_lite.verifying.inputs import GIVEN, Drawn, Space

@@ -18,12 +18,12 @@ import numpy as np
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.circuits.changes import Wanted, at_length, cells_of, read_changes
 from tracr_lite.compiler.circuits.errors import CircuitError, InterventionError
-from tracr_lite.compiler.circuits.fitting import misfit
 from tracr_lite.compiler.circuits.ideal import EMBEDDED, NOBODY, Ideal, ideal
 from tracr_lite.compiler.circuits.node_values import node_values
 from tracr_lite.compiler.circuits.overwriting import Cells, jitted_overwritten
 from tracr_lite.compiler.circuits.simulating import streams
 from tracr_lite.compiler.circuits.writers import Arrays, compiled_params
+from tracr_lite.compiler.fitting import misfit
 from tracr_lite.compiler.forward import bucket
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
 from tracr_lite.compiler.trace_of import CompileTrace

@@ -96,7 +96,7 @@ def params_of(data: np.ndarray, shape: Shape) -> Params:
     _check_shapes({name: sizes for name, (sizes, _) in entries.items()}, shape)
     finite = _is_finite(numbers)
     params: Params = {}
-    for module, group in _shapes(shape).items():
+    for module, group in shape.param_shapes.items():
         params[module] = {}
         for leaf in group:
             sizes, begin = entries[f"{module}/{leaf}"]
@@ -156,22 +156,13 @@ def _entry(found: object, name: str, room: int) -> tuple[Sizes, int, int]:
     return sizes, *offsets
 
 
-def _shapes(shape: Shape) -> dict[str, dict[str, Sizes]]:
-    """What the parameters of a model have to be, in its order."""
-    inner = param_shapes(shape.config, shape.d_model)
-    return inner | {
-        "token_embed": {"embeddings": (shape.vocab_size, shape.d_model)},
-        "pos_embed": {"embeddings": (shape.positions, shape.d_model)},
-    }
-
-
 def _check_shapes(found: Mapping[str, Sizes], shape: Shape) -> None:
     layers = shape.config.num_layers
     if layers > len(found):  # so that no list grows beyond what is there
         raise SavedModelError(f"{len(found)} arrays are too few for {layers} layers")
     wanted = {
         f"{module}/{leaf}": sizes
-        for module, group in _shapes(shape).items()
+        for module, group in shape.param_shapes.items()
         for leaf, sizes in group.items()
     }
     if missing := [name for name in wanted if name not in found]:

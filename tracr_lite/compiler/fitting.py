@@ -7,16 +7,11 @@ from typing import Any
 import jax.numpy as jnp
 
 from tracr_lite.compiler.forward import Shape
-from tracr_lite.transformer.shapes import param_shapes
 
 
 def misfit(params: Any, shape: Shape) -> str:
     """Why `params` are not parameters of a model of this shape, in words; empty if they are."""
-    wanted = param_shapes(shape.config, shape.d_model) | {
-        "token_embed": {"embeddings": (shape.vocab_size, shape.d_model)},
-        "pos_embed": {"embeddings": (shape.positions, shape.d_model)},
-    }
-    for module, group in wanted.items():
+    for module, group in shape.param_shapes.items():
         for leaf, sizes in group.items():
             name = f"{module}/{leaf}"
             try:
