@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "sampling": {"rasp", "compiler.lib"},
     "mass": {"rasp", "craft", "transformer", "compiler", "sampling"},
     "catalog": {"rasp"},
-    "benchmark": {"rasp", "compiler", "sampling", "mass", "transformer"},
+    "benchmark": {"rasp", "catalog", "compiler", "sampling", "mass", "transformer"},
     "targets": {"rasp", "craft", "compiler", "llama"},
     "verifying": {"rasp", "transformer", "compiler", "mass"},
     "certifying": {"compiler", "rasp", "craft", "transformer", "verifying"},

@@ -57,6 +57,8 @@ def test_figures_of_compiling_belong_to_the_model():
 def test_tables_have_a_row_for_each_case():
     compiled = [measure.compiling(TINY, runs=1)]
     run = [measure.running(TINY, runs=1)]
+    assert 0 < run[0].short < 1
+    assert 0 < run[0].short_dense < 1
     assert min(run[0].batch, run[0].ids, run[0].pruned, run[0].dense) > 0
     for grid in (table.compiling(compiled), table.running(run)):
         assert all(len(row) == len(grid.head) for row in grid.rows)

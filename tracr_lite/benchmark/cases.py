@@ -6,8 +6,10 @@ import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from tracr_lite import catalog
 from tracr_lite.compiler import lib
 from tracr_lite.rasp import rasp
+from tracr_lite.rasp.rasp import Value
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -21,8 +23,9 @@ class Case:
 
     name: str
     program: Callable[[], rasp.SOp]
-    vocab: tuple[str | int, ...]
+    vocab: tuple[Value, ...]
     n: int
+    causal: bool = False
 
     @property
     def title(self) -> str:
@@ -142,6 +145,19 @@ def large() -> list[Case]:
         chain(200),
         shared(200),
     ]
+
+
+def shipped() -> list[Case]:
+    """The largest programs that come along: they are run, compiling them is not timed."""
+    entries = map(catalog.load, ("generate_sum", "most_frequent", "addition", "dyck_k"))
+    return [
+        Case(e.name, functools.partial(_same, e.program), e.vocab, e.max_seq_len or 8, e.causal)
+        for e in entries
+    ]
+
+
+def _same(program: rasp.SOp) -> rasp.SOp:
+    return program
 
 
 def quick() -> list[Case]:

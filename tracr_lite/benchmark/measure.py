@@ -21,12 +21,13 @@ import numpy as np
 from tracr_lite.benchmark.cases import Case
 from tracr_lite.compiler.assembled import AssembledTransformerModel
 from tracr_lite.compiler.compiling import COMPILER_BOS, compile_rasp_to_model
-from tracr_lite.compiler.forward import jitted_answer
+from tracr_lite.compiler.forward import bucket, jitted, jitted_answer
 from tracr_lite.compiler.lowering.mlp_neurons import MADE
 from tracr_lite.compiler.lowering.scores import WEIGHTS
 from tracr_lite.compiler.values.means import LATEST
 
 RUNS = 7
+SHORT = 5  # tokens of a short sequence
 PATIENCE = 2.0  # seconds of runs of one figure, after which fewer runs will do
 BATCH_TOKENS = 2**15  # tokens of the batch whose throughput is measured,
 BATCH_WORK = 2e10  # or fewer, so that tokens times parameters stays below this
@@ -69,6 +70,8 @@ class Running:
 
     **Arguments:**
     - `first`, `one`: wall seconds of `apply` to one sequence, the first time and then.
+    - `short`: of `apply` to at most five tokens; `short_dense`: of the jitted forward pass of
+      the whole network on the same ids.
     - `batch`: sequences per second of `apply_batch`, from lists of values to lists of values.
     - `ids`: of `apply_ids`, from an array of ids to an array of answers.
     - `pruned`, `dense`: of the jitted forward alone, ids in and answers out, with the zeros cut
@@ -79,6 +82,8 @@ class Running:
     case: Case
     first: float
     one: float
+    short: float
+    short_dense: float
     batch: float
     ids: float
     pruned: float
@@ -120,7 +125,7 @@ def median(call: Callable[[], Any], runs: int = RUNS) -> Timed:
 
 def build(case: Case) -> AssembledTransformerModel:
     """The compiled case, from a program made anew."""
-    return compile_rasp_to_model(case.program(), case.vocab, case.n)
+    return compile_rasp_to_model(case.program(), case.vocab, case.n, causal=case.causal)
 
 
 def compiling(case: Case, runs: int = RUNS) -> Compiled:
@@ -181,6 +186,7 @@ def running(case: Case, runs: int = RUNS) -> Running:
     model.apply(batch[0])
     first = time.perf_counter() - started
     one = median(lambda: model.apply(batch[0]), 20 * runs).wall
+    short = _short(model, batch[0][: SHORT + 1], 20 * runs)
     assert model.input_encoder is not None
     assert model.shape is not None
     ids = np.asarray([model.input_encoder.encode(tokens) for tokens in batch], np.int32)
@@ -197,4 +203,19 @@ def running(case: Case, runs: int = RUNS) -> Running:
     }
     seconds = zip(calls, in_turn(list(calls.values()), runs), strict=True)
     rates = {name: count / each for name, each in seconds}
-    return Running(case, first, one, weights=pruned.size / size, **rates)
+    return Running(case, first, one, *short, weights=pruned.size / size, **rates)
+
+
+def _short(
+    model: AssembledTransformerModel, tokens: list[Any], runs: int
+) -> tuple[float, float]:
+    """Wall seconds of `apply`, and of the bare forward pass of the whole network."""
+    assert model.input_encoder is not None
+    assert model.shape is not None
+    size = bucket(len(tokens), model.shape.positions)
+    ids = np.full((1, size), model.shape.pad_token, np.int32)
+    ids[0, : len(tokens)] = model.input_encoder.encode(tokens)
+    params, forward = jax.device_put(model.params), jitted(model.shape)
+    apply = median(lambda: model.apply(tokens), runs)
+    dense = median(lambda: np.asarray(forward(params, ids).unembedded_output), runs)
+    return apply.wall, dense.wall

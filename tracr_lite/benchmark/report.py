@@ -30,6 +30,7 @@ def run(*, quick: bool, runs: int, out: Path | None) -> None:
     grids = [table.compiling(compiled)]
     grids[0].print(console)
     light = [row.case for row in compiled if row.parameters <= RUN_AT_MOST]
+    light += [] if quick else cases.shipped()
     run = _each("running", light, lambda case: measure.running(case, runs))
     grids.append(table.running(run))
     grids[1].print(console)

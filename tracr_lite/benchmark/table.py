@@ -70,9 +70,11 @@ def _compiled(row: Compiled) -> tuple[str, ...]:
 
 def running(rows: Sequence[Running]) -> Grid:
     """First call, one sequence, and throughput beside the bare forward passes."""
-    head = ("program", "n", "V", "first apply s", "apply ms", "apply_batch", "apply_ids")
+    head = ("program", "n", "V", "first apply s", "apply ms", "short ms", "dense ms")
     head = (
         *head,
+        "apply_batch",
+        "apply_ids",
         "pruned forward",
         "dense forward",
         "batch/dense",
@@ -80,7 +82,8 @@ def running(rows: Sequence[Running]) -> Grid:
         "weights left",
     )
     return Grid(
-        "Running: wall time, median; sequences of length n per second of `apply_batch` "
+        "Running: wall time, median; `apply` of n tokens, `short`: of 5, `dense`: the jitted "
+        "forward with zeros on these; sequences of length n per second of `apply_batch` "
         "(values), `apply_ids` (arrays), and of the jitted forward, without and with zeros",
         head,
         tuple(
@@ -90,6 +93,8 @@ def running(rows: Sequence[Running]) -> Grid:
                 f"{len(row.case.vocab)}",
                 f"{row.first:.2f}",
                 _ms(row.one),
+                _ms(row.short),
+                _ms(row.short_dense),
                 f"{row.batch:,.0f}",
                 f"{row.ids:,.0f}",
                 f"{row.pruned:,.0f}",

@@ -73,10 +73,11 @@ class AssembledTransformerModel:
         return _from_shape, ({k: v for k, v in vars(self).items() if k not in made},)
 
     def apply(self, tokens: Sequence[bases.Value]) -> AssembledTransformerModelOutput:
-        """Runs on one sequence, BOS first.
+        """Runs on one sequence, BOS first; large models without their zeros.
 
         **Returns:** `decoded` values, one per token (the first is BOS), and all activations.
-        **Raises:** `InputError` naming token, position and limit.
+        **Raises:** `InputError` naming token, position and limit; `ParameterError` if `params`
+        do not fit.
         """
         ids = self._encode(tokens)
         raw = self._run(checked_ids(np.asarray([ids], np.int32), self._table()[0]))

@@ -58,7 +58,7 @@ class Started:
 class Runner:
     """Runs one model.
 
-    **Arguments:** `dense`: runs all parameters, as `apply` does, and not only those that are
+    **Arguments:** `dense`: runs all parameters, as `forward` does, and not only those that are
     not zero, as `apply_batch` does.
     """
 

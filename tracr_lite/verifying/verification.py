@@ -41,7 +41,7 @@ def verify(
     - `budget`: up to this many inputs, all are tried; else `samples` of them, by `seed`.
     - `lengths`: of inputs; by default all. `inputs`: those to try, instead.
     - `workers`: processes that evaluate the program; 0 evaluates it in this one.
-    - `dense`: runs all parameters, as `apply` does, not only those that are not zero.
+    - `dense`: runs all parameters, as `forward` does, not only those that are not zero.
     - `progress`: a bar on standard error; None shows it at a terminal.
 
     **Raises:** `VerifyError` if an argument makes no sense; `InputError` for wrong `inputs`.
