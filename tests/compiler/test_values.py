@@ -18,7 +18,6 @@ from tracr_lite.compiler.values import (
     counting,
     means,
     pointwise,
-    predicates,
     relations,
     selection,
 )
@@ -27,7 +26,6 @@ from tracr_lite.compiler.values.frames import Frame, Keyed, Keys, build_frame, s
 from tracr_lite.compiler.values.infer import infer
 from tracr_lite.compiler.values.means import means_of
 from tracr_lite.compiler.values.pointwise import Table, reduce_leaves
-from tracr_lite.compiler.values.predicates import truth_table
 from tracr_lite.compiler.values.selection import (
     Logic,
     class_logic,
@@ -479,21 +477,6 @@ def test_a_histogram_counts_the_positions_of_each_class(case):
 # Truth
 
 
-PLAIN = st.one_of(st.integers(-3, 3), st.booleans(), st.sampled_from([0.5, -2.0]))
-VALUES = st.one_of(
-    st.lists(PLAIN, min_size=1, max_size=4),
-    st.lists(st.sampled_from(["a", "b", ""]), min_size=1, max_size=3),
-    st.lists(st.one_of(PLAIN, st.none(), st.just("a")), min_size=1, max_size=4),
-)
-
-
-def truth(comparison, key, query):
-    try:
-        return int(comparison(key, query))
-    except (TypeError, ValueError):
-        return -1
-
-
 def test_values_that_are_alike_are_merged_without_a_difference(monkeypatch):
     rng = np.random.default_rng(0)
     keys = Keys(np.array([2, 3, 5]))
@@ -512,19 +495,6 @@ def test_values_that_are_alike_are_merged_without_a_difference(monkeypatch):
             assert np.array_equal(one, other)
 
 
-@given(st.sampled_from(list(Comparison)), VALUES, VALUES, st.data())
-def test_a_truth_table_is_the_predicate_on_pairs_that_can_meet(comparison, keys, queries, data):
-    cells = st.lists(st.booleans(), min_size=len(queries), max_size=len(queries))
-    reachable = np.array([data.draw(cells) for _ in keys])
-    expected = [[truth(comparison, k, q) for q in queries] for k in keys]
-    for few in (10**6, -1):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(predicates, "FEW_PAIRS", few)
-            found = truth_table(comparison, keys, queries, reachable)
-        assert found.dtype == np.int8
-        np.testing.assert_array_equal(found, np.where(reachable, expected, -1))
-
-
 TYPED = st.recursive(
     st.sampled_from([0, 0.0, -0.0, False, 1, 1.0, True, None, "", "1", 2.5]),
     lambda inner: st.lists(inner, max_size=3).map(tuple),
@@ -541,12 +511,6 @@ def test_values_have_one_key_if_no_function_tells_them_apart(values):
     called, ids = pointwise._called(lambda v: v, False, [(v,) for v in values])
     assert list(map(repr, called.values)) == list(map(repr, domain.values))
     assert [repr(called.values[i]) for i in ids] == list(map(repr, values))
-
-
-def test_predicates_are_not_asked_about_pairs_that_cannot_meet():
-    asked = []
-    truth_table(lambda k, q: asked.append((k, q)), [1, 2], [3, 4], np.eye(2, dtype=bool))
-    assert asked == [(1, 3), (2, 4)]
 
 
 @given(st.lists(st.sampled_from(["may", "must", "never"]), min_size=2, max_size=2))

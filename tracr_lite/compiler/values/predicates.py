@@ -12,6 +12,7 @@ from jaxtyping import Bool, Int
 from tracr_lite.compiler.values.domain import PLAIN, kinds_of, type_of
 from tracr_lite.errors import RAISED
 from tracr_lite.rasp import rasp
+from tracr_lite.rasp.functions import AllOf, AnyOf, Negated
 
 FEW_PAIRS = 256
 # None is never compared; numbers and strings are; anything else is 3
@@ -46,6 +47,8 @@ def truth_table(
         if fast is not None:
             fast[~reachable] = UNREACHABLE
             return fast
+    if parts := _parts(predicate):
+        return _combined(predicate, [truth_table(p, keys, queries, reachable) for p in parts])
     table = np.full((len(keys), len(queries)), UNREACHABLE, np.int8)
     for key, row, met in zip(keys, table, reachable, strict=True):
         at = met.nonzero()[0].tolist()
@@ -53,6 +56,27 @@ def truth_table(
             row[at] = [1 if predicate(key, queries[q]) else 0 for q in at]
         except RAISED:  # on one of the pairs, which is told from the others
             row[at] = [_holds(predicate, key, queries[q]) for q in at]
+    return table
+
+
+def _parts(predicate: Callable[[Any, Any], Any]) -> tuple[Callable[[Any, Any], Any], ...]:
+    """What a selector made with `~`, `&` or `|` is made of."""
+    if type(predicate) not in (Negated, AllOf, AnyOf):  # a class derived may differ
+        return ()
+    if isinstance(predicate, AllOf | AnyOf):
+        return predicate.predicates
+    return (predicate.predicate,) if isinstance(predicate, Negated) else ()
+
+
+def _combined(
+    predicate: Callable[[Any, Any], Any], tables: list[Int[np.ndarray, "keys queries"]]
+) -> Int[np.ndarray, "keys queries"]:
+    """From the tables of all parts, each of which is called: if one raises, so does this."""
+    if type(predicate) is Negated:
+        table = 1 - tables[0]
+    else:
+        table = (np.min if type(predicate) is AllOf else np.max)(tables, axis=0)
+    table[np.min(tables, axis=0) == UNREACHABLE] = UNREACHABLE
     return table
 
 
