@@ -12,6 +12,7 @@ from safetensors import safe_open
 
 from tests.mass.programs import children, same_weights
 from tracr_lite.compiler import compile_rasp_to_model
+from tracr_lite.compiler.compiling import compile_once
 from tracr_lite.errors import CompileError
 from tracr_lite.mass import DatasetError, Recipe, draws, read_dataset, write_dataset, writing
 from tracr_lite.rasp.base import topological
@@ -98,7 +99,7 @@ def test_refused_programs_are_kept_with_their_reason(written):
         drawn = recipe.program(draw)
         assert each["program"] == drawn.text
         with pytest.raises(CompileError) as caught:
-            compile_rasp_to_model(drawn.program, drawn.vocab, 4, causal=drawn.causal)
+            compile_once(drawn.program, drawn.vocab, 4, causal=drawn.causal)
         assert (each["kind"], each["reason"]) == ("refused", str(caught.value))
 
 
@@ -225,10 +226,10 @@ def test_a_recipe_that_nothing_fits_ends(tmp_path, monkeypatch):
 def test_a_fault_of_the_compiler_is_recorded_as_one(tmp_path, monkeypatch):
     real = draws.record_of
 
-    def sometimes(sample, model, number):
+    def sometimes(sample, model, shapes, number):
         if number == 1:
             raise AssertionError("planted")
-        return real(sample, model, number)
+        return real(sample, model, shapes, number)
 
     monkeypatch.setattr(draws, "record_of", sometimes)
     write_dataset(tmp_path, workers=0, count=3, nodes=(3, 4))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tracr_lite.errors import CompileError
 from tracr_lite.mass.recipe import Recipe
 from tracr_lite.mass.records import record_of
-from tracr_lite.mass.sparse import SparseParams, sparse
+from tracr_lite.transformer.sparse_params import SparseParams
 
 JOB = "tracr_lite.mass.jobs:draw_job"  # what workers do
 
@@ -50,15 +50,15 @@ def job_of(recipe: Recipe, number: int) -> bytes:
 
 def draw(recipe: Recipe, number: int) -> Drawn | Refused:
     """The sample, or the refusal, of a number. **Raises:** as `Recipe.program`."""
-    from tracr_lite.compiler.compiling import compile_rasp_to_model  # it needs JAX
+    from tracr_lite.compiler.compiling import compile_once  # it needs JAX
 
     sample = recipe.program(number)
     try:
-        model = compile_rasp_to_model(
-            sample.program, sample.vocab, sample.max_seq_len, causal=sample.causal
+        model = compile_once(
+            sample.program, sample.vocab, sample.max_seq_len, causal=sample.causal, sparse=True
         )
-        params = sparse(model.params, signed_zeros=False)
-        record = record_of(sample, model, number)
+        params = _without_signed_zeros(model.params)
+        record = record_of(sample, model, params.shapes, number)
     except CompileError as error:
         return Refused(number, "refused", str(error), sample.text)
     except Exception as error:  # a fault of the compiler; kept as a refusal that says so
@@ -67,3 +67,9 @@ def draw(recipe: Recipe, number: int) -> Drawn | Refused:
         reason = f"{params.size} parameters, more than {recipe.max_parameters}"
         return Refused(number, "too large", reason, sample.text)
     return Drawn(record, params)
+
+
+def _without_signed_zeros(params: SparseParams) -> SparseParams:
+    """-0.0 is a zero, too."""
+    (kept,) = params.values.nonzero()
+    return SparseParams(params.shapes, params.positions[kept], params.values[kept])

@@ -11,9 +11,9 @@ from tracr_lite.compiler.graph import Graph, Source
 from tracr_lite.compiler.trace_of import NodePlace
 from tracr_lite.mass.errors import DatasetError
 from tracr_lite.mass.program_text import ReadProgram, read_program
-from tracr_lite.mass.sparse import Params
 from tracr_lite.rasp.json_values import from_json, to_json
 from tracr_lite.sampling import SampledProgram
+from tracr_lite.transformer.sparse_params import Params, Shapes
 
 if TYPE_CHECKING:
     from tracr_lite.compiler.assembled import AssembledTransformerModel
@@ -55,26 +55,28 @@ class Sample:
         return rebuild(self)
 
 
-def record_of(sample: SampledProgram, model: AssembledTransformerModel, draw: int) -> str:
-    """One line of JSON; `index` is added when it is written."""
+def record_of(
+    sample: SampledProgram, model: AssembledTransformerModel, shapes: Shapes, draw: int
+) -> str:
+    """One line of JSON; `index` is added when it is written. `shapes`: of the parameters."""
     graph, config = model.graph, model.model_config
-    sizes = {f.name: getattr(config, f.name) for f in fields(config)}
-    sizes["activation_function"] = config.activation_function.__name__
+    options = {f.name: getattr(config, f.name) for f in fields(config)}
+    options["activation_function"] = config.activation_function.__name__
     record = {
         "draw": draw,
         "program": sample.text,
         "vocab": [to_json(token) for token in sample.vocab],
         "max_seq_len": sample.max_seq_len,
         "causal": sample.causal,
-        "config": sizes,
+        "config": options,
         "residual_labels": model.residual_labels,
         "nodes": {label: _node(graph, label, place) for label, place in model.nodes.items()},
         "input": _input(model),
         "output": _output(model),
         "shapes": {
-            f"{module}/{leaf}": list(array.shape)
-            for module, group in model.params.items()
-            for leaf, array in group.items()
+            f"{module}/{leaf}": list(sizes)
+            for module, group in shapes.items()
+            for leaf, sizes in group.items()
         },
     }
     return json.dumps(record, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

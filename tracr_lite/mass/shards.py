@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from tracr_lite.mass.errors import DatasetError
 from tracr_lite.mass.manifest import FileState, ShardEntry, names_of
 from tracr_lite.mass.records import Sample, read_record
-from tracr_lite.mass.sparse import Params, SparseParams
+from tracr_lite.transformer.sparse_params import Params, SparseParams
 
 MAX_HEADER = 100_000_000  # bytes that readers of safetensors accept
 CHUNK = 1 << 20
