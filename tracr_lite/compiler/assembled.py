@@ -191,6 +191,8 @@ class AssembledTransformerModel:
 
     def _table(self) -> tuple[int, int]:
         """Numbers of token ids and of positions."""
+        if self.shape is not None:
+            return self.shape.vocab_size, self.shape.positions
         tables = self.params["token_embed"], self.params["pos_embed"]
         tokens, positions = (int(table["embeddings"].shape[0]) for table in tables)
         return tokens, positions

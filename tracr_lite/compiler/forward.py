@@ -91,6 +91,13 @@ class Shape:
         """Names and shapes of the parameters, those of the embeddings last."""
         return model_shapes(self.config, self.d_model, self.vocab_size, self.positions)
 
+    @cached_property
+    def param_names(self) -> tuple[tuple[str, str], ...]:
+        """Module and leaf of each parameter, in the order of `param_shapes`."""
+        return tuple(
+            (module, leaf) for module, group in self.param_shapes.items() for leaf in group
+        )
+
     def unembedding(self) -> np.ndarray:
         """[d_model, output dimensions], zeros and ones."""
         matrix = np.zeros((self.d_model, len(self.readout.columns)), np.float32)

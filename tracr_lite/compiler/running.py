@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from tracr_lite.compiler.batches import CHUNK
-from tracr_lite.compiler.fitting import misfit
+from tracr_lite.compiler.fitting import is_on_device, leaves_of, misfit_of
 from tracr_lite.compiler.forward import Shape, jitted, jitted_by_position, jitted_observe
 from tracr_lite.errors import ParameterError
 from tracr_lite.transformer.model import TransformerConfig
@@ -134,13 +134,15 @@ class Memory:
 
         **Raises:** `ParameterError` naming a parameter that does not fit `shape`.
         """
-        leaves = tuple(jax.tree_util.tree_leaves(params))
-        kept, latest = not any(map(_may_change, leaves)), self._latest  # replaced by threads
+        if shape is None:  # nobody knows which parameters there should be
+            return OnDevice((), params, config, None, kept=False)
+        leaves, latest = leaves_of(params, shape), self._latest  # replaced by threads
+        kept = not any(_may_change(leaf) for leaf in leaves)
         if kept and latest is not None and latest.suits(config, shape, leaves):
             return latest
-        if shape is not None and (why := misfit(params, shape)):
+        if why := misfit_of(leaves, shape):
             raise ParameterError(f"this model cannot be run: {why}")
-        found = OnDevice(leaves, params, config, shape, kept)
+        found = OnDevice(leaves, _by_name(leaves, shape), config, shape, kept)
         if kept:
             self._latest = found
         return found
@@ -152,8 +154,21 @@ class Memory:
         return Memory, ()
 
 
+def _by_name(leaves: tuple[Any, ...], shape: Shape) -> dict[str, dict[str, Any]]:
+    """Parameters of a shape as plain dicts, without others that may stand beside them."""
+    params: dict[str, dict[str, Any]] = {}
+    for (module, name), leaf in zip(shape.param_names, leaves, strict=True):
+        params.setdefault(module, {})[name] = leaf
+    return params
+
+
 def _may_change(leaf: Any) -> bool:
-    """Whether a numpy array, or one that it is a view of, may be edited in place."""
+    """Whether a numpy array, or one that it is a view of, may be edited in place.
+
+    A JAX array may not, but it can be deleted; what is traced is gone after the trace.
+    """
+    if not isinstance(leaf, np.ndarray):
+        return not is_on_device(leaf) or leaf.is_deleted()
     while isinstance(leaf, np.ndarray):
         if leaf.flags.writeable:
             return True
