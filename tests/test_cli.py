@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+import tracr_lite
 from tracr_lite import catalog
 from tracr_lite.cli import app, compare, inputs, show
 
@@ -96,6 +97,7 @@ WRONG = [
     pytest.param(["run", "zzzzz", "a"], "`tracr-lite list` shows all", id="nothing close"),
     pytest.param(["run", "reverse", "a", "z"], "no token 'z' (at position 1)", id="token"),
     pytest.param(["run", "reverse", "--nope", "a"], "no option or token '--nope'", id="option"),
+    pytest.param(["run", "--nope", "reverse", "a"], "no option or program", id="option first"),
     pytest.param(["run", "reverse"], "Missing argument 'TOKENS", id="no tokens"),
     pytest.param(["run", "sort", *"123412341"], "at most 8 tokens", id="fixed size, tokens"),
     pytest.param(["run", "sort", "1", "--max-seq-len", "9"], "asked for 9", id="fixed size"),
@@ -196,6 +198,35 @@ def test_a_file_that_fails_is_named(tmp_path):
     path.write_text("1 / 0")
     with pytest.raises(catalog.ProgramError, match=r"broken\.py cannot be run: ZeroDivision"):
         catalog.load(str(path))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("MAX_SEQ_LEN = '5'", "MAX_SEQ_LEN is '5'; needed is 1, 2, 3"),
+        ("MAX_SEQ_LEN = 0", "MAX_SEQ_LEN is 0"),
+        ("MAX_SEQ_LEN = True", "MAX_SEQ_LEN is True"),
+        ("VOCAB = 5", "VOCAB is 5; needed is a collection of tokens"),
+        ("CAUSAL = 'no'", "CAUSAL is 'no'; needed is True or False"),
+        ("FIXED_SIZE = 1", "FIXED_SIZE is 1; needed is True or False"),
+    ],
+)
+def test_what_a_file_says_must_make_sense(run, my_file, line, said):
+    my_file.write_text(f"{MY_FILE}\n{line}\n")
+    code, out, err = run("run", f"{my_file}:shout", "a")
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_certificate_that_cannot_be_written_is_no_verdict(run, tmp_path):
+    code, _, err = run("certify", "length", "--out", str(tmp_path / "nowhere" / "x.json"))
+    assert code == 2
+    assert "x.json cannot be written: No such file or directory" in err
+
+
+def test_the_package_lists_what_can_be_asked_of_it():
+    assert set(tracr_lite.__all__) <= set(dir(tracr_lite))
 
 
 # From words to values
@@ -324,7 +355,7 @@ def test_a_length_beyond_reason_is_refused_at_once(run):
     for length in ("100000", "1000000"):
         code, _, err = run("compile", "hist", "--max-seq-len", length)
         assert code == 2
-        assert f"max_seq_len: its {length} lengths have more positions" in err
+        assert f"max_seq_len: {int(length):,} is more than 32,768, the positions" in err
 
 
 def test_a_program_that_is_refused_says_why(run, tmp_path):

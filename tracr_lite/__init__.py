@@ -57,3 +57,7 @@ def __getattr__(name: str) -> Any:
     if name == "rasp":
         return importlib.import_module("tracr_lite.rasp")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

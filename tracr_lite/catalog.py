@@ -14,7 +14,7 @@ import difflib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -84,9 +84,8 @@ def load(name: str) -> Entry:
     if name.endswith(".py"):
         return _load_file(name, "PROGRAM")
     if name not in names():
-        raise ProgramError(
-            _unknown("program", name, names()) + " (`tracr-lite list` shows all)"
-        )
+        what = "option or program" if name.startswith("--") else "program"
+        raise ProgramError(_unknown(what, name, names()) + " (`tracr-lite list` shows all)")
     return _entry(name, importlib.import_module(f"{PACKAGE}.{name}"), "PROGRAM")
 
 
@@ -151,10 +150,10 @@ def _entry(name: str, module: ModuleType, attribute: str) -> Entry:
         name=name,
         summary=_first_line(module.__doc__),
         program=program,
-        vocab=tuple(found.get("VOCAB", ())),
-        max_seq_len=found.get("MAX_SEQ_LEN"),
-        causal=bool(found.get("CAUSAL", False)),
-        fixed_size=bool(found.get("FIXED_SIZE", False)),
+        vocab=_vocabulary(name, found),
+        max_seq_len=_length(name, found),
+        causal=_truth(name, found, "CAUSAL"),
+        fixed_size=_truth(name, found, "FIXED_SIZE"),
         examples=tuple(found.get("EXAMPLES", ())),
         reference=found.get("reference"),
         valid=found.get("valid", _anything),
@@ -162,6 +161,29 @@ def _entry(name: str, module: ModuleType, attribute: str) -> Entry:
         prompts=tuple(found.get("PROMPTS", ())),
         end=found.get("END"),
     )
+
+
+def _vocabulary(name: str, found: Mapping[str, Any]) -> tuple[Value, ...]:
+    given = found.get("VOCAB", ())
+    try:
+        return tuple(given)
+    except TypeError as error:
+        reason = f"{name}: VOCAB is {given!r}; needed is a collection of tokens"
+        raise ProgramError(reason) from error
+
+
+def _length(name: str, found: Mapping[str, Any]) -> int | None:
+    given = found.get("MAX_SEQ_LEN")
+    if given is not None and (type(given) is not int or given < 1):
+        raise ProgramError(f"{name}: MAX_SEQ_LEN is {given!r}; needed is 1, 2, 3 or so on")
+    return given
+
+
+def _truth(name: str, found: Mapping[str, Any], key: str) -> bool:
+    given = found.get(key, False)
+    if not isinstance(given, bool):
+        raise ProgramError(f"{name}: {key} is {given!r}; needed is True or False")
+    return given
 
 
 def _anything(xs: list[Any]) -> bool:

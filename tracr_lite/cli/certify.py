@@ -79,7 +79,9 @@ def app(
         try:
             out.write_text(certificate.to_json(), encoding="utf-8")
         except OSError as error:
-            raise click.ClickException(f"{out} cannot be written: {error.strerror}") from error
+            raise inputs.UsageError(
+                f"{out} cannot be written: {error.strerror or error}"
+            ) from error
     console = show.make_console()
     print_certificate(console, certificate)
     for line in [] if survival is None else survival.lines():
