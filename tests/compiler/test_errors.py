@@ -32,6 +32,18 @@ def refuse(program, vocab=(1, 2), n=3, **options):
 # Compiling
 
 
+def test_a_table_of_positions_that_nobody_can_hold_is_refused():
+    (problem,) = refuse(T, n=10**9).problems
+    assert (problem.node, problem.suggestion) == ("max_seq_len", "use less")
+    assert "1,000,000,000 is more than 32,768" in problem.reason
+
+
+@pytest.mark.parametrize("causal", ["no", None, 1, ()])
+def test_causal_is_a_truth_value(causal):
+    (problem,) = refuse(T, causal=causal).problems
+    assert (problem.node, problem.reason) == ("causal", f"{causal!r} is no truth value")
+
+
 def test_all_problems_of_a_program_are_listed_with_node_reason_and_suggestion():
     a = Map(lambda x: [x], T).named("a")
     b = Map(lambda x: float("inf"), I).named("b")

@@ -54,7 +54,7 @@ def compile_rasp_to_model(
     Source: Weiss et al. 2021, arXiv:2106.06981; Lindner et al. 2023, arXiv:2301.05062.
     """
     del mlp_exactness
-    tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
+    tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad, causal)
 
     def of_length(n: int) -> AssembledTransformerModel:
         return _stages(program, (tokens, n, compiler_bos, compiler_pad), causal, False)
@@ -81,7 +81,7 @@ def compile_once(
     **Arguments:** `sparse`: the `params` are `SparseParams`, and the model does not run yet.
     """
     del mlp_exactness
-    tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad)
+    tokens, max_seq_len = check_request(vocab, max_seq_len, compiler_bos, compiler_pad, causal)
     return _stages(program, (tokens, max_seq_len, compiler_bos, compiler_pad), causal, sparse)
 
 

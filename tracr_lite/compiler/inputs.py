@@ -10,9 +10,12 @@ from tracr_lite.compiler.values.domain import BadValue, checked, typed_key
 from tracr_lite.craft.bases import sort_key
 from tracr_lite.errors import InvalidValueSetError, Problem
 
+LONGEST = 2**15
+"""The most positions: the table of their one-hot embeddings then takes 4 GiB."""
+
 
 def check_request(
-    vocab: Iterable[Any], max_seq_len: int, bos: str, pad: str
+    vocab: Iterable[Any], max_seq_len: int, bos: str, pad: str, causal: bool = False
 ) -> tuple[list[Any], int]:
     """The vocabulary in its total order, and the maximum length as an int.
 
@@ -37,6 +40,11 @@ def check_request(
     if size < 1:
         reason = f"{max_seq_len!r} is no positive whole number"
         problems.append(Problem("max_seq_len", reason, "use 1 or more"))
+    if size > LONGEST:
+        reason = f"{size:,} is more than {LONGEST:,}, the positions that a table can hold"
+        problems.append(Problem("max_seq_len", reason, "use less"))
+    if not isinstance(causal, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+        problems.append(Problem("causal", f"{causal!r} is no truth value", "use True or False"))
     if problems:
         raise InvalidValueSetError("arguments", problems)
     return tokens, size
