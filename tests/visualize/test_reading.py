@@ -9,6 +9,7 @@ from tracr_lite.compiler import compile_rasp_to_model
 from tracr_lite.compiler.circuits.errors import CircuitError
 from tracr_lite.errors import InputError
 from tracr_lite.rasp import causal_eval, rasp
+from tracr_lite.visualize import VisualizeError
 from tracr_lite.visualize.comparing import answers_agree, compared
 from tracr_lite.visualize.formulas import formulas, neurons_of
 from tracr_lite.visualize.page_data import page_data
@@ -131,7 +132,18 @@ def test_all_text_of_the_page_can_be_seen():
     assert "\\u202etxet_1" in found
 
 
+def test_the_column_of_the_token_none_is_called_so():
+    model = compile_rasp_to_model(rasp.tokens, {None, "None", "a"}, 2)
+    labels = [label for label in model.residual_labels if label.startswith("tokens")]
+    assert {"tokens:None", "tokens:'None'", "tokens:a"} < set(labels)
+    assert "tokens" not in labels
+    (group,) = [g for g in groups_of(read(model, [None, "a"])) if g.name == "tokens"]
+    assert "None" in [row.label for row in group.rows]
+
+
 def test_bad_inputs_are_refused():
+    with pytest.raises(VisualizeError, match="without BOS here; leave out the 'compiler_bos'"):
+        read(model_of("reverse"), ["compiler_bos", "a"])
     with pytest.raises(InputError, match="'z'"):
         read(model_of("reverse"), ["z"])
     program = rasp.Map(lambda x: [][x], rasp.tokens)

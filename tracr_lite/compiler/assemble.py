@@ -118,10 +118,16 @@ def _readout(
 def labels(space: VectorSpaceWithBasis) -> list[str]:
     """`name:value` of each direction; values that would read alike are shown by their repr.
 
+    A direction without a value is its name; beside others of its name it is that of None.
+
     **Raises:** `CompileError` for whole numbers that are too long to be shown.
     """
+    valued = {d.name for d in space.basis if d.value is not None}
     try:
-        plain = [d.name if d.value is None else f"{d.name}:{d.value}" for d in space.basis]
+        plain = [
+            d.name if d.value is None and d.name not in valued else f"{d.name}:{d.value}"
+            for d in space.basis
+        ]
     except ValueError as error:  # of Python, which shows no ints of more than 4300 digits
         raise CompileError("assemble", [Problem("program", f"{error}", TOO_LONG)]) from error
     if len(set(plain)) == len(plain):

@@ -141,6 +141,8 @@ def read(model: AssembledTransformerModel | Reading, xs: Sequence[Any] | None) -
     bos = None if model.input_encoder is None else model.input_encoder.bos_token
     first: list[Any] = [] if bos is None else [bos]
     tokens = (*first, *xs)
+    if bos is not None and tokens[1:2] == (bos,):
+        raise VisualizeError(f"the input is given without BOS here; leave out the {bos!r}")
     out = model.apply(tokens)
     stream = [np.asarray(x)[0] for x in (out.input_embeddings, *out.residuals)]
     scores = [np.asarray(x)[0] for x in out.attn_logits]
