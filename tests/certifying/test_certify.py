@@ -17,6 +17,7 @@ from tracr_lite.certifying.certify import bits_needed, certify
 from tracr_lite.certifying.errors import CertifyError
 from tracr_lite.compiler import compile_rasp_to_model
 from tracr_lite.errors import CompileError
+from tracr_lite.rasp import rasp
 from tracr_lite.sampling import sample_program
 from tracr_lite.verifying.errors import VerifyError
 from tracr_lite.verifying.evaluating import Raised, Reference
@@ -181,3 +182,8 @@ def test_a_block_that_nobody_reads_and_that_writes_nothing_is_no_matter():
     certificate = certify(model)
     assert certificate.holds
     assert tracr_lite.check_certificate(model.params, model.model_config, certificate) == []
+
+
+def test_what_is_no_model_is_refused_by_name():
+    with pytest.raises(CertifyError, match="is a compiled model; got TokensType tokens"):
+        certify(rasp.tokens)

@@ -31,7 +31,8 @@ def certify(
     Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", chapters 2 to 4.
     """
     number = number_of(dtype)
-    return derive(model.params, model.model_config, _claims(model, program), number)
+    claims = _claims(model, program)
+    return derive(model.params, model.model_config, claims, number)
 
 
 def _claims(model: AssembledTransformerModel, program: Any) -> Claims:

@@ -40,6 +40,10 @@ def claims_of_model(model: AssembledTransformerModel) -> Claims:
     **Raises:** `CertifyError` if it was loaded or packed by hand, so that its program is not
     known.
     """
+    if not isinstance(model, AssembledTransformerModel):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise CertifyError(
+            f"the first argument is a compiled model; got {type(model).__name__} {model!r}"
+        )
     trace, encoder = model.trace, model.input_encoder
     if trace is None or not isinstance(encoder, CategoricalEncoder):
         raise CertifyError(
