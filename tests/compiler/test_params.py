@@ -131,6 +131,14 @@ def test_edits_behind_any_mapping_are_seen(model, kind):
     assert all(found != right for found, right in zip(answers(model), BACKWARDS, strict=True))
 
 
+@pytest.mark.parametrize("chosen", [False, True])
+def test_activations_stay_on_the_device_that_was_chosen_for_the_parameters(model, chosen):
+    device = jax.devices()[0] if chosen else None
+    model.params = jax.tree.map(lambda array: jax.device_put(array, device), model.params)
+    assert model.apply(TOKENS).decoded == BACKWARDS[0]
+    assert model.apply(TOKENS).residuals[0].committed == chosen
+
+
 @pytest.mark.parametrize("extra", [None, "text", object(), np.array([np.nan])], ids=repr)
 def test_parameters_of_other_modules_change_nothing(model, extra):
     model.params = {**model.params, "another": {"b": extra}, "more": extra}

@@ -24,6 +24,7 @@ from tests.transformer.test_pruning import (
     transformed,
 )
 from tracr_lite.transformer import trimmed_model, trimming
+from tracr_lite.transformer.pruning import prune
 from tracr_lite.transformer.trimming import trim
 
 WIDE = dataclasses.replace(PLAIN, mlp_hidden_size=70, num_heads=3, num_layers=3)
@@ -32,6 +33,13 @@ PARTS = ("layer_outputs", "residuals", "attn_logits", "output", "input_embedding
 
 def whole(config):
     return transformed(config, lambda output: output.transformer_output)
+
+
+def too_large(params):
+    """JAX makes float32 of it, and so an infinity."""
+    here = params["transformer/layer_1/attn/query"]
+    here["w"] = here["w"].astype(np.float64)
+    here["w"][0, 0] = 1e300
 
 
 def run(params, config, tokens):
@@ -113,12 +121,13 @@ def test_all_columns_are_written_where_choosing_them_saves_nothing(monkeypatch):
         assert attention.writes.shape == (12, expected)
 
 
-@pytest.mark.parametrize("spoil", [bias, nan, infinity])
+@pytest.mark.parametrize("spoil", [bias, nan, infinity, too_large])
 def test_parameters_that_zeros_cannot_be_cut_from_are_not_trimmed(spoil):
     params = some_params(PLAIN, seed=2)
     assert trim(params, PLAIN) is not None
     spoil(params)
     assert trim(params, PLAIN) is None
+    assert prune(params, PLAIN) is None
 
 
 @pytest.mark.parametrize("change", [{"layer_norm": True}, {"activation_function": jax.nn.gelu}])
@@ -144,6 +153,14 @@ def test_products_ask_for_the_highest_precision():
     trimmed = trim(some_params(PLAIN, seed=5, kept=0.5), PLAIN)
     forward = partial(trimmed_model.run, config=PLAIN, pad_token=PAD)
     assert_highest(forward, trimmed, jnp.ones((1, 3), int), count=2 * 6)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_no_axes_are_added_in_silence(causal):
+    config = dataclasses.replace(PLAIN, causal=causal)
+    params, tokens = some_params(config, seed=6, kept=0.5), np.array([[1, 2, PAD]])
+    with jax.numpy_rank_promotion("raise"):
+        assert_same(run(params, config, tokens), whole(config).apply(params, tokens))
 
 
 def test_what_was_cut_out_cannot_be_edited():

@@ -76,7 +76,9 @@ class OnDevice:
         if not self.kept or sum(int(np.size(leaf)) for leaf in self.leaves) < LARGE:
             return None
         if self._trimmed is None:
-            self._trimmed = (jax.device_put(trim(self.params, self.config)),)
+            devices = _chosen_devices(self.leaves)
+            found = None if len(devices) > 1 else trim(self.params, self.config)
+            self._trimmed = (jax.device_put(found, next(iter(devices), None)),)
         return self._trimmed[0]
 
     def narrowed(self, columns: tuple[int, ...]) -> Any:
@@ -152,6 +154,12 @@ class Memory:
 
     def __reduce__(self) -> tuple[type[Memory], tuple[()]]:
         return Memory, ()
+
+
+def _chosen_devices(leaves: tuple[Any, ...]) -> set[jax.Device]:
+    """Where somebody put arrays; JAX computes there, and leaves there what comes out."""
+    put = [leaf for leaf in leaves if is_on_device(leaf) and getattr(leaf, "committed", True)]
+    return set[jax.Device]().union(*(leaf.devices() for leaf in put))
 
 
 def _by_name(leaves: tuple[Any, ...], shape: Shape) -> dict[str, dict[str, Any]]:

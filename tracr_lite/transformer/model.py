@@ -144,7 +144,7 @@ def run_layers(
 def visible_keys(mask: jax.Array, seq: int, causal: bool) -> jax.Array:
     """[batch, 1, seq or 1, seq]: may a query (third axis) see a key (last axis)?"""
     visible = mask.astype(bool)[:, None, None, :]
-    return visible & jnp.tri(seq, dtype=bool) if causal else visible
+    return visible & jnp.tri(seq, dtype=bool)[None, None] if causal else visible
 
 
 def _initialiser(config: TransformerConfig) -> hk.initializers.Initializer:

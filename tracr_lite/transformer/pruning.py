@@ -154,8 +154,13 @@ def _readings(pruned: Pruned) -> Iterator[Reading]:
 
 
 def _finite(array: np.ndarray) -> bool:
-    """Without a temporary array of that size: NaN and infinities survive into min and max."""
-    return array.size == 0 or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
+    """Also in the type that JAX gives it; NaN and infinities survive into min and max."""
+    if array.size == 0:
+        return True
+    kind = jax.dtypes.canonicalize_dtype(array.dtype)
+    with np.errstate(over="ignore"):
+        ends = np.stack([array.min(), array.max()]).astype(kind)
+    return bool(np.isfinite(ends).all())
 
 
 def _layer(arrays: dict[str, np.ndarray], here: str, config: TransformerConfig) -> Layer:

@@ -30,7 +30,9 @@ def run(
     seq = tokens.shape[-1]
     real = jnp.ones_like(tokens, dtype=bool) if pad_token is None else tokens != pad_token
     visible = visible_keys(real, seq, config.causal)
-    start = jnp.asarray(trimmed.token_embed)[tokens] + jnp.asarray(trimmed.pos_embed)[:seq]
+    start = (
+        jnp.asarray(trimmed.token_embed)[tokens] + jnp.asarray(trimmed.pos_embed)[None, :seq]
+    )
     residuals, outputs, logits = [start], list[jax.Array](), list[jax.Array]()
 
     def add(output: jax.Array) -> None:
@@ -76,5 +78,5 @@ def _written(half: Half, lanes: jax.Array, stream: jax.Array) -> jax.Array:
     size = stream.shape[-1]
     if half.columns.shape[0] == size:
         return out
-    places = (half.columns[:, None] == jnp.arange(size)).astype(out.dtype)
+    places = (half.columns[:, None] == jnp.arange(size)[None]).astype(out.dtype)
     return jnp.matmul(out, places, precision=PRECISION)  # exact; compiles faster than a scatter
