@@ -156,10 +156,10 @@ class Memory:
         return Memory, ()
 
 
-def _chosen_devices(leaves: tuple[Any, ...]) -> set[jax.Device]:
+def _chosen_devices(leaves: tuple[Any, ...]) -> set[Any]:
     """Where somebody put arrays; JAX computes there, and leaves there what comes out."""
     put = [leaf for leaf in leaves if is_on_device(leaf) and getattr(leaf, "committed", True)]
-    return set[jax.Device]().union(*(leaf.devices() for leaf in put))
+    return set[Any]().union(*(leaf.devices() for leaf in put))
 
 
 def _by_name(leaves: tuple[Any, ...], shape: Shape) -> dict[str, dict[str, Any]]:
