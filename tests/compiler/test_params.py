@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from tests.compiler.checking import BOS
+from tracr_lite.certifying.certify import bits_needed, certify
+from tracr_lite.certifying.errors import CertifyError
 from tracr_lite.compiler import compile_rasp_to_model, lib, running
-from tracr_lite.errors import ParameterError
+from tracr_lite.errors import ParameterError, SavedModelError
 from tracr_lite.rasp import rasp
 
 VALUE = "transformer/layer_1/attn/value"  # the first layer finds the positions
@@ -44,6 +46,9 @@ def assert_refused(model, message):
     for run in runs(model):
         with pytest.raises(ParameterError, match=f"cannot be run: its parameter {message}"):
             run()
+    for certified in (certify, bits_needed):
+        with pytest.raises(CertifyError, match=f"be certified: its parameter {message}"):
+            certified(model)
 
 
 @pytest.mark.parametrize("name", ["token_embed", "pos_embed"])
@@ -100,6 +105,17 @@ def test_arrays_that_jax_cannot_read_are_refused_by_name(model, kind):
     array = model.params[VALUE]["w"]
     model.params = {**model.params, VALUE: {**model.params[VALUE], "w": KINDS[kind](array)}}
     assert_refused(model, f"{VALUE}/w is no array of real numbers that JAX can read")
+
+
+def test_masked_and_deleted_arrays_are_not_saved(model, tmp_path):
+    array = model.params[VALUE]["w"]
+    deleted = jnp.array(array)
+    deleted.delete()
+    for spoilt, reason in ((np.ma.asarray(array), "is a masked array"), (deleted, "deleted")):
+        model.params = {**model.params, VALUE: {**model.params[VALUE], "w": spoilt}}
+        with pytest.raises(SavedModelError, match=f"{VALUE}/w .*{reason}"):
+            model.save(tmp_path / "folder")
+        assert not (tmp_path / "folder").exists()
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["at once", "after a run"])

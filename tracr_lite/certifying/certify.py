@@ -8,9 +8,11 @@ from typing import Any
 from tracr_lite.certifying.bounds import derive, number_of
 from tracr_lite.certifying.certificate import Certificate
 from tracr_lite.certifying.claims import Claims
+from tracr_lite.certifying.errors import CertifyError
 from tracr_lite.certifying.extract import claims_of_model
 from tracr_lite.certifying.rounding import FORMATS
 from tracr_lite.compiler.assembled import AssembledTransformerModel
+from tracr_lite.compiler.fitting import misfit
 from tracr_lite.verifying.inspecting import trace_like
 
 
@@ -26,7 +28,8 @@ def certify(
       weights that are there.
 
     **Returns:** the certificate, which may not hold: see `holds` and `why_not()`.
-    **Raises:** `CertifyError` if there is no program, or the format is not known;
+    **Raises:** `CertifyError` if there is no program, the format is not known, or a parameter
+    does not fit the model;
     `VerifyError` if the program compiles to another model.
     Source: Higham 2002, "Accuracy and Stability of Numerical Algorithms", chapters 2 to 4.
     """
@@ -36,6 +39,9 @@ def certify(
 
 
 def _claims(model: AssembledTransformerModel, program: Any) -> Claims:
+    shape = getattr(model, "shape", None)  # what is no model at all is refused below
+    if shape is not None and (why := misfit(model.params, shape)):
+        raise CertifyError(f"this model cannot be certified: {why}")
     if program is None:
         return claims_of_model(model)
     return claims_of_model(replace(model, trace=trace_like(model, program)))

@@ -40,7 +40,7 @@ def tensors_of(params: Any, shape: Shape) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for module, group in _items(params, "params"):
         for leaf, array in _items(group, f"params[{module!r}]"):
-            found[f"{module}/{leaf}"] = np.asarray(array)
+            found[f"{module}/{leaf}"] = _read(f"{module}/{leaf}", array)
     for name, array in found.items():
         if array.dtype.kind != "f" or array.dtype.itemsize != 4:
             raise SavedModelError(
@@ -51,6 +51,15 @@ def tensors_of(params: Any, shape: Shape) -> dict[str, np.ndarray]:
     for name, array in found.items():
         _check_finite(name, array)
     return {name: np.ascontiguousarray(found[name], F32) for name in sorted(found)}
+
+
+def _read(name: str, array: Any) -> np.ndarray:
+    if isinstance(array, np.ma.MaskedArray):
+        raise SavedModelError(f"{name} is a masked array; fill its gaps first")
+    try:
+        return np.asarray(array)
+    except RuntimeError as error:  # of JAX
+        raise SavedModelError(f"{name} cannot be read: {error}") from error
 
 
 def header_of(tensors: Mapping[str, np.ndarray]) -> bytes:
