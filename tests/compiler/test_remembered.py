@@ -17,6 +17,7 @@ from tracr_lite.compiler.lowering.proved import EXACT, Errors, NumberErrors
 from tracr_lite.compiler.lowering.proved_steps import Read, _nearly_open
 from tracr_lite.compiler.lowering.remembered import Memory
 from tracr_lite.compiler.lowering.scores import WEIGHTS
+from tracr_lite.compiler.values.counting import BOUNDS
 from tracr_lite.craft.entries import Entries
 from tracr_lite.errors import CompileError
 from tracr_lite.rasp import rasp
@@ -26,6 +27,7 @@ from tracr_lite.sampling import sample_program
 def forget():
     MADE.forget()
     WEIGHTS.forget()
+    BOUNDS.forget()
 
 
 def compiled(seed):
@@ -48,6 +50,7 @@ def test_what_was_compiled_before_makes_no_difference():
     assert [compiled(seed) for seed in range(60)] == alone
     assert [compiled(seed) for seed in reversed(range(60))] == alone[::-1]
     assert len(MADE) > 10 < len(WEIGHTS)
+    assert len(BOUNDS) > 10
 
 
 def test_tables_that_come_again_are_not_computed_again(monkeypatch):

@@ -28,7 +28,8 @@ def distinct_values(codes: np.ndarray) -> np.ndarray:
 
 def changes(ordered: np.ndarray) -> Bool[np.ndarray, " codes"]:
     """Whether each entry differs from the one before it; the first does."""
-    new = np.ones(len(ordered), bool)
+    new = np.empty(len(ordered), bool)
+    new[:1] = True
     new[1:] = ordered[1:] != ordered[:-1]
     return new
 

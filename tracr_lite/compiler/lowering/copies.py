@@ -33,7 +33,7 @@ def copy(lowering: Lowering, node: int, kind: Aggregate) -> OneHot:
         of_value.append(None if result is None else columns[result])
     names, matrix = _copies(view, of_value, lowering.bos, len(dirs))
     held = np.zeros(len(dirs))
-    empty = int(lowering.values.selected[kind.selector].widths.low.min()) == 0
+    empty = lowering.values.selected[kind.selector].widths.least == 0
     if empty:
         held[columns[ids[typed_key(checked(kind.default))]]] = 1.0
     matrix[0] += held

@@ -144,7 +144,7 @@ def _mean_rows(
             wanted.append((at, functional))
     names, matrix = stacked_rows(lowering.bos, wanted, len(dirs))
     held = np.zeros(len(dirs))
-    empty = int(lowering.values.selected[kind.selector].widths.low.min()) == 0
+    empty = lowering.values.selected[kind.selector].widths.least == 0
     if empty and lowering.counts(node, default):
         held[0] = lowering.as_float(node, default)
     elif empty:
@@ -158,7 +158,7 @@ def _mean_error(
 ) -> tuple[float, float]:
     """(absolute, relative) error of a mean; numbers of one sign cannot cancel."""
     reach = max(lowering.reach(kind.value), of.fallback)
-    most = int(lowering.values.selected[kind.selector].widths.high.max())
+    most = lowering.values.selected[kind.selector].widths.most
     # A sum of equal terms (of truth values, say) has partial sums of half its size on average.
     terms = most / 2 if len({v for v in of.values if v}) <= 1 else most
     error = scored.error + inner.relative + (terms + 3) * 2.0**-24

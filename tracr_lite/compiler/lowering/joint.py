@@ -12,7 +12,6 @@ from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.match import ClassOf, Match, classes_of, merged
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.values.domain import typed_key
-from tracr_lite.compiler.values.infer import add_node
 
 
 class _Tuple:
@@ -52,7 +51,7 @@ def _tuple_node(
     """A node holding the tuple of `parts`; and each part's value id for every id of it."""
     values = lowering.values
     label = f"{values.labels[selector]}.tuple{len(values.nodes)}"
-    node = add_node(values, Pointwise(_Tuple(), parts, strict=False), label)
+    node = lowering.add(Pointwise(_Tuple(), parts, strict=False), label)
     known = {p: {typed_key(v): i for i, v in enumerate(values.info[p].values)} for p in parts}
     tuples = values.info[node].values
     if tuples == [None]:  # no tuple occurs: the evaluator raises on every input

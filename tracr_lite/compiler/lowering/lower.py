@@ -18,6 +18,7 @@ from tracr_lite.compiler.lowering import assumed
 from tracr_lite.compiler.lowering.forms import Number, OneHot, View
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.lowering.readings import linear_of, sum_of
+from tracr_lite.compiler.lowering.resuming import Mark, marked
 from tracr_lite.compiler.lowering.state import State
 from tracr_lite.compiler.values.domain import ERR
 
@@ -39,6 +40,7 @@ class Lowering(State):
     """Decides the form of each node when it is asked for, and has it written."""
 
     writers: Writers = field(kw_only=True)
+    mark: Mark | None = None
 
     def view(self, node: int) -> View:
         """The node one-hot, through its own columns or those of the node it depends on."""
@@ -71,13 +73,20 @@ class Lowering(State):
         view = self.view(node)
         if view.form.spread == 0.0:
             return view
-        self.cleanable = True
-        if not self.clean:
+        if not self.may_clean():
             return view
         base = view.form.node
         if base not in self.cleaned:
             self.cleaned[base] = self.wrote(self.writers.clean(self, view.form))
         return View(self.cleaned[base], view.ids)
+
+    def may_clean(self) -> bool:
+        """Whether `clean` is asked for, where it makes a difference."""
+        if not self.cleanable:
+            assert not self.waiting, "what was begun was asked for again"
+            self.cleanable = True
+            self.mark = None if self.clean else marked(self)
+        return self.clean
 
     def raw(self, node: int) -> OneHot | Number:
         """The node as attention or the embeddings leave it."""
@@ -103,11 +112,14 @@ class Lowering(State):
         if node in self.assumed:
             take = assumed.number if self.is_numeric(node) else assumed.one_hot
             return take(self, node)
+        begun = len(self.begun)
         try:
-            return self.wrote(self.writers.attention(self, node))
+            form = self.wrote(self.writers.attention(self, node))
         except CannotLower as error:
             error.writing = node if error.node == error.writing else error.writing
             raise
+        del self.begun[begun:]
+        return form
 
     def as_number(self, node: int) -> Number:
         """The node as a functional that reads its numbers."""
@@ -124,10 +136,10 @@ class Lowering(State):
         elif len(self.leaves(node)) <= 1 and self.number_leaf(self.leaves(node)) is None:
             return sum_of(self, node, self.view(node))
         if len(self.values.info[node].values) <= CLEANED_NUMBERS:
-            self.cleanable = True
-            if self.clean:
+            if self.may_clean():
                 return sum_of(self, node, self.for_attention(node))
         write = assumed.number if node in self.assumed else self.writers.number
+        self.replaced |= node in self.number
         self.number[node] = number = self.wrote(write(self, node))
         return number
 

@@ -12,7 +12,6 @@ from tracr_lite.compiler.lowering.forms import View
 from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.problems import Split
 from tracr_lite.compiler.values.domain import ERR, typed_key
-from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.craft.arrays import distinct
 
 MERGED_ROWS = 600  # more distinct rows are merged only if they are equal
@@ -90,7 +89,7 @@ def merged(
 ) -> tuple[View, np.ndarray]:
     values = lowering.values
     label = f"{values.labels[node]}.{what}{len(values.nodes)}"
-    virtual = add_node(values, Pointwise(fn, (node,), strict=False), label)
+    virtual = lowering.add(Pointwise(fn, (node,), strict=False), label)
     order = np.array(values.info[virtual].values, np.int64)
     return lowering.for_attention(virtual), rows[order]
 

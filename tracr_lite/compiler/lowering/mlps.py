@@ -12,7 +12,7 @@ from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.mlp_inputs import Inputs, inputs_of, stacked
 from tracr_lite.compiler.lowering.mlp_made import Made
 from tracr_lite.compiler.lowering.mlp_neurons import neurons_of
-from tracr_lite.compiler.lowering.naming import in_order
+from tracr_lite.compiler.lowering.naming import order_of
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.lowering.proved import (
     EXACT,
@@ -194,12 +194,13 @@ def _placed(
     """
     read = [names[i] for i in used]
     place = np.zeros(len(names), np.int64)
-    if len(set(read)) < len(read):
+    order, twice = order_of(read)
+    if twice:
         space = VectorSpaceWithBasis(set(read))
         place[used] = space.indices_of(read)
         shape, rows = (space.num_dims, entries.shape[1]), place[entries.rows]
         return space, Entries.summed(shape, rows, entries.cols, entries.values)
-    space, order = in_order(read)
+    space = VectorSpaceWithBasis([read[i] for i in order], _basis_is_sorted=True)
     place[[used[i] for i in order]] = np.arange(len(order))
     shape = (len(order), entries.shape[1])
     return space, Entries(shape, place[entries.rows], entries.cols, entries.values)

@@ -27,6 +27,13 @@ def in_order(names: Sequence[BasisDirection]) -> tuple[VectorSpaceWithBasis, lis
 
     **Raises:** `ValueError` if they are not distinct.
     """
+    order, same = order_of(names)
+    basis = tuple([names[i] for i in order])
+    return VectorSpaceWithBasis(basis, _basis_is_sorted=not same), order  # if same, it says so
+
+
+def order_of(names: Sequence[BasisDirection]) -> tuple[list[int], bool]:
+    """The order of directions in a basis, and whether some are the same."""
     keys: list[Any] = list(map(_name_and_value, names))
     try:  # as `sorted_basis` does
         order = sorted(range(len(names)), key=keys.__getitem__)
@@ -34,9 +41,7 @@ def in_order(names: Sequence[BasisDirection]) -> tuple[VectorSpaceWithBasis, lis
         keys = [d.key for d in names]
         order = sorted(range(len(names)), key=keys.__getitem__)
     ordered = [keys[i] for i in order]
-    same = any(map(eq, ordered, ordered[1:]))
-    basis = tuple([names[i] for i in order])
-    return VectorSpaceWithBasis(basis, _basis_is_sorted=not same), order  # if same, it says so
+    return order, any(map(eq, ordered, ordered[1:]))
 
 
 def clusters(values: list[Any]) -> dict[Any, Any]:

@@ -78,6 +78,10 @@ class Plan:
             self._leaves[node] = self._leaves_of(node)
         return self._leaves[node]
 
+    def forget(self, size: int) -> None:
+        """What is known of nodes from number `size` on, which are there no more."""
+        self._leaves = {k: v for k, v in self._leaves.items() if k < size}
+
     def _leaves_of(self, node: int) -> tuple[int, ...]:
         kind = self.values.nodes[node]
         own = self.values.info[node].table.leaves

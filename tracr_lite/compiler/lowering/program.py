@@ -10,9 +10,9 @@ from tracr_lite.compiler.lowering.forms import Blocks, OneHot, Snaps
 from tracr_lite.compiler.lowering.lower import Lowering, Writers
 from tracr_lite.compiler.lowering.naming import has_means
 from tracr_lite.compiler.lowering.problems import CannotLower, Split
+from tracr_lite.compiler.lowering.resuming import resume
 from tracr_lite.compiler.lowering.snapping import snapping
 from tracr_lite.compiler.values.domain import NUMBERS, PLAIN, is_number, kinds_of, typed_key
-from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.compiler.values.state import Values
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
 from tracr_lite.errors import CompileError, InvalidValueSetError, Problem
@@ -43,13 +43,14 @@ def lower(
             *(values, bos, split, clean, -1, frozenset(problems)), noted=noted, writers=WRITERS
         )
         try:
-            blocks = _output(lowering)
+            blocks = _written(lowering)
         except Split as error:
             if error.nodes <= split or any(_mixes(values, n) for n in error.nodes):
                 raise _refusal([*problems.values(), _problem(values, _types(error))]) from error
             split |= error.nodes
+            clean = lowering.clean
         except CannotLower as error:
-            if clean or error.hopeless or not lowering.cleanable:
+            if lowering.clean or error.hopeless or not lowering.cleanable:
                 at, problem = error.writing, _problem(values, error)
                 if hasty or at in problems or at >= len(values.graph.nodes):
                     raise _refusal([*problems.values(), problem]) from error
@@ -67,7 +68,7 @@ def _mixes(values: Values, node: int) -> bool:
     if not isinstance(kind, Aggregate):
         return False
     inner = values.info[kind.value].values
-    several = int(values.selected[kind.selector].widths.high.max()) > 1
+    several = values.selected[kind.selector].widths.most > 1
     return several and len(
         {typed_key(v) for v in inner if not isinstance(v, bool | int)}
     ) > len({v for v in inner if not isinstance(v, bool | int)})
@@ -98,14 +99,24 @@ class _Same:
         return value
 
 
+def _written(lowering: Lowering) -> Blocks:
+    """The program; if it cannot be lowered, clean from where that makes a difference."""
+    try:
+        return _output(lowering)
+    except CannotLower as error:
+        if error.hopeless or lowering.mark is None:
+            raise
+        resume(lowering, lowering.mark)
+    return _output(lowering)
+
+
 def _output(lowering: Lowering) -> Blocks:
     values = lowering.values
     root = values.graph.root
     info = values.info[root]
     if root in lowering.split or isinstance(values.nodes[root], Source):
-        root = add_node(
-            values, Pointwise(_Same(), (root,), strict=False), values.labels[root] + "_out"
-        )
+        label = values.labels[root] + "_out"
+        root = lowering.add(Pointwise(_Same(), (root,), strict=False), label)
     lowering.loose = root if has_means(values, root) else -1
     plain = kinds_of(info.values) <= PLAIN
     wants_number = values.graph.root_numerical or (

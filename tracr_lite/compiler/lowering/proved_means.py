@@ -49,7 +49,7 @@ def numbers_of(state: State, node: int, kind: Aggregate, fallback: float) -> Ave
         info.smallest,
         min(numbers) >= 0 or max(numbers) <= 0,
         abs(fallback),
-        int(state.values.selected[kind.selector].widths.low.min()) == 0,
+        state.values.selected[kind.selector].widths.least == 0,
         own.span is None or own.least > 0.0,
         info.span is not None or not all(is_number(v) and v for v in info.values),
     )

@@ -46,8 +46,8 @@ def score_of(lowering: Lowering, selector: int, *, count_bos: bool) -> Scored:
     wanted = Wanted(
         *(selector, matches, query_rows, key_rows, (len(queries), len(keys))),
         n=lowering.values.keys.n,
-        empty=int(widths.low.min()) == 0,
-        most=int(widths.high.max()),
+        empty=widths.least == 0,
+        most=widths.most,
         count_bos=count_bos,
     )
     if sum(match.truth.size for match in matches) > SMALL:

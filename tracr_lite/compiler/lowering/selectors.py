@@ -13,7 +13,6 @@ from tracr_lite.compiler.lowering.lower import Lowering
 from tracr_lite.compiler.lowering.match import ClassOf, Match, classes_of, merged
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.values.domain import typed_key
-from tracr_lite.compiler.values.infer import add_node
 
 
 def select_all(lowering: Lowering) -> int:
@@ -25,8 +24,8 @@ def select_all(lowering: Lowering) -> int:
             "a causal model cannot see how long its input will be",
             "use make_length(), which counts the tokens so far",
         )
-    fill = add_node(values, Pointwise(_Unit(), ()), "one")
-    return add_node(values, Select(fill, fill, _always), "select_all")
+    fill = lowering.add(Pointwise(_Unit(), ()), "one")
+    return lowering.add(Select(fill, fill, _always), "select_all")
 
 
 class _Unit:
@@ -83,6 +82,7 @@ def _side(lowering: Lowering, node: int, truth: np.ndarray) -> tuple[View, np.nd
         size <= 64 and not lowering.values.numerical(node) and not _is_mean(lowering, leaves)
     ):
         return lowering.for_attention(node), truth
+    lowering.missed.add(node)
     classes, rows = classes_of(truth)
     mapping = {
         typed_key(v): int(c)

@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from tracr_lite.compiler.graph import Node
 from tracr_lite.compiler.lowering.forms import EMBEDDED, Block, Form, Number, OneHot
 from tracr_lite.compiler.lowering.naming import clusters, direction_of
 from tracr_lite.compiler.lowering.plan import Plan
 from tracr_lite.compiler.lowering.problems import CannotLower
 from tracr_lite.compiler.lowering.proved import EXACT
 from tracr_lite.compiler.values.domain import NUMBERS, is_number, typed_key
+from tracr_lite.compiler.values.infer import add_node
 from tracr_lite.compiler.values.pointwise import Table
 from tracr_lite.craft.bases import BasisDirection
 from tracr_lite.craft.conventions import ONE
@@ -35,6 +37,9 @@ class State(Plan):
     - `cleanable`: whether `clean` would have made a difference so far.
     - `assumed`: nodes known to have no block, taken as written so that further problems are
       found.
+    - `begun`: nodes that were added for nodes that are not written yet; `waiting`: those to
+      take instead of adding them again. `missed`: nodes of which it mattered that they were not
+      one-hot yet; `replaced`: whether a number took the place of another. See `resuming`.
     """
 
     bos: BasisDirection
@@ -59,6 +64,10 @@ class State(Plan):
         default_factory=dict[tuple[int, frozenset[type]], tuple[np.ndarray, np.ndarray]]
     )
     written: list[Form] = field(default_factory=list[Form])
+    begun: list[int] = field(default_factory=list[int])
+    waiting: list[int] = field(default_factory=list[int])
+    missed: set[int] = field(default_factory=set[int])
+    replaced: bool = False
 
     def wrote(self, form: Written) -> Written:
         """Records a form that has columns of its own."""
@@ -69,6 +78,14 @@ class State(Plan):
             self.doubtful |= not fine
         self.written.append(form)
         return form
+
+    def add(self, node: Node, label: str) -> int:
+        """A node that the program does not have, with its values."""
+        if self.waiting:
+            return self.waiting.pop(0)
+        at = add_node(self.values, node, label)
+        self.begun.append(at)
+        return at
 
     def table(self, node: int, leaves: tuple[int, ...]) -> Table:
         """The node on the value tuples of `leaves`. **Raises:** `CannotLower`."""

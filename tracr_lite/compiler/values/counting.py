@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 
@@ -13,8 +13,12 @@ from tracr_lite.compiler.values.pointwise import identity
 from tracr_lite.compiler.values.selection import Logic, Widths
 from tracr_lite.compiler.values.state import Info, Selected, Values
 from tracr_lite.craft.arrays import distinct_values
+from tracr_lite.craft.memo import Memo
 
 FEW_KEYS = 512
+SHORT = 64  # inputs up to this length, and
+SMALL = 1024  # cells of truth: selectors of which bounds are kept for other programs
+BOUNDS: Memo[Widths] = Memo(1024)
 # from what is possible in each class, and the number of ids
 KeyedOf = Callable[[np.ndarray, int], Keyed]
 
@@ -23,12 +27,33 @@ def analyse(values: Values, selector: int) -> Selected:
     """How many keys each query can select."""
     atoms = _atoms(values, selector)
     selects = [as_select(values.nodes[a]) for a in atoms]
+    key = None
+    if sum(values.truth[atom].size for atom in atoms) <= SMALL and values.keys.n <= SHORT:
+        key = _key(values, selector, atoms)
+        known = BOUNDS.get(key)
+        if known is not None:
+            return Selected(atoms, relations.tighten(values, selector, known))
     k, k_parts = selection.joint([values.keyed(s.keys) for s in selects], values.keys)
     q, q_parts = selection.joint([values.keyed(s.queries) for s in selects], values.keys)
     if selection.too_many_classes(k, q):
         return Selected(atoms, selection.at_most(values.keys, values.causal))
+    bounds = _bounds(values, selector, (k, q), list(zip(atoms, k_parts, q_parts, strict=True)))
+    if key is not None:
+        BOUNDS.keep(key, bounds)
+    return Selected(atoms, relations.tighten(values, selector, bounds))
+
+
+def _bounds(
+    values: Values,
+    selector: int,
+    sides: tuple[Keyed, Keyed],
+    atoms: list[tuple[int, np.ndarray, np.ndarray]],
+) -> Widths:
+    """As far as classes of keys tell. `atoms`: Selects, with the classes of both sides."""
+    k, q = sides
     tables: dict[int, Logic] = {}
-    for atom, select, kp, qp in zip(atoms, selects, k_parts, q_parts, strict=True):
+    for atom, kp, qp in atoms:
+        select = as_select(values.nodes[atom])
         logic = selection.class_logic(
             values.keyed(select.keys), values.keyed(select.queries), values.truth[atom]
         )
@@ -36,11 +61,40 @@ def analyse(values: Values, selector: int) -> Selected:
     logic = evaluate_selector(values.nodes, selector, tables, _combined)
     diagonal = None
     if logic.may is not logic.must and (logic.may != logic.must).any():  # else all is known
-        own = {atom: found for atom in atoms if (found := _diagonal(values, atom)) is not None}
+        own = {
+            atom: found
+            for atom, _, _ in atoms
+            if (found := _diagonal(values, atom)) is not None
+        }
         if len(own) == len(atoms):
             diagonal = evaluate_selector(values.nodes, selector, own, _combined)
-    bounds = selection.widths(logic, k, q, diagonal, values.keys, values.causal)
-    return Selected(atoms, relations.tighten(values, selector, bounds))
+    return selection.widths(logic, k, q, diagonal, values.keys, values.causal)
+
+
+def _key(values: Values, selector: int, atoms: tuple[int, ...]) -> Hashable:
+    """All that `_bounds` depends on; nodes are numbered in the order of their names here."""
+    number: dict[int, int] = {}
+    found: list[Hashable] = [values.keys.as_tuple, values.causal]
+    for atom in atoms:
+        select, truth = as_select(values.nodes[atom]), values.truth[atom]
+        found += truth.shape, truth.dtype.char, truth.tobytes()
+        for side in (select.keys, select.queries):
+            table, frame = values.info[side].table, values.info[side].table.frame
+            own = [number.setdefault(leaf, len(number)) for leaf in frame.leaves]
+            found += values.keyed(side).content, *own, frame.sizes
+            found += frame.codes.tobytes(), table.ids.tobytes()
+    for leaf in number:
+        found += values.info[leaf].span is not None, values.keyed(leaf).content
+    steps: list[Hashable] = []
+
+    def step(op: str, parts: list[int]) -> int:
+        steps.append((op, *parts))
+        return len(atoms) + len(steps) - 1
+
+    place = {atom: at for at, atom in enumerate(atoms)}
+    if selector not in place:
+        evaluate_selector(values.nodes, selector, place, step)
+    return (*found, *steps)
 
 
 def _atoms(values: Values, selector: int) -> tuple[int, ...]:

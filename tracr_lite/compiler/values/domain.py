@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ ERR = -1  # the evaluator would raise: whatever is computed there is allowed
 
 ALWAYS_VALID: frozenset[object] = frozenset({bool, int, str, type(None)})
 SIMPLE = ALWAYS_VALID  # what equals another value of its type is the same
+FLAT = SIMPLE | {float}  # of floats, those that are not zero
 
 
 class BadValue(Exception):
@@ -35,9 +37,9 @@ def typed_key(value: Any) -> Hashable:
     if kind is float:
         return (float, math.copysign(1.0, value))  # -0.0
     if kind is tuple:
-        kinds = tuple(map(type_of, cast("tuple[Any, ...]", value)))
-        if SIMPLE.issuperset(kinds):
-            return (kinds, cast(Hashable, value))  # shorter, and as different
+        kinds = tuple(map(type_of, value))
+        if SIMPLE.issuperset(kinds) or (FLAT.issuperset(kinds) and 0.0 not in value):
+            return (kinds, value)  # shorter, and as different
         return (tuple, *[typed_key(v) for v in cast("tuple[Any, ...]", value)])
     return (kind, value)
 
@@ -72,7 +74,10 @@ def checked(value: Any) -> Any:
         return value
     if type(value) is tuple:
         items = cast("tuple[Any, ...]", value)
-        if SIMPLE.issuperset(map(type_of, items)):
+        kinds = set(map(type_of, items))
+        if SIMPLE >= kinds:
+            return items
+        if FLAT >= kinds and all([isfinite(v) for v in items if type_of(v) is float]):
             return items
         return tuple([checked(v) for v in items])
     try:

@@ -190,6 +190,10 @@ def spread(
 ) -> Keyed:
     """Possible ids by key of a node whose value on tuple `codes[t]` is `ids[t]` (ERR: none)."""
     codes, values = ids["codes"], ids["values"]
+    if not leaves:  # one value everywhere
+        member = np.zeros((1, size + 1), bool)
+        member[0, values] = True
+        return Keyed(np.zeros((1, 1), np.int64), member[:, :size])
     widest = max([size, *sizes])
     if len(leaves) == 1 and leaves[0].classes.size * widest <= CLASS_BUDGET:
         return _mapped(leaves[0], codes, values, size)

@@ -98,6 +98,12 @@ class Keyed:
         return None
 
     @cached_property
+    def content(self) -> tuple[object, ...]:
+        """All that it says."""
+        classes, member = self.classes, self.member
+        return classes.shape, classes.tobytes(), member.shape, member.tobytes()
+
+    @cached_property
     def floats(self) -> Float32[np.ndarray, "classes domain"]:
         """`member` as numbers, for products."""
         return self.member.astype(np.float32)

@@ -13,6 +13,7 @@ from jaxtyping import Int
 from tracr_lite.compiler.values.domain import (
     ALWAYS_VALID,
     ERR,
+    SIMPLE,
     Domain,
     checked,
     type_of,
@@ -130,6 +131,8 @@ def _called(
             key: Hashable = value  # as `typed_key` says, without a call
         elif kind in ALWAYS_VALID:
             key = (kind, value)
+        elif kind is tuple and SIMPLE.issuperset(kinds := tuple(map(type_of, value or ()))):
+            key = (kinds, value)
         else:
             value = checked(value)
             key = typed_key(value)
