@@ -43,6 +43,16 @@ def test_a_long_sample_is_cut_and_says_so():
     assert cells(html)[-1] == "23"
 
 
+def test_a_printed_model_is_one_line():
+    model = model_of("reverse")
+    config, d_model = model.model_config, len(model.residual_labels)
+    assert repr(model) == (
+        f"<AssembledTransformerModel: {config.num_layers} layer(s), d_model {d_model}, "
+        f"{config.num_heads} head(s) of size {config.key_size}, {config.mlp_hidden_size} "
+        "neurons a layer, not causal>"
+    )
+
+
 def test_names_are_no_markup():
     model, _ = odd()
     html = model._repr_html_()

@@ -14,7 +14,7 @@ import numpy as np
 
 from tracr_lite.compiler.batched import Batched, checked_ids, listed, plain_ids
 from tracr_lite.compiler.forward import Shape, bucket
-from tracr_lite.compiler.model_html import model_html
+from tracr_lite.compiler.model_html import model_html, model_text
 from tracr_lite.compiler.modules import ModelForward as ModelForward
 from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
 from tracr_lite.compiler.running import Memory, OnDevice
@@ -64,6 +64,7 @@ class AssembledTransformerModel:
     saved: Description | None = None
     _memory: Memory = field(default_factory=Memory, repr=False, compare=False)
     _repr_html_ = model_html  # for notebooks: layers and sizes
+    __repr__ = model_text  # its weights would fill pages
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
         """Pickles and copies make the forward function again from the shape, if it has one."""

@@ -1,4 +1,4 @@
-"""A compiled model in a notebook: its sizes, and what each layer computes."""
+"""A compiled model in a line, and in a notebook: its sizes, and what each layer computes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     from tracr_lite.compiler.trace_of import NodePlace
 
 STYLE = "padding:2px 8px;text-align:left;border:1px solid rgba(128,128,128,.4)"
+
+
+def model_text(self: AssembledTransformerModel) -> str:
+    """`repr` of a model: its sizes in one line; no weight is looked at."""
+    config = self.model_config
+    kind = "causal" if config.causal else "not causal"
+    return (
+        f"<{type(self).__name__}: {config.num_layers} layer(s), d_model "
+        f"{len(self.residual_labels):,}, {config.num_heads} head(s) of size "
+        f"{config.key_size:,}, {config.mlp_hidden_size:,} neurons a layer, {kind}>"
+    )
 
 
 def model_html(model: AssembledTransformerModel) -> str:

@@ -69,7 +69,8 @@ def named(params: Any) -> dict[str, Any]:
 def adapter_of(params: Any, lora_spec: Any = None) -> Adapter:
     """The adapter in a tree of parameters.
 
-    **Arguments:** `lora_spec`: with it, LORA_FULL arrays belong to the adapter too.
+    **Arguments:** `lora_spec`: with it, LORA_FULL arrays belong to the adapter too. Without it
+    they do not, as a tree does not tell them from frozen ones.
     """
     weights = {
         name: factors(leaf.a, leaf.b, leaf.alpha)
