@@ -116,7 +116,8 @@ def parse_tokens(
     of the vocabulary is one character long: `abc` is `a b c`.
     """
     by_text = _by_text(vocab)
-    if len(words) == 1 and words[0] not in by_text and all(len(str(v)) == 1 for v in vocab):
+    joined = len(words) == 1 and words[0] != "" and words[0] not in by_text
+    if joined and all(len(str(v)) == 1 for v in vocab):
         words = list(words[0])
     for position, word in enumerate(words):
         if word not in by_text:
@@ -136,7 +137,13 @@ def _by_text(vocab: Iterable[Value]) -> dict[str, Value]:
 
 
 def _unique(values: Iterable[Value]) -> tuple[Value, ...]:
-    return tuple(dict.fromkeys(values))
+    """Each value once. **Raises:** `UsageError` for two that are equal, as 1 and True."""
+    found: dict[Value, Value] = {}
+    for value in values:
+        known = found.setdefault(value, value)
+        if type(known) is not type(value):
+            raise UsageError(f"the vocabulary holds {known!r} and {value!r}, which are equal")
+    return tuple(found)
 
 
 def _choose_length(entry: Entry, used: int, asked: int | None) -> int:
