@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import tracr_lite
 from tracr_lite import catalog
 from tracr_lite.cli import app, compare, inputs, show
 
@@ -227,8 +226,10 @@ def test_a_certificate_that_cannot_be_written_is_no_verdict(run, tmp_path):
     assert "x.json cannot be written: No such file or directory" in err
 
 
-def test_the_package_lists_what_can_be_asked_of_it():
-    assert set(tracr_lite.__all__) <= set(dir(tracr_lite))
+@pytest.mark.parametrize("part", ["", ".compiler", ".llama", ".targets", ".verifying"])
+def test_packages_list_what_is_imported_when_asked_for(part):
+    package = importlib.import_module(f"tracr_lite{part}")
+    assert set(vars(package).get("__all__", ["verify", "blame", "Report"])) <= set(dir(package))
 
 
 # From words to values

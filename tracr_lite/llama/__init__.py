@@ -52,3 +52,7 @@ def __getattr__(name: str) -> Any:  # whatever the name stands for
     if name in _HOME:
         return getattr(import_module(f"tracr_lite.llama.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
