@@ -286,3 +286,12 @@ def test_results_are_not_the_input_itself():
     xs = [1, 2]
     rasp.tokens(xs).append(3)
     assert xs == [1, 2]
+
+
+def test_what_is_no_expression_or_no_sequence_is_refused_by_name():
+    with pytest.raises(TypeError, match="an S-Op or a selector; got None"):
+        rasp.evaluate(None, "a")
+    with pytest.raises(TypeError, match="the tokens must be a sequence; got 5"):
+        rasp.evaluate(rasp.tokens, 5)
+    with pytest.raises(TypeError, match="the tokens must be a sequence; got None"):
+        rasp.tokens(None)

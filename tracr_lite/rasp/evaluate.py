@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -71,11 +71,16 @@ class DefaultRASPEvaluator(RASPEvaluator):
         **Returns:** a list with one value per token; for a selector a list of rows, one per
         query, of one bool per key.
         **Raises:** `ValueError` where the program has no value (a mean of strings, a constant
-        of another length, a `Comparison` with None), and what its own functions raise.
+        of another length, a `Comparison` with None), and what its own functions raise;
+        `TypeError` for what is no expression, or no sequence.
         """
         run = _find_run(self, xs)
         if run is not None:
             return self._evaluate_in(run, expr)
+        if not isinstance(expr, RASPExpr):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"evaluate needs an S-Op or a selector; got {expr!r}")
+        if not isinstance(xs, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"the tokens must be a sequence; got {xs!r}")
         run = _Run(self, xs, outer=_RUN.get())
         token = _RUN.set(run)
         try:
