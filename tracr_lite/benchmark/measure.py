@@ -24,6 +24,7 @@ from tracr_lite.compiler.compiling import COMPILER_BOS, compile_rasp_to_model
 from tracr_lite.compiler.forward import bucket, jitted, jitted_answer
 from tracr_lite.compiler.lowering.mlp_neurons import MADE
 from tracr_lite.compiler.lowering.scores import WEIGHTS
+from tracr_lite.compiler.values.counting import BOUNDS
 from tracr_lite.compiler.values.means import LATEST
 
 RUNS = 7
@@ -133,7 +134,12 @@ def compiling(case: Case, runs: int = RUNS) -> Compiled:
     models: list[AssembledTransformerModel] = []
 
     def once() -> None:
-        for each in (MADE, WEIGHTS, LATEST):  # else it would be known from the run before
+        for each in (
+            MADE,
+            WEIGHTS,
+            LATEST,
+            BOUNDS,
+        ):  # else it would be known from the run before
             each.forget()
         models[:] = [build(case)]
         assert models[0].trace is not None
