@@ -378,3 +378,13 @@ def test_a_batch_answers_as_its_sequences_do_one_by_one():
     batch = [[BOS, *xs] for xs in ("a", "abcabc", "bb", "cab", "a", "cccccc")]
     assert MODEL.apply_batch(batch) == [MODEL.apply(xs).decoded for xs in batch]
     assert MODEL.predict(batch[3]) == ["b", "a", "c"]
+
+
+def test_the_column_of_a_number_is_not_called_none():
+    before = rasp.Select(rasp.indices, rasp.indices, rasp.Comparison.LT)
+    same = rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.EQ)
+    count = rasp.SelectorWidth(same).named("count")
+    mean = rasp.numerical(rasp.Aggregate(before, count).named("mean"))
+    labels = compiled(mean, ("a", "b"), 3).residual_labels
+    own = [label for label in labels if label.startswith(("count", "mean"))]
+    assert own == ["count_3", "count_3:1/(1+width)", "mean_4", "mean_4:None"]

@@ -14,7 +14,7 @@ from tracr_lite.compiler.outputs import AssembledTransformerModelOutput
 from tracr_lite.compiler.pack import HalfLayers, configuration, half_layers, pack
 from tracr_lite.craft import bases
 from tracr_lite.craft.bases import BasisDirection, VectorSpaceWithBasis
-from tracr_lite.craft.conventions import NONE_SUFFIX, ONE
+from tracr_lite.craft.conventions import NONE_SUFFIX, ONE, TOKENS
 from tracr_lite.craft.transformers import SeriesWithResiduals
 from tracr_lite.errors import CompileError, Problem
 
@@ -118,14 +118,14 @@ def _readout(
 def labels(space: VectorSpaceWithBasis) -> list[str]:
     """`name:value` of each direction; values that would read alike are shown by their repr.
 
-    A direction without a value is its name; beside others of its name it is that of None.
+    A direction without a value is its name (a number, the constant), save that of the token
+    None.
 
     **Raises:** `CompileError` for whole numbers that are too long to be shown.
     """
-    valued = {d.name for d in space.basis if d.value is not None}
     try:
         plain = [
-            d.name if d.value is None and d.name not in valued else f"{d.name}:{d.value}"
+            d.name if d.value is None and d.name != TOKENS else f"{d.name}:{d.value}"
             for d in space.basis
         ]
     except ValueError as error:  # of Python, which shows no ints of more than 4300 digits
