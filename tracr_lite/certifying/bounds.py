@@ -130,15 +130,16 @@ def _mlp(
     columns = np.concatenate([leaf.known.columns for leaf in leaves])
     if len(np.unique(columns)) < len(columns):
         raise Open("its leaves share residual columns, which is not covered")
-    read = np.flatnonzero((w1[:, neurons] != 0.0).any(axis=1))
+    first, second = w1[:, neurons], w2[np.ix_(neurons, held.columns)]
+    read = np.flatnonzero((first != 0.0).any(axis=1))
     if not set(read.tolist()) <= set(columns.tolist()):
         raise Open("it reads columns that are none of its leaves'")
     if not held.listed:
-        _check_copies(w1[:, neurons], w2[np.ix_(neurons, held.columns)], leaves, weights.number)
-    parts = [_read(leaf, w1[:, neurons], weights.number.sums) for leaf in leaves]
+        _check_copies(first, second, leaves, weights.number)
+    parts = [_read(leaf, first, weights.number.sums) for leaf in leaves]
     network = Network(
         np.concatenate([part for part, _ in parts]),
-        w2[np.ix_(neurons, held.columns)],
+        second,
         np.sum([extra for _, extra in parts], axis=0),
         weights.number,
     )

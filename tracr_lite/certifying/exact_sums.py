@@ -9,11 +9,13 @@ nothing of an error: relu(2 S - 1/2) - relu(2 S - 3/2) is exactly 1 for every S 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from tracr_lite.certifying.rounding import Arithmetic, is_power_of_two
-from tracr_lite.certifying.sparse_matrices import csr
+from tracr_lite.certifying.sparse_matrices import Factor, csr
 
 NO_GRID = -4000.0  # nothing is known: multiples of next to nothing
 ANY_GRID = 4000.0  # zero is a multiple of everything
@@ -41,36 +43,56 @@ def grid_within(x: Each, error: Each, number: Arithmetic) -> Each:
     return np.where(error == 0.0, grid_of(x), noisy)
 
 
-def first_sums(
-    x: Matrix,
-    error: Matrix,
-    w1: Matrix,
-    one: int,
-    number: Arithmetic,
-    entries: tuple[Int[np.ndarray, " each"], Int[np.ndarray, " each"]],
-) -> Each:
-    """The grid of sums of a constant and one more input, `NO_GRID` for all other sums.
+@dataclass(frozen=True)
+class SingleSums:
+    """The sums of a constant and one more input, per neuron of a network.
 
-    **Arguments:** `one`: the column that is 1; `entries`: rows, and neurons that add up. The
-    other input must be multiplied by a power of two.
+    - `one`: the column that is 1; `grid`: of its weights.
+    - `used`: 1 where another column is read; `scale`: the grid of its weight; `odd`: 1 where
+      that is no power of two.
     """
-    here, at = entries
-    other = w1.copy()
-    other[one] = 0.0
-    used = other != 0.0
-    scale, odd = np.where(used, grid_of(other), 0.0), ~is_power_of_two(other)
-    filled: Bool[np.ndarray, "rows columns"] = (x != 0.0) | (error != 0.0)
-    filled[:, one] = False
-    row, column = filled.nonzero()
-    own = grid_within(x[row, column], error[row, column], number)
-    # a row has few numbers, so these products are those of a sparse matrix
-    there = csr((np.ones(len(row)), (row, column)), x.shape)
-    grids = csr((own, (row, column)), x.shape)
-    terms: Each = (there @ used.astype(float))[here, at]
-    sums: Each = (grids @ used.astype(float) + there @ scale)[here, at]
-    simple: Bool[np.ndarray, " each"] = (there @ odd.astype(float))[here, at] == 0.0
-    grid = np.minimum(np.where(terms == 0.0, ANY_GRID, sums), grid_of(w1[one])[at])
-    return np.where((terms <= 1.0) & simple, grid, NO_GRID)
+
+    one: int
+    used: Factor
+    scale: Factor
+    odd: Factor
+    grid: Each
+
+    @classmethod
+    def of(cls, w1: Matrix, one: int) -> SingleSums:
+        other = w1.copy()
+        other[one] = 0.0
+        used = other != 0.0
+        scale = np.where(used, grid_of(other), 0.0)
+        odd = (~is_power_of_two(other)).astype(float)
+        used = Factor.of(used.astype(float))
+        return cls(one, used, Factor.of(scale), Factor.of(odd), grid_of(w1[one]))
+
+    def grids(
+        self,
+        x: Matrix,
+        error: Matrix,
+        number: Arithmetic,
+        entries: tuple[Int[np.ndarray, " each"], Int[np.ndarray, " each"]],
+    ) -> Each:
+        """The grid of such sums, `NO_GRID` for all others.
+
+        **Arguments:** `entries`: rows, and neurons that add up. The other input must be
+        multiplied by a power of two.
+        """
+        here, at = entries
+        filled: Bool[np.ndarray, "rows columns"] = (x != 0.0) | (error != 0.0)
+        filled[:, self.one] = False
+        row, column = filled.nonzero()
+        own = grid_within(x[row, column], error[row, column], number)
+        # a row has few numbers, so these products are those of a sparse matrix
+        there = csr((np.ones(len(row)), (row, column)), x.shape)
+        grids = csr((own, (row, column)), x.shape)
+        terms: Each = self.used.after(there)[here, at]
+        sums: Each = (self.used.after(grids) + self.scale.after(there))[here, at]
+        simple: Bool[np.ndarray, " each"] = self.odd.after(there)[here, at] == 0.0
+        grid = np.minimum(np.where(terms == 0.0, ANY_GRID, sums), self.grid[at])
+        return np.where((terms <= 1.0) & simple, grid, NO_GRID)
 
 
 def fits(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from tracr_lite.certifying.exact_sums import ANY_GRID, NO_GRID, first_sums, fits, grid_of
+from tracr_lite.certifying.exact_sums import ANY_GRID, NO_GRID, fits, grid_of
 from tracr_lite.certifying.mlp_parts import Counts, Hidden, Matrix, Network, Rows, stored
 from tracr_lite.certifying.passing import passed_on
 from tracr_lite.certifying.rounding import SLOP, is_power_of_two, lattice
@@ -53,8 +53,7 @@ def _slices(rows: Rows, size: int) -> Iterator[Rows]:
 
 def _chunk(network: Network, rows: Rows) -> tuple[Matrix, Matrix]:
     hidden = _hidden(network, rows)
-    w2: Any = csr(network.w2)
-    size_w2: Any = abs(w2)
+    w2, size_w2 = network.second, network.second_size
     ideal = _dense(hidden.value @ w2)
     size = _dense((hidden.value + hidden.off) @ size_w2)
     moved = _dense(hidden.off @ size_w2)
@@ -70,16 +69,15 @@ def _chunk(network: Network, rows: Rows) -> tuple[Matrix, Matrix]:
 
 def _hidden(network: Network, rows: Rows) -> Hidden:
     """The first half of the network: a cheap bound finds the neurons that may be active."""
-    w1, number = network.w1, network.number.sums
-    x, error, size_w1 = csr(rows.x), csr(rows.error), np.abs(w1)
+    number, nonzero = network.number.sums, network.reads
+    x, error = csr(rows.x), csr(rows.error)
     small: Any = error.multiply(rows.x == 0.0).tocsr()
-    z: Matrix = x @ w1
-    size: Matrix = abs(x) @ size_w1
-    from_inputs = _from_inputs(rows, error, size_w1)
+    z, size = network.first.after(x), network.first_size.after(abs(x))
+    from_inputs = _from_inputs(network, rows, error)
     exact = _exact_rows(network, rows, size)
     simple: Bits = np.asarray(~rows.error.any(axis=0) & is_power_of_two(rows.x).all(axis=0))
-    products: Bits = np.asarray(~is_power_of_two(w1[~simple]).all(axis=0))
-    few, nonzero = np.diff(x.indptr), (w1 != 0.0).sum(axis=0)
+    products: Bits = np.asarray(~network.powers[~simple].all(axis=0))
+    few = np.diff(x.indptr)
     most = number.gamma(few + 1.0)[:, None] + SLOP
     here, at = np.nonzero(
         z + most * size + (1 + most + SMALL) * from_inputs + network.extra > 0
@@ -88,7 +86,8 @@ def _hidden(network: Network, rows: Rows) -> Hidden:
     largest = size[here, at] + from_inputs
     terms = np.minimum(few[here], nonzero[at])
     many = np.minimum(few[here] + np.diff(small.indptr)[here], nonzero[at])
-    moved = SMALL * np.minimum((small @ size_w1)[here, at], from_inputs) if small.nnz else 0.0
+    moved = network.first_size.after(small)[here, at] if small.nnz else 0.0
+    moved = SMALL * np.minimum(moved, from_inputs)
     rounding = np.minimum(
         number.gamma(np.maximum(terms - 1.0, 0.0) + products[at]) * largest + moved,
         number.gamma(np.maximum(many - 1.0, 0.0) + products[at]) * largest,
@@ -110,12 +109,13 @@ def _hidden(network: Network, rows: Rows) -> Hidden:
     return Hidden(found[0], found[1], found[2], exact, least)
 
 
-def _from_inputs(rows: Rows, error: Any, size_w1: Matrix) -> Matrix:
+def _from_inputs(network: Network, rows: Rows, error: Any) -> Matrix:
     """How far errors of the inputs move the sum of each neuron."""
-    found = np.zeros((len(rows.x), size_w1.shape[1]))
+    found = np.zeros((len(rows.x), network.w1.shape[1]))
     for leaf, part in rows.noisy:
-        most = size_w1[part].max(axis=0, initial=0.0)
-        found += np.minimum(error[:, part] @ size_w1[part], rows.spread[:, [leaf]] * most)
+        most = np.abs(network.w1[part]).max(axis=0, initial=0.0)
+        moved = network.first_size[part].after(error[:, part])
+        found += np.minimum(moved, rows.spread[:, [leaf]] * most)
     return found
 
 
@@ -123,8 +123,8 @@ def _grid(
     network: Network, rows: Rows, place: tuple[Counts, Counts], size: Float[np.ndarray, " each"]
 ) -> Float[np.ndarray, " each"]:
     """The grid of sums that are not rounded, though an input is not known exactly."""
-    number, w1 = network.number.sums, network.w1
-    grid = first_sums(rows.x, rows.error, w1, len(w1) - 2, number, place)
+    number = network.number.sums
+    grid = network.single.grids(rows.x, rows.error, number, place)
     fine = fits(size, grid, number) & (network.extra[place[1]] == 0.0)
     return np.where(fine, grid, NO_GRID)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from tracr_lite.certifying.exact_sums import NO_GRID
-from tracr_lite.certifying.rounding import Arithmetic
-from tracr_lite.certifying.sparse_matrices import csr
+from tracr_lite.certifying.exact_sums import NO_GRID, SingleSums
+from tracr_lite.certifying.rounding import Arithmetic, is_power_of_two
+from tracr_lite.certifying.sparse_matrices import Factor, csr
 
 Matrix = Float[np.ndarray, "rows columns"]
 Counts = Int[np.ndarray, " each"]
@@ -27,6 +28,36 @@ class Network:
     w2: Matrix
     extra: Float[np.ndarray, " neurons"]  # further error of each neuron's sum
     number: Arithmetic
+
+    @cached_property
+    def first(self) -> Factor:
+        return Factor.of(self.w1)
+
+    @cached_property
+    def first_size(self) -> Factor:
+        return Factor.of(np.abs(self.w1))
+
+    @cached_property
+    def reads(self) -> Counts:
+        """From how many columns each neuron reads."""
+        return np.count_nonzero(self.w1, axis=0)
+
+    @cached_property
+    def powers(self) -> Bool[np.ndarray, "columns neurons"]:
+        """Which weights of `w1` multiply without rounding."""
+        return is_power_of_two(self.w1)
+
+    @cached_property
+    def single(self) -> SingleSums:
+        return SingleSums.of(self.w1, len(self.w1) - 2)
+
+    @cached_property
+    def second(self) -> Any:
+        return csr(self.w2)
+
+    @cached_property
+    def second_size(self) -> Any:
+        return abs(self.second)
 
 
 @dataclass(frozen=True)

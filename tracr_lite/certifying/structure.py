@@ -130,7 +130,7 @@ def _heads(
 
 
 def _neurons(weights: Weights, claims: Claims, layer: int, owner: np.ndarray) -> Faults:
-    _, w2 = weights.mlp(layer)
+    w2 = weights.array(f"transformer/layer_{layer}/mlp/linear_2", "w")
     found: Faults = []
     owners: list[int] = owner[np.flatnonzero(w2.any(axis=0))].tolist()
     for each in sorted(set(owners) - {-1}):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
 
@@ -65,9 +65,24 @@ class Weights:
     params: Mapping[str, Mapping[str, Any]]
     sizes: Sizes
     number: Arithmetic
+    _latest: dict[str, dict[tuple[str, str], Array]] = field(
+        default_factory=dict[str, dict[tuple[str, str], Array]], compare=False, repr=False
+    )
 
     def array(self, module: str, name: str) -> Array:
-        """One array. **Raises:** `CertifyError` if it is missing."""
+        """One array; those of the latest half-layer are kept.
+
+        **Raises:** `CertifyError` if it is missing.
+        """
+        here = module.rpartition("/")[0]
+        if here not in self._latest:
+            self._latest.clear()
+        kept = self._latest.setdefault(here, {})
+        if (module, name) not in kept:
+            kept[module, name] = self._rounded(module, name)
+        return kept[module, name]
+
+    def _rounded(self, module: str, name: str) -> Array:
         try:
             found = np.asarray(self.params[module][name])
         except KeyError as error:

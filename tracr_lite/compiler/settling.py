@@ -91,7 +91,7 @@ def _refusal(model: AssembledTransformerModel) -> CompileError | None:
     if not _doubtful(model):
         return None
     if isinstance(model.params, SparseParams):
-        model = replace(model, params=model.params.dense())
+        model = replace(model, params=model.params.one_by_one())
     reasons = certifier()(model).why_not()
     parts = [line.split(": ", 1) for line in reasons[:3]]
     found = [Problem(name, why, "use a smaller max_seq_len") for name, why in parts]

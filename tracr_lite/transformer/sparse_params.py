@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -41,11 +41,46 @@ class SparseParams:
         groups = self.shapes.values()
         return sum(map(math.prod, chain.from_iterable([each.values() for each in groups])))
 
+    def one_by_one(self) -> Mapping[str, Mapping[str, np.ndarray]]:
+        """The parameters, each made anew when it is asked for: few are in memory at a time."""
+        made: dict[str, _Group] = {}
+        start = 0
+        for module, group in self.shapes.items():
+            made[module] = _Group(self, group, start)
+            start += sum(map(math.prod, group.values()))
+        return made
+
     def dense(self) -> Params:
         """The parameters again: read-only parts of one vector."""
         flat = zeros(self.size, len(self.positions))
         flat[self.positions] = self.values
         return parts_of(flat, self.shapes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Group(Mapping[str, np.ndarray]):
+    """The arrays of one module, which stand from `start` on."""
+
+    params: SparseParams
+    shapes: Mapping[str, tuple[int, ...]]
+    start: int
+
+    def __getitem__(self, leaf: str) -> np.ndarray:
+        shape, names = self.shapes[leaf], [*self.shapes]
+        before = names[: names.index(leaf)]
+        begin = self.start + sum(math.prod(self.shapes[name]) for name in before)
+        size, positions = math.prod(shape), self.params.positions
+        first, last = np.searchsorted(positions, [begin, begin + size]).tolist()
+        flat = zeros(size, last - first)
+        flat[positions[first:last] - begin] = self.params.values[first:last]
+        flat.flags.writeable = False
+        return flat.reshape(shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
 
 
 def zeros(size: int, filled: int) -> Float32[np.ndarray, " size"]:
