@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracr_lite.compiler.values import predicates
+from tracr_lite.compiler.values.keyed import Keyed
 from tracr_lite.compiler.values.predicates import truth_table
+from tracr_lite.compiler.values.selection import class_logic
 from tracr_lite.rasp.functions import AllOf, AnyOf, Negated, conjoin, disjoin, negate
 from tracr_lite.rasp.rasp import Comparison
 
@@ -75,3 +77,17 @@ def test_large_comparisons_that_are_joined_are_not_made_pair_by_pair(monkeypatch
     values = list(range(500))
     found = truth_table(near, values, values, np.ones((500, 500), bool))
     np.testing.assert_array_equal(found, np.eye(500))
+
+
+def test_what_lies_beside_numbers_in_memory_raises_no_warning():
+    """Some kernels of BLAS compute on the stack beside vectors of 5, here signalling NaNs."""
+    noise = np.full(400, 0x7F800001, np.uint32).view(np.float32)
+    keys, queries = (
+        Keyed(np.zeros((1, 1), np.int64), np.ones(shape, bool)) for shape in [(1, 2), (7, 5)]
+    )
+    for rows, columns in [(8, 200), (64, 64)]:
+        with np.errstate(all="ignore"):  # copied to the stack, as there are gaps between them
+            np.ones((rows, columns), np.float32) @ noise[: 2 * columns : 2]
+        with np.errstate(all="raise"):
+            logic = class_logic(keys, queries, np.ones((2, 5), np.int8))
+        assert logic.must.all()

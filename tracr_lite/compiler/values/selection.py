@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int
 
 from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, Keys
-from tracr_lite.craft.arrays import distinct, starts
+from tracr_lite.craft.arrays import distinct, product, starts
 
 PAIR_BUDGET = 20_000_000
 FEW_PAIRS = 10_000
@@ -85,7 +85,7 @@ def _present(keyed: Keyed, keys: Keys) -> Float32[np.ndarray, "lengths domain"]:
     found = keyed.known.get("present")
     if found is None:
         classes = (histogram(keyed, keys) > 0).astype(np.float32)
-        found = keyed.known["present"] = classes @ keyed.floats
+        found = keyed.known["present"] = product(classes, keyed.floats)
     return found
 
 
@@ -95,7 +95,7 @@ def cooccurrence(
     """Which class of a key position meets which class of a query position in one input."""
     left = (histogram(k, keys) > 0).astype(np.float32)
     right = (histogram(q, keys) > 0).astype(np.float32)
-    return (left.T @ right) > 0
+    return product(left.T, right) > 0
 
 
 def reachable_pairs(k: Keyed, q: Keyed, keys: Keys) -> Bool[np.ndarray, "key_ids query_ids"]:
@@ -104,10 +104,11 @@ def reachable_pairs(k: Keyed, q: Keyed, keys: Keys) -> Bool[np.ndarray, "key_ids
         possible = (np.logical_or.reduce(x.member, axis=0) for x in (k, q))
         return np.logical_and.outer(*possible)
     if k.member.shape[1] * q.member.shape[1] <= FEW_PAIRS:
-        return (_present(k, keys).T @ _present(q, keys)) > 0
+        return product(_present(k, keys).T, _present(q, keys)) > 0
     together = cooccurrence(k, q, keys).astype(np.float32)
     (k_rows, k_of), (q_rows, q_of) = k.alike, q.alike
-    met = (k_rows.astype(np.float32) @ together @ q_rows.T.astype(np.float32)) > 0
+    left = product(k_rows.astype(np.float32), together)
+    met = product(left, q_rows.T.astype(np.float32)) > 0
     return met[k_of][:, q_of]
 
 
@@ -121,7 +122,7 @@ def class_logic(k: Keyed, q: Keyed, table: Int[np.ndarray, "keys queries"]) -> L
         holds, fails = (_any_alike(k, q, table == truth) for truth in (1, 0))
     else:
         both = (table == _TRUE_AND_FALSE).astype(np.float32)
-        holds, fails = k.floats @ both @ q.floats.T > 0
+        holds, fails = product(product(k.floats, both), q.floats.T) > 0
     return Logic(holds, ~fails & holds)
 
 
@@ -131,8 +132,8 @@ def _any_alike(k: Keyed, q: Keyed, cells: Bool[np.ndarray, "keys queries"]) -> n
     for axis, (_, of) in enumerate((k.alike, q.alike)):
         order = of.argsort(kind="stable")
         cells = np.logical_or.reduceat(cells.take(order, axis), starts(of[order]), axis)
-    left = k.alike[0].T.astype(np.float32) @ cells.astype(np.float32) > 0
-    return left.astype(np.float32) @ q.alike[0].astype(np.float32) > 0
+    left = product(k.alike[0].T.astype(np.float32), cells.astype(np.float32)) > 0
+    return product(left.astype(np.float32), q.alike[0].astype(np.float32)) > 0
 
 
 def joint(nodes: list[Keyed], keys: Keys) -> tuple[Keyed, list[Int[np.ndarray, " classes"]]]:
@@ -173,9 +174,9 @@ def widths(
         counts, which = histogram(k, keys), rows
     queries = q.everywhere(keys)
     floats = counts.astype(np.float32)  # a product of integers would take longer
-    high = low = (floats @ logic.may)[which, queries]
+    high = low = product(floats, logic.may)[which, queries]
     if logic.must is not logic.may:
-        low = (floats @ logic.must)[which, queries]
+        low = product(floats, logic.must)[which, queries]
     if diagonal is not None:
         mine = (k.everywhere(keys), queries)
         low = low - logic.must[mine] + _on_keys(diagonal.must, keys)
