@@ -84,6 +84,21 @@ def test_what_is_remembered_cannot_be_changed():
             np.testing.assert_array_equal(array, model.params[module][name])
 
 
+def test_what_programs_share_of_their_values_cannot_be_changed():
+    forget()
+    same = rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.EQ)
+    count = rasp.SelectorWidth(same)
+    values = compile_once(count, {"a", "b"}, 3).trace.values
+    (selected,) = values.selected.values()
+    tokens = values.keyed(values.labels.index("tokens"))
+    shared = [selected.widths.low, selected.widths.high, tokens.classes, tokens.member]
+    for array in [*shared, values.keys.lengths, *values.keys.all_pairs]:
+        with pytest.raises(ValueError, match="read-only"):
+            array[:] = 1
+    again = compile_once(count, {"x", "y"}, 3)
+    assert again.trace.values.info[values.graph.root].values == [1, 2, 3]
+
+
 def test_a_memory_keeps_the_latest_results():
     memory = Memory(10)
     calls = []

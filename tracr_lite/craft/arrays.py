@@ -45,6 +45,12 @@ def product(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         return left @ right
 
 
+def fixed(array: np.ndarray) -> np.ndarray:
+    """The array, which cannot be changed from now on: several programs may share it."""
+    array.flags.writeable = False
+    return array
+
+
 def starts(ordered: np.ndarray) -> Int[np.ndarray, " runs"]:
     """Where each run of equal entries starts."""
     return changes(ordered).nonzero()[0]

@@ -12,7 +12,7 @@ from tracr_lite.compiler.values.frames import CLASS_BUDGET, Keyed, Keys, spread
 from tracr_lite.compiler.values.pointwise import identity
 from tracr_lite.compiler.values.selection import Logic, Widths
 from tracr_lite.compiler.values.state import Info, Selected, Values
-from tracr_lite.craft.arrays import distinct_values
+from tracr_lite.craft.arrays import distinct_values, fixed
 from tracr_lite.craft.memo import Memo
 
 FEW_KEYS = 512
@@ -39,7 +39,7 @@ def analyse(values: Values, selector: int) -> Selected:
         return Selected(atoms, selection.at_most(values.keys, values.causal))
     bounds = _bounds(values, selector, (k, q), list(zip(atoms, k_parts, q_parts, strict=True)))
     if key is not None:
-        BOUNDS.keep(key, bounds)
+        BOUNDS.keep(key, Widths(fixed(bounds.low), fixed(bounds.high)))
     return Selected(atoms, relations.tighten(values, selector, bounds))
 
 

@@ -25,6 +25,7 @@ from tracr_lite.compiler.values.frames import Keyed, Keys
 from tracr_lite.compiler.values.pointwise import identity, reduce_leaves
 from tracr_lite.compiler.values.predicates import truth_table
 from tracr_lite.compiler.values.state import Info, Refused, Values, tabulate
+from tracr_lite.craft.arrays import fixed
 from tracr_lite.errors import InvalidValueSetError, Problem
 
 SHORT = 64  # lengths and vocabularies of which what is known is kept for other programs
@@ -129,12 +130,13 @@ def _keyed(kind: str, size: int) -> Keyed:
 @lru_cache(maxsize=64)
 def _shared(kind: str, size: int, lengths: tuple[int, ...]) -> Keyed:
     """What is counted of it, for these lengths, is kept for the next program."""
-    return _keyed(kind, size)
+    found = _keyed(kind, size)
+    return Keyed(fixed(found.classes), fixed(found.member))
 
 
 @lru_cache(maxsize=16)
 def _shared_keys(lengths: tuple[int, ...]) -> Keys:
-    return Keys(np.array(lengths))
+    return Keys(fixed(np.array(lengths)))
 
 
 def _pointwise(values: Values, at: int, node: Pointwise) -> None:

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Bool, Float32, Int
 
-from tracr_lite.craft.arrays import unique_rows
+from tracr_lite.craft.arrays import fixed, unique_rows
 from tracr_lite.errors import InvalidValueSetError, Problem
 
 PAIR_BUDGET = 100_000_000  # cells of lengths times positions
@@ -35,7 +35,7 @@ class Keys:
             reason = f"its {len(self.lengths)} lengths have more positions than can be listed"
             raise InvalidValueSetError("infer", [Problem("max_seq_len", reason, "use less")])
         rows, positions = np.nonzero(np.arange(self.n)[None, :] < self.lengths[:, None])
-        return rows, positions
+        return fixed(rows), fixed(positions)
 
     @cached_property
     def runs(self) -> list[tuple[int, int]]:
