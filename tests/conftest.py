@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import re
 import signal
 
 import pytest
@@ -17,8 +18,10 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """No test is named after a set: its order differs from one process to the next."""
+    """No test is named after a set or an address: they differ from one process to the next."""
     for item in items:
+        if re.search(r" at 0x[0-9a-f]{4}", item.name):
+            raise pytest.UsageError(f"{item.nodeid}: its id has an address in it; give ids")
         values = item.callspec.params.values() if hasattr(item, "callspec") else ()
         for value in values:
             if (

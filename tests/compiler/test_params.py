@@ -155,7 +155,10 @@ def test_activations_stay_on_the_device_that_was_chosen_for_the_parameters(model
     assert model.apply(TOKENS).residuals[0].committed == chosen
 
 
-@pytest.mark.parametrize("extra", [None, "text", object(), np.array([np.nan])], ids=repr)
+OTHERS = {"none": None, "text": "text", "object": object(), "nan": np.array([np.nan])}
+
+
+@pytest.mark.parametrize("extra", OTHERS.values(), ids=OTHERS)
 def test_parameters_of_other_modules_change_nothing(model, extra):
     model.params = {**model.params, "another": {"b": extra}, "more": extra}
     assert answers(model) == BACKWARDS
