@@ -10,7 +10,6 @@ from jaxtyping import Float
 
 from tracr_lite.certifying.known import Known
 from tracr_lite.certifying.rounding import Arithmetic, lattice
-from tracr_lite.craft.arrays import product
 
 Matrix = Float[np.ndarray, "rows columns"]
 
@@ -76,7 +75,7 @@ def sizes_of(queries: Side, keys: Side) -> tuple[float, int]:
     for q in queries.size.values():
         for k in keys.size.values():
             size += float((q @ k.T).max(initial=0.0))
-            both = product((q != 0.0).astype(np.float32), (k != 0.0).astype(np.float32).T)
+            both = (q != 0.0).astype(float) @ (k != 0.0).astype(float).T
             lanes += int(both.max(initial=0.0))
     seen = np.any([q.any(axis=0) for q in queries.size.values()], axis=0) & (keys.bos_size != 0)
     at_bos = (queries.bos_size != 0) & (keys.largest != 0)
